@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libptebatch: page-table updates in batches, for paravirtualised kernels.
+ *
+ * A batch is an ordered log of changes to L1 page-table entries, laid out as
+ * the hypervisor takes them, so that a flush converts nothing. What is queued
+ * is applied in the order queued, per slot and overall; nothing is reordered,
+ * nothing superseded.
+ *
+ * Units. A slot (one 8-byte entry of an L1 table) is named by its machine
+ *   address, "maddr", a multiple of 8. A run is 1 to 512 neighbouring slots of
+ *   one table. Entries and masks are raw x86-64 PTEs. TLB addresses are the
+ *   guest's virtual addresses.
+ *
+ * Ownership. The caller owns all memory: the batch, its storage, the arrays
+ *   for old values, the env. The library allocates, locks, logs and aborts
+ *   nothing, keeps no state of its own, and needs no libc.
+ *
+ * Context. A batch belongs to one thread of execution at a time. An interrupt
+ *   handler uses a batch of its own, or none. The lock that protects a slot is
+ *   held from queueing until the flush has returned. Records hold machine
+ *   addresses: no batch and no remembered maddr survives suspend, save or
+ *   migration; flush before, and call the backend's probe again after.
+ *
+ * Errors. Functions return 0 or a negative error number in Xen's numbering
+ *   (PTEBATCH_E*; equal to Linux's on x86). A flush stops at the first slot
+ *   that fails: every slot before it is applied, that slot and all after it
+ *   are unchanged and stay queued. Then flush again resumes at it, skip drops
+ *   it alone, discard drops everything. Bad arguments queue nothing.
+ *
+ * TLB. A request goes with flush or end, and happens once, after the last
+ *   update applied, also if a later one failed, and also for entries that
+ *   already had their value. It is left out only where nothing was applied
+ *   since the last one though something was queued. An empty flush with a
+ *   request is a TLB flush.
+ */
+#ifndef PTEBATCH_H
+#define PTEBATCH_H
+
+#include <ptebatch/port.h>
+#include <ptebatch/abi.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PTEBATCH_EPERM 1
+#define PTEBATCH_ESRCH 3
+#define PTEBATCH_EFAULT 14
+#define PTEBATCH_EBUSY 16
+#define PTEBATCH_EINVAL 22
+#define PTEBATCH_ENOSYS 38
+#define PTEBATCH_EOPNOTSUPP 95
+
+/* ------------------------------------------------------------------------
+ * What the kernel supplies
+ */
+
+/*
+ * One env describes one guest kernel (or one dom0 process) to the backends.
+ * It may be shared by all batches and all CPUs: after probe, the library
+ * writes it only to take PTEBATCH_HAVE_* bits away, all CPUs alike.
+ *
+ * hypercall(ctx, nr, a1..a5): the raw hypercall, its raw return value.
+ *   Needed by mmu-update and hypercall.
+ * slot(ctx, maddr): the address at which this slot can be read (and, for
+ *   native, written; for mmu-update, written through Xen's emulation), or NULL
+ *   if it is not mapped. Needed by native and peek; mmu-update says per
+ *   operation. The mapping must stay until the call that asked has returned.
+ * tlb(ctx, tlb): performs the TLB flush; 0 or a negative error. native only.
+ * features: PTEBATCH_ENV_*, what the caller knows and promises.
+ * have: PTEBATCH_HAVE_*, filled in by the backend's probe; start with 0.
+ */
+struct ptebatch_env {
+	int64_t (*hypercall)(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
+			     uint64_t a3, uint64_t a4, uint64_t a5);
+	volatile uint64_t *(*slot)(void *ctx, uint64_t maddr);
+	int (*tlb)(void *ctx, const struct ptebatch_tlb *tlb);
+	void *ctx;
+	uint32_t features;
+	uint32_t have;
+};
+
+/* XENFEAT_mmu_pt_update_preserve_ad is set: mmu_update can OR A and D in. */
+#define PTEBATCH_ENV_PRESERVE_AD 0x1u
+/*
+ * Readers that take no lock bear to see an entry absent for a moment while it
+ * is changed from one present value to another. Lets mmu-update do without a
+ * mapping, or without PRESERVE_AD, what it would refuse.
+ */
+#define PTEBATCH_ENV_TRANSIENT_OK 0x2u
+
+/* The hypervisor has the new calls (each asked by itself). */
+#define PTEBATCH_HAVE_RUNS 0x1u
+#define PTEBATCH_HAVE_VALUES 0x2u
+
+/* ------------------------------------------------------------------------
+ * Backends
+ */
+
+/*
+ * How far a backend got. "records" are done completely, and "slots" more of
+ * the next one (runs only). err is 0, or negative for the slot that follows.
+ * The backend adds to hypercalls and tlb_flushes and sets the rest.
+ */
+struct ptebatch_progress {
+	uint32_t records;
+	uint32_t slots;
+	int err;
+	uint32_t hypercalls;
+	uint32_t tlb_flushes;
+};
+
+#define PTEBATCH_BACKEND_VERSION 1
+
+/*
+ * One constant table in one file of backends/. Members are appended, never
+ * changed; version says how many there are.
+ *
+ * probe(env): finds out what there is, sets env->have, and returns 0, or a
+ *   negative error if the backend cannot work with this env at all. To be
+ *   called once before use and again after resume. NULL operations in env that
+ *   the backend cannot do without are -EINVAL.
+ * runs/values(env, owner, records, nr, tlb, progress): applies nr records in
+ *   order, then flushes the TLB as tlb asks (NULL: not at all), under the
+ *   rules at the top of this file. nr == 0 with a tlb is a TLB flush alone.
+ *   owner as in <ptebatch/abi.h>. Records come checked by the core.
+ */
+struct ptebatch_backend {
+	uint32_t version;
+	const char *name;
+	int (*probe)(struct ptebatch_env *env);
+	void (*runs)(struct ptebatch_env *env, uint32_t owner,
+		     const struct ptebatch_run *runs, uint32_t nr,
+		     const struct ptebatch_tlb *tlb,
+		     struct ptebatch_progress *progress);
+	void (*values)(struct ptebatch_env *env, uint32_t owner,
+		       const struct ptebatch_value *values, uint32_t nr,
+		       const struct ptebatch_tlb *tlb,
+		       struct ptebatch_progress *progress);
+};
+
+extern const struct ptebatch_backend ptebatch_native;	  /* writes in place */
+extern const struct ptebatch_backend ptebatch_mmu_update; /* any Xen */
+extern const struct ptebatch_backend ptebatch_hypercall;  /* falls back to it */
+
+/* ------------------------------------------------------------------------
+ * The batch
+ */
+
+enum ptebatch_reason {
+	PTEBATCH_FLUSH_FULL,	 /* no room for the record */
+	PTEBATCH_FLUSH_KIND,	 /* runs to values or back */
+	PTEBATCH_FLUSH_OWNER,	 /* another owner */
+	PTEBATCH_FLUSH_EXPLICIT, /* ptebatch_flush */
+	PTEBATCH_FLUSH_END,	 /* the outermost ptebatch_end */
+	PTEBATCH_FLUSH_REASONS
+};
+
+/* Never reset by the library; in slots unless said otherwise. */
+struct ptebatch_counters {
+	uint64_t queued;	 /* accepted, a value counting as a slot */
+	uint64_t merged;	 /* of these, without a record of their own */
+	uint64_t flushed;	 /* applied */
+	uint64_t hypercalls;	 /* made */
+	uint64_t tlb_flushes;	 /* carried out */
+	uint64_t failures;	 /* flushes that stopped early */
+	uint64_t flushes[PTEBATCH_FLUSH_REASONS]; /* that had work to do */
+};
+
+/* What a flush did. pte is the failing slot where err is not 0, else 0. */
+struct ptebatch_result {
+	uint64_t records; /* completed by this flush */
+	uint64_t slots;	  /* applied by this flush */
+	uint64_t pte;
+	int err;
+};
+
+/*
+ * Allocate it anywhere; treat the members as private, but for counters and
+ * last (read only). It holds no pointer into itself.
+ */
+struct ptebatch {
+	const struct ptebatch_backend *backend;
+	struct ptebatch_env *env;
+
+	/* The open run: where it can grow, by what, and up to where. */
+	uint64_t next;	/* maddr of the slot that would extend it; 1: none */
+	uint64_t limit; /* end of its table */
+	uint64_t clear;
+	uint64_t set;
+
+	union {
+		void *storage;
+		struct ptebatch_run *runs;
+		struct ptebatch_value *values;
+	} u;
+	uint32_t max_runs;
+	uint32_t max_values;
+	uint32_t head;	 /* first record not applied */
+	uint32_t tail;	 /* one past the last */
+	uint32_t kind;	 /* of the records: 0 runs, 1 values */
+	uint32_t depth;	 /* of begin */
+	uint32_t owner;
+	uint32_t touched; /* slots were applied since the last TLB flush */
+	struct ptebatch_tlb tlb; /* asked for by inner ends */
+	struct ptebatch_result last;
+	struct ptebatch_counters counters;
+};
+
+/*
+ * Prepares a batch. storage: bytes of memory, 8-byte aligned, at least one
+ * struct ptebatch_run; how many records fit is how much one flush can carry.
+ * -EINVAL: a NULL argument, no storage, misaligned storage, an incomplete
+ * backend. The backend has been probed by the caller.
+ */
+int ptebatch_init(struct ptebatch *b, const struct ptebatch_backend *backend,
+		  struct ptebatch_env *env, void *storage, size_t bytes);
+
+/*
+ * Names the domain whose tables and pages the following records are about, as
+ * in <ptebatch/abi.h> (PTEBATCH_DOMID_SELF after init). A change flushes first
+ * and may fail as flush does.
+ */
+int ptebatch_set_owner(struct ptebatch *b, uint32_t owner);
+
+/* Behind ptebatch_add_run where it cannot extend the open run. */
+int ptebatch_open_run(struct ptebatch *b, uint64_t pte, uint32_t count,
+		      uint64_t clear, uint64_t set);
+
+/*
+ * Queues a flags run: each present entry of the count slots from pte on
+ * becomes (entry & ~clear) | set. Extends the last record where that is
+ * adjacent and alike. Flushes first where values are queued or no room is
+ * left, and may fail as flush does; then nothing of this run is queued.
+ * -EINVAL: pte misaligned or beyond a machine address, count 0, the run
+ * crosses its table, a mask bit not in PTEBATCH_RUN_FLAGS.
+ */
+static inline int ptebatch_add_run(struct ptebatch *b, uint64_t pte,
+				   uint32_t count, uint64_t clear, uint64_t set)
+{
+	uint64_t next = pte + 8 * (uint64_t)count;
+
+	if (pte == b->next && clear == b->clear && set == b->set && count &&
+	    next <= b->limit) {
+		b->next = next;
+		return 0;
+	}
+	return ptebatch_open_run(b, pte, count, clear, set);
+}
+
+/*
+ * As add_run, but also hands back each entry as it was when it was changed,
+ * absent ones included, in old[0..count-1], which must stay valid until the
+ * flush has returned. With clear = PTEBATCH_PTE_A: test-and-clear for ageing.
+ * Never merges. -EINVAL also for old == NULL.
+ */
+int ptebatch_add_run_old(struct ptebatch *b, uint64_t pte, uint32_t count,
+			 uint64_t clear, uint64_t set, uint64_t *old);
+
+/*
+ * Queues get-and-clear of count slots: entries become 0, and old[], unless it
+ * is NULL, receives what they were. Never merges. Errors as add_run.
+ */
+int ptebatch_add_clear(struct ptebatch *b, uint64_t pte, uint32_t count,
+		       uint64_t *old);
+
+/*
+ * Queues one full value. mode PTEBATCH_VALUE_KEEP: the A and D bits that the
+ * entry has at that moment are ORed in. PTEBATCH_VALUE_EXACT: they become what
+ * val says. Flushes first where runs are queued or no room is left. -EINVAL:
+ * pte misaligned or beyond a machine address, another mode.
+ */
+int ptebatch_add_value(struct ptebatch *b, uint64_t pte, uint64_t val,
+		       uint32_t mode);
+
+/*
+ * Applies everything queued, then flushes the TLB as asked (tlb NULL: only
+ * what inner ends have asked for). Returns the error that stopped it, which
+ * b->last explains. -EINVAL for a malformed tlb, and then nothing is done.
+ */
+int ptebatch_flush(struct ptebatch *b, const struct ptebatch_tlb *tlb);
+
+/*
+ * Lazy sections, which nest. An inner end only remembers its TLB request
+ * (requests combine into one that covers them all, masks into ALL); the
+ * outermost end flushes as ptebatch_flush does. An end without a begin is
+ * -EINVAL.
+ */
+void ptebatch_begin(struct ptebatch *b);
+int ptebatch_end(struct ptebatch *b, const struct ptebatch_tlb *tlb);
+
+/*
+ * The entry that the slot will hold once everything queued is applied. The A
+ * and D bits are a lower bound: hardware goes on setting them. -EINVAL: pte
+ * misaligned; -EOPNOTSUPP: env has no mapping of the slot. Walks the batch.
+ */
+int ptebatch_peek(const struct ptebatch *b, uint64_t pte, uint64_t *entry);
+
+/* Drops the first slot still queued; returns 1, or 0 if there was none. */
+int ptebatch_skip(struct ptebatch *b);
+
+/* Drops all that is queued; returns how many slots that were. */
+uint64_t ptebatch_discard(struct ptebatch *b);
+
+/* Slots still queued. */
+uint64_t ptebatch_pending(const struct ptebatch *b);
+
+/*
+ * One run, with its TLB flush, straight to a backend, past any batch: what a
+ * change of a single page should use. run as in <ptebatch/abi.h>. Returns the
+ * progress's err.
+ */
+int ptebatch_apply_run(const struct ptebatch_backend *backend,
+		       struct ptebatch_env *env, const struct ptebatch_run *run,
+		       const struct ptebatch_tlb *tlb,
+		       struct ptebatch_progress *progress);
+
+/* A short word for a negative error of this library, never NULL. */
+const char *ptebatch_strerror(int err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PTEBATCH_H */
