@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What ptebatch.c takes from the Xen tree it is built in, where trees differ
+ * or where the name is private to mm.c. Installed as arch/x86/pv/ptebatch.h.
+ *
+ * Known trees: 4.17. Xen coding style.
+ */
+#ifndef X86_PV_PTEBATCH_H
+#define X86_PV_PTEBATCH_H
+
+#include <xen/mm.h>
+#include <xen/nospec.h>
+#include <xen/pdx.h>
+
+/* mm.c: mod_l1_entry(), which is static there. The page lock is held. */
+int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
+                          unsigned int cmd, struct vcpu *pt_vcpu,
+                          struct domain *pg_dom);
+
+/* The owner of a page as struct page_info holds it: one load to compare. */
+typedef typeof(((struct page_info *)NULL)->v.inuse._domain) ptebatch_owner_t;
+
+static inline ptebatch_owner_t ptebatch_owner(const struct domain *d)
+{
+    return virt_to_pdx(d);
+}
+
+/*
+ * The frame that a PTE maps, if it is a page of this owner; else NULL, also for
+ * I/O memory, of which Xen keeps no page_info. mfn_valid() and page_get_owner()
+ * in one, with a data dependency instead of a fence against running ahead of
+ * the bounds check: this is executed once an entry.
+ */
+static always_inline struct page_info *ptebatch_own_page(
+    intpte_t pte, ptebatch_owner_t owner)
+{
+    unsigned long mfn = (pte & PADDR_MASK) >> PAGE_SHIFT;
+    unsigned long limit = max_page, pdx;
+    struct page_info *page;
+
+    if ( unlikely(mfn >= limit) || unlikely(mfn & pfn_hole_mask) )
+        return NULL;
+
+    pdx = pfn_to_pdx(array_index_nospec(mfn, limit));
+    if ( unlikely(!test_bit(pdx / PDX_GROUP_COUNT, pdx_group_valid)) )
+        return NULL;
+
+    page = pdx_to_page(pdx);
+
+    return likely(page->v.inuse._domain == owner) ? page : NULL;
+}
+
+#endif /* X86_PV_PTEBATCH_H */

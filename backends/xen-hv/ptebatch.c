@@ -1,0 +1,997 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/******************************************************************************
+ * arch/x86/pv/ptebatch.c
+ *
+ * Batched updates of L1 page tables: two hypercalls for 64-bit PV guests.
+ * The interface is public/arch-x86/ptebatch.h; this file says why it is safe.
+ *
+ * Everything a guest can ask for, of one entry, is
+ *
+ *     new = (old & keep) | set
+ *
+ * done atomically against the A and D bits that hardware sets. Four things can
+ * follow from the pair (old, new), and update_slot() tells them apart:
+ *
+ *  1. No reference moves (only NX, A, D or available bits differ): write it.
+ *     This is mod_l1_entry()'s own fast path with a narrower list of bits.
+ *  2. RW differs, the page is the domain's own and mapped write-back: the
+ *     entry goes on holding its general reference; one writable type reference
+ *     is taken or dropped. See "The type count" below.
+ *  3. A present entry of the domain's own page goes away: as 2, and the
+ *     general reference is dropped.
+ *  4. All else: get_page_from_l1e() and put_page_from_l1e(), or mod_l1_entry()
+ *     itself, as mmu_update uses them. So is everything when the tables or the
+ *     pages are a foreign domain's, or when the domain is in a paging mode
+ *     (shadow, log-dirty): mode is sampled once for the caller's own domain,
+ *     which cannot change while one of its vCPUs is in a hypercall, since
+ *     changing it pauses the domain.
+ *
+ * The table. get_page() keeps the frame allocated and the domain's, page_lock()
+ * then proves it validated, keeps its last type reference from being dropped,
+ * and keeps everybody else from writing its entries; its type is looked at
+ * only under that lock, each time anew. So under the lock nothing but hardware
+ * changes an entry, and hardware only sets A and D. One table is locked at a
+ * time. Guest memory is copied with no table locked. The get_page() cannot be
+ * saved: until page_lock() has succeeded nothing else keeps the frame from
+ * being freed, and a free frame's type_info is not a type.
+ *
+ * The type count. A present RW entry of an own page holds one reference of
+ * type PGT_writable_page on its page (get_page_from_l1e()), an RO entry none;
+ * what must never be is a frame of another type with a writable mapping, in a
+ * table or in a TLB. While the type is writable and its count stays at least
+ * one on both sides of the change, the type cannot change at any moment in
+ * between, no matter who else takes or drops references, so all that the
+ * general routines do beyond adding one is not needed, and this file adds one
+ * by itself (type_get(), type_put()):
+ *  - RW to RO: the entry is written first, the reference dropped after. The
+ *    other order would let the page be retyped while the entry is writable.
+ *  - RO to RW: the reference is taken first, the entry written after, for the
+ *    same reason.
+ *  - A CPU may hold a stale writable TLB entry after RW to RO. Whoever drops
+ *    the count to 0 stamps the page with the TLB clock, and whoever then
+ *    retypes it flushes every CPU of the domain that has not flushed since.
+ *    Our drop comes after our write, and the drop to 0 is later still or is
+ *    ours; so the stamp is later than every write that took away a writable
+ *    mapping, as the flush filter needs. Nothing rests on the guest's flush.
+ *  - A count of 0 on either side goes through get_page_type() and
+ *    put_page_type(), and with it the stamp, the retyping, the IOMMU's map.
+ *  - type_get()/type_put() insist on the exact state "writable, validated, not
+ *    locked, not pinned, not partial, not non-coherent" and otherwise leave
+ *    it to the general routines.
+ *
+ * A plain store replaces the cmpxchg only where the entry has A and D both set
+ * and keeps both: then hardware has nothing left to set in it, before or
+ * after, and nobody else may write.
+ *
+ * Bounds: at most 512 entries that cost a few dozen instructions, or 32 that
+ * cost hundreds, pass between two checks for preemption. A restarted call has
+ * its progress in its arguments (bits 32-63 of count, 32-47 of owner), all
+ * arguments are checked again, and the worst that a guest gains by forging
+ * them is that entries are passed over.
+ */
+
+#include <xen/event.h>
+#include <xen/guest_access.h>
+#include <xen/hypercall.h>
+#include <xen/sched.h>
+#include <xen/softirq.h>
+
+#include <asm/flushtlb.h>
+#include <asm/paging.h>
+#include <asm/shadow.h>
+
+#include <public/arch-x86/ptebatch.h>
+
+#include <xsm/xsm.h>
+
+#include "mm.h"
+#include "ptebatch.h"
+
+/* Entries between two checks for preemption; a test build makes it 1. */
+#ifndef PTEBATCH_PREEMPT
+#define PTEBATCH_PREEMPT 512U
+#endif
+#define WORK_FAST        1U
+#define WORK_SLOW        16U
+
+#define WORK_RECORD      4U
+
+/* Records copied in one go, to the stack: 480 and 512 bytes. */
+#define RUN_CHUNK        12U
+#define VALUE_CHUNK      32U
+
+/* vCPUs in a mask; a longer one means all. To be read before any update. */
+#define MASK_WORDS       16U
+
+#define RECORDS_MAX      0x7fffffffU
+
+#define AD_BITS          (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
+/* Bits that may differ with no reference moving. */
+#define FREE_BITS        (PTEBATCH_FAST_FLAGS & ~PTEBATCH_PTE_RW)
+
+/* type_info of an own page mapped writable, as the fast path wants it. */
+#define TYPE_WRITABLE(count) (PGT_writable_page | PGT_validated | (count))
+
+struct ptebatch_call {
+    struct domain *pt_owner;    /* whose tables */
+    struct domain *pg_owner;    /* whose pages */
+    struct vcpu *pt_vcpu;
+    ptebatch_owner_t owner;     /* the caller's, for ptebatch_own_page() */
+    bool own;                   /* fast path: both the caller, no paging mode */
+
+    /* The table at hand: referenced and mapped if page, locked if locked. */
+    struct page_info *page;
+    l1_pgentry_t *l1;
+    mfn_t mfn;
+    bool locked;
+
+    unsigned int work;          /* since the last check for preemption */
+    uint32_t xsm_checked;
+
+    struct ptebatch_tlb tlb;
+    uint64_t mask[MASK_WORDS];  /* with PTEBATCH_TLB_VCPUS only */
+};
+
+/* All but the mask, which only tlb_parse() fills: 128 bytes a call to save. */
+static always_inline void call_init(struct ptebatch_call *c)
+{
+    c->page = NULL;
+    c->locked = false;
+    c->work = 0;
+    c->xsm_checked = 0;
+    c->tlb = (struct ptebatch_tlb){};
+}
+
+/*
+ * Between two entries, and never before the first of an invocation, so that a
+ * restarted call always gets on: is it time to let others run?
+ */
+static bool preempt(struct ptebatch_call *c)
+{
+    if ( likely(c->work < PTEBATCH_PREEMPT) )
+        return false;
+
+    c->work = 0;
+
+    return hypercall_preempt_check();
+}
+
+/* --- The table ----------------------------------------------------------- */
+
+static void table_unlock(struct ptebatch_call *c)
+{
+    if ( c->locked )
+    {
+        page_unlock(c->page);
+        c->locked = false;
+    }
+}
+
+static void table_put(struct ptebatch_call *c)
+{
+    table_unlock(c);
+
+    if ( c->page )
+    {
+        unmap_domain_page(c->l1);
+        put_page(c->page);
+        c->page = NULL;
+    }
+}
+
+/*
+ * Locks the table that holds a slot, if it is an L1 table of pt_owner. The
+ * reference and the mapping stay when the lock is dropped for a copy; the
+ * type does not, and is looked at again.
+ */
+static int table_lock(struct ptebatch_call *c, uint64_t slot)
+{
+    mfn_t mfn = maddr_to_mfn(slot);
+
+    if ( unlikely(slot & ~(PADDR_MASK & ~(uint64_t)(sizeof(intpte_t) - 1))) )
+        return -EINVAL;
+
+    if ( c->page && !mfn_eq(mfn, c->mfn) )
+        table_put(c);
+
+    if ( !c->page )
+    {
+        c->page = get_page_from_mfn(mfn, c->pt_owner);
+        if ( unlikely(!c->page) )
+            return -EINVAL;
+        c->mfn = mfn;
+        c->l1 = map_domain_page(mfn);
+    }
+
+    if ( !c->locked )
+    {
+        if ( unlikely(!page_lock(c->page)) )
+            return -EINVAL;
+        c->locked = true;
+
+        if ( unlikely((c->page->u.inuse.type_info & PGT_type_mask) !=
+                      PGT_l1_page_table) )
+            return -EINVAL;
+    }
+
+    return 0;
+}
+
+/* --- References of one entry --------------------------------------------- */
+
+/* A writable type reference, for an entry about to become writable. */
+static always_inline bool type_get(struct page_info *page)
+{
+    unsigned long x, y = ACCESS_ONCE(page->u.inuse.type_info);
+
+    do {
+        x = y;
+        /* One range check: all flags as wanted, 1 <= count < its maximum. */
+        if ( unlikely(x - TYPE_WRITABLE(1UL) >= PGT_count_mask - 1) )
+            return get_page_type(page, PGT_writable_page);
+        y = cmpxchg(&page->u.inuse.type_info, x, x + 1);
+    } while ( unlikely(y != x) );
+
+    return true;
+}
+
+/* The one that an entry held which was writable. */
+static always_inline void type_put(struct page_info *page)
+{
+    unsigned long x, y = ACCESS_ONCE(page->u.inuse.type_info);
+
+    do {
+        x = y;
+        /* Likewise, and the count stays above 0. */
+        if ( unlikely(x - TYPE_WRITABLE(2UL) >= PGT_count_mask - 1) )
+        {
+            put_page_type(page);
+            return;
+        }
+        y = cmpxchg(&page->u.inuse.type_info, x, x - 1);
+    } while ( unlikely(y != x) );
+}
+
+/*
+ * Writes an entry of an own table outside any paging mode; returns what it
+ * was. pte is a recent value of it: only A and D may have been set since.
+ */
+static always_inline intpte_t write_pte(
+    intpte_t *p, intpte_t pte, intpte_t keep, intpte_t set)
+{
+    intpte_t new = (pte & keep) | set;
+
+    if ( (pte & new & AD_BITS) == AD_BITS )
+    {
+        write_atomic(p, new);
+        return pte;
+    }
+
+    for ( ; ; )
+    {
+        intpte_t seen = cmpxchg(p, pte, new);
+
+        if ( likely(seen == pte) )
+            return pte;
+
+        /* The table is locked: nobody but hardware writes. */
+        BUG_ON((seen ^ pte) & ~AD_BITS);
+        pte = seen;
+        new = (pte & keep) | set;
+    }
+}
+
+/* The same for any table: shadow code has to see the write. */
+static intpte_t write_pte_slow(struct ptebatch_call *c, intpte_t *p,
+                               intpte_t pte, intpte_t keep, intpte_t set)
+{
+    for ( ; ; )
+    {
+        intpte_t seen = paging_cmpxchg_guest_entry(c->pt_vcpu, p, pte,
+                                                   (pte & keep) | set, c->mfn);
+
+        if ( likely(seen == pte) )
+            return pte;
+
+        BUG_ON((seen ^ pte) & ~AD_BITS);
+        pte = seen;
+    }
+}
+
+/*
+ * Whatever update_slot() has no short way for. The order of mod_l1_entry():
+ * references for the new entry, the entry, references of the old one.
+ */
+static int update_slow(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
+                       intpte_t keep, intpte_t set, intpte_t *old)
+{
+    intpte_t new = (pte & keep) | set;
+
+    c->work += WORK_SLOW;
+
+    if ( new & _PAGE_PRESENT )
+    {
+        int rc;
+
+        if ( (pte & _PAGE_PRESENT) && !((pte ^ new) & ~FREE_BITS) )
+        {
+            *old = write_pte_slow(c, p, pte, keep, set);
+            return 0;
+        }
+
+        rc = get_page_from_l1e(l1e_from_intpte(new), c->pt_owner, c->pg_owner);
+        if ( rc < 0 )
+            return rc;
+        /* Flags that Xen wants different, for I/O memory: RW off, UC on. */
+        if ( rc )
+        {
+            intpte_t flip = put_pte_flags(rc);
+
+            keep &= ~flip;
+            set = (set & ~flip) | ((new ^ flip) & flip);
+        }
+    }
+
+    pte = write_pte_slow(c, p, pte, keep, set);
+    put_page_from_l1e(l1e_from_intpte(pte), c->pt_owner);
+    *old = pte;
+
+    return 0;
+}
+
+/*
+ * One entry becomes (entry & keep) | set, which is either present or 0. The
+ * table is locked, *old receives the entry as it was.
+ */
+static always_inline int update_slot(
+    struct ptebatch_call *c, intpte_t *p, intpte_t pte, intpte_t keep,
+    intpte_t set, intpte_t *old)
+{
+    intpte_t new = (pte & keep) | set, diff = pte ^ new;
+    struct page_info *page;
+
+    *old = pte;
+    if ( !diff )
+        return 0;
+
+    if ( unlikely(!c->own) || unlikely(!(pte & _PAGE_PRESENT)) )
+        return update_slow(c, p, pte, keep, set, old);
+
+    if ( !(diff & ~FREE_BITS) )
+    {
+        *old = write_pte(p, pte, keep, set);
+        return 0;
+    }
+
+    page = ptebatch_own_page(pte, c->owner);
+    if ( unlikely(!page) || unlikely(pte & PTEBATCH_PTE_CACHE) )
+        return update_slow(c, p, pte, keep, set, old);
+
+    if ( !(diff & ~(FREE_BITS | _PAGE_RW)) )
+    {
+        if ( new & _PAGE_RW )
+        {
+            if ( unlikely(!type_get(page)) )
+                return -EBUSY;
+            *old = write_pte(p, pte, keep, set);
+        }
+        else
+        {
+            *old = write_pte(p, pte, keep, set);
+            type_put(page);
+        }
+        return 0;
+    }
+
+    /* put_page_from_l1e() knows about implicit unmaps of grants. */
+    if ( new || (pte & put_pte_flags(_PAGE_GNTTAB)) )
+        return update_slow(c, p, pte, keep, set, old);
+
+    *old = xchg(p, 0);
+    if ( pte & _PAGE_RW )
+        type_put(page);
+    put_page(page);
+
+    return 0;
+}
+
+/* --- Runs ---------------------------------------------------------------- */
+
+static int check_run(const struct ptebatch_run *run)
+{
+    switch ( run->op )
+    {
+    case PTEBATCH_OP_FLAGS:
+        if ( ((run->clear | run->set) & ~PTEBATCH_RUN_FLAGS) ||
+             ((run->set & PTEBATCH_PTE_NX) && !cpu_has_nx) )
+            return -EINVAL;
+        break;
+
+    case PTEBATCH_OP_CLEAR:
+        if ( run->clear | run->set )
+            return -EINVAL;
+        break;
+
+    default:
+        return -EOPNOTSUPP;
+    }
+
+    /* Inside one table: count first, so that the sum cannot wrap. */
+    if ( !run->count || run->count > PTEBATCH_TABLE_SLOTS ||
+         PAGE_OFFSET(run->pte) + run->count * sizeof(intpte_t) > PAGE_SIZE )
+        return -EINVAL;
+
+    return 0;
+}
+
+static int check_xsm(struct ptebatch_call *c, uint32_t needed)
+{
+    int rc;
+
+    if ( likely(!(needed & ~c->xsm_checked)) )
+        return 0;
+
+    needed |= c->xsm_checked;
+    rc = xsm_mmu_update(XSM_TARGET, current->domain, c->pt_owner, c->pg_owner,
+                        needed);
+    if ( !rc )
+        c->xsm_checked = needed;
+
+    return rc;
+}
+
+/*
+ * The slots of a run from *done on, until its end, an error, or enough work
+ * for one lock. The table is locked. olds: room for the old values, or NULL.
+ */
+static always_inline int run_slots(
+    struct ptebatch_call *c, const struct ptebatch_run *run, bool flags,
+    unsigned int *done, unsigned int end, intpte_t *olds)
+{
+    const intpte_t keep = flags ? ~(run->clear | run->set) : 0;
+    const intpte_t set = run->set;
+    unsigned int i = *done, offset = PAGE_OFFSET(run->pte) + i * sizeof(*olds);
+    int rc = 0;
+
+    for ( ; i < end; i++ )
+    {
+        /* The mask keeps a CPU that runs ahead of "end" inside the table. */
+        intpte_t *p = (void *)c->l1 + (offset & ~PAGE_MASK);
+        intpte_t pte = ACCESS_ONCE(*p), old = pte;
+
+        if ( !flags || likely(pte & _PAGE_PRESENT) )
+            rc = update_slot(c, p, pte, keep, set, &old);
+        if ( unlikely(rc) )
+            break;
+        if ( olds )
+            *olds++ = old;
+
+        offset += sizeof(*p);
+        if ( unlikely(c->work >= PTEBATCH_PREEMPT) )
+        {
+            i++;
+            break;
+        }
+    }
+
+    c->work += (i - *done) * WORK_FAST;
+    *done = i;
+
+    return rc;
+}
+
+/* -ERESTART: to be preempted, *done says where. */
+static int do_run(struct ptebatch_call *c, const struct ptebatch_run *run,
+                  unsigned int *done)
+{
+    intpte_t olds[PTEBATCH_OLD_CHUNK];
+    uint32_t need = XSM_MMU_NORMAL_UPDATE;
+    int rc = check_run(run);
+
+    if ( unlikely(rc) )
+        return rc;
+
+    /* A flags run cannot make a frame accessible that was not, but for RW. */
+    if ( run->op == PTEBATCH_OP_FLAGS )
+        need |= XSM_MMU_UPDATE_READ |
+                (((run->set & _PAGE_RW) || !(run->clear & _PAGE_RW))
+                 ? XSM_MMU_UPDATE_WRITE : 0);
+    rc = check_xsm(c, need);
+    if ( unlikely(rc) )
+        return rc;
+
+    while ( *done < run->count )
+    {
+        unsigned int start = *done, end = run->count;
+
+        if ( preempt(c) )
+            return -ERESTART;
+
+        rc = table_lock(c, run->pte);
+        if ( unlikely(rc) )
+            return rc;
+
+        end = min(end, start + PTEBATCH_PREEMPT);
+        if ( run->old )
+        {
+            end = min(end, start + PTEBATCH_OLD_CHUNK);
+            rc = run->op == PTEBATCH_OP_FLAGS
+                 ? run_slots(c, run, true, done, end, olds)
+                 : run_slots(c, run, false, done, end, olds);
+
+            /* Never touch guest memory with a table locked. */
+            table_unlock(c);
+            if ( *done != start &&
+                 raw_copy_to_guest((void *)run->old + start * sizeof(*olds),
+                                   olds, (*done - start) * sizeof(*olds)) )
+                return -EFAULT;
+        }
+        else
+            rc = run->op == PTEBATCH_OP_FLAGS
+                 ? run_slots(c, run, true, done, end, NULL)
+                 : run_slots(c, run, false, done, end, NULL);
+
+        if ( unlikely(rc) )
+            return rc;
+    }
+
+    c->work += WORK_RECORD;
+
+    return 0;
+}
+
+/* --- Values -------------------------------------------------------------- */
+
+static int do_value(struct ptebatch_call *c, const struct ptebatch_value *v)
+{
+    unsigned int mode = v->ptr & (sizeof(intpte_t) - 1);
+    intpte_t val = v->val, keep, old, pte, *p;
+    uint32_t need = XSM_MMU_NORMAL_UPDATE;
+    int rc;
+
+    if ( mode == PTEBATCH_VALUE_KEEP )
+        keep = AD_BITS;
+    else if ( mode == PTEBATCH_VALUE_EXACT )
+        keep = 0;
+    else
+        return -EINVAL;
+
+    if ( val & _PAGE_PRESENT )
+        need |= XSM_MMU_UPDATE_READ |
+                ((val & _PAGE_RW) ? XSM_MMU_UPDATE_WRITE : 0);
+    rc = check_xsm(c, need);
+    if ( unlikely(rc) )
+        return rc;
+
+    rc = table_lock(c, v->ptr - mode);
+    if ( unlikely(rc) )
+        return rc;
+
+    p = (void *)c->l1 + (v->ptr & ~PAGE_MASK & ~(sizeof(*p) - 1));
+    pte = ACCESS_ONCE(*p);
+
+    if ( likely(c->own) && likely(pte & _PAGE_PRESENT) )
+    {
+        intpte_t new = l1e_get_intpte(adjust_guest_l1e(l1e_from_intpte(val),
+                                                       c->pt_owner));
+
+        /* What update_slot() takes: same frame and flags, or exactly gone. */
+        if ( !((pte ^ new) & ~(PTEBATCH_FAST_FLAGS)) || !(new | keep) )
+            return update_slot(c, p, pte, keep, new, &old);
+    }
+
+    c->work += WORK_SLOW;
+
+    return ptebatch_mod_l1_entry((l1_pgentry_t *)p, l1e_from_intpte(val),
+                                 c->mfn, mode, c->pt_vcpu, c->pg_owner);
+}
+
+/* --- TLB ----------------------------------------------------------------- */
+
+/* All of it is checked and copied before the first update. */
+static int tlb_parse(struct ptebatch_call *c, unsigned long how, bool record,
+                     unsigned long arg)
+{
+    struct ptebatch_tlb *tlb = &c->tlb;
+
+    if ( how & PTEBATCH_HOW_RESERVED )
+        return -EINVAL;
+
+    tlb->who = PTEBATCH_HOW_TLB_WHO(how);
+    if ( how & PTEBATCH_HOW_TLB_PAGE )
+    {
+        if ( tlb->who != PTEBATCH_TLB_LOCAL && tlb->who != PTEBATCH_TLB_ALL )
+            return -EINVAL;
+        tlb->addr = how & PTEBATCH_HOW_TLB_ADDR;
+        tlb->pages = 1;
+    }
+    else if ( how & PTEBATCH_HOW_TLB_ADDR )
+        return -EINVAL;
+
+    if ( tlb->who == PTEBATCH_TLB_VCPUS )
+    {
+        if ( !record )
+            return -EINVAL;
+        if ( raw_copy_from_guest(tlb, (const void *)arg, sizeof(*tlb)) )
+            return -EFAULT;
+    }
+    else if ( record && arg )
+        return -EINVAL;
+
+    if ( tlb->who > PTEBATCH_TLB_VCPUS ||
+         (tlb->who == PTEBATCH_TLB_NONE && tlb->pages) ||
+         (!tlb->pages && tlb->addr) ||
+         (tlb->addr & ~PAGE_MASK) ||
+         tlb->pages > PFN_DOWN(1UL << VADDR_BITS) ||
+         (tlb->pages &&
+          (!__addr_ok(tlb->addr) ||
+           !__addr_ok(tlb->addr + ((tlb->pages - 1) << PAGE_SHIFT)))) )
+        return -EINVAL;
+
+    if ( tlb->who != PTEBATCH_TLB_VCPUS )
+    {
+        if ( tlb->nr_vcpus || tlb->vcpus )
+            return -EINVAL;
+        if ( c->pt_owner != current->domain &&
+             tlb->who == PTEBATCH_TLB_LOCAL )
+            return -EINVAL;
+        return 0;
+    }
+
+    if ( c->pt_owner != current->domain || !tlb->nr_vcpus )
+        return -EINVAL;
+
+    if ( tlb->nr_vcpus > MASK_WORDS * 64 )
+        tlb->who = PTEBATCH_TLB_ALL;
+    else if ( raw_copy_from_guest(c->mask, (const void *)tlb->vcpus,
+                                  DIV_ROUND_UP(tlb->nr_vcpus, 64) *
+                                  sizeof(*c->mask)) )
+        return -EFAULT;
+
+    return 0;
+}
+
+static void tlb_flush_mask(const cpumask_t *mask, const struct ptebatch_tlb *tlb)
+{
+    /* More than one page is one flush of everything, to send one IPI. */
+    if ( tlb->pages == 1 )
+        flush_tlb_one_mask(mask, tlb->addr);
+    else
+        flush_tlb_mask(mask);
+}
+
+static void tlb_flush(const struct ptebatch_call *c)
+{
+    const struct ptebatch_tlb *tlb = &c->tlb;
+    struct domain *d = c->pt_owner;
+    cpumask_t *mask;
+    unsigned long i;
+
+    switch ( tlb->who )
+    {
+    case PTEBATCH_TLB_NONE:
+        break;
+
+    case PTEBATCH_TLB_LOCAL:
+        if ( !tlb->pages || tlb->pages > 32 )
+            flush_tlb_local();
+        else
+            for ( i = 0; i < tlb->pages; i++ )
+                paging_invlpg(current, tlb->addr + (i << PAGE_SHIFT));
+        break;
+
+    case PTEBATCH_TLB_ALL:
+        tlb_flush_mask(d->dirty_cpumask, tlb);
+        break;
+
+    case PTEBATCH_TLB_VCPUS:
+        mask = this_cpu(scratch_cpumask);
+        cpumask_clear(mask);
+        for ( i = 0; i < tlb->nr_vcpus && i < d->max_vcpus; i++ )
+        {
+            const struct vcpu *v;
+            unsigned int cpu;
+
+            if ( !(c->mask[i / 64] & (1UL << (i % 64))) )
+                continue;
+            v = d->vcpu[array_index_nospec(i, d->max_vcpus)];
+            if ( !v )
+                continue;
+            cpu = read_atomic(&v->dirty_cpu);
+            if ( is_vcpu_dirty_cpu(cpu) )
+                __cpumask_set_cpu(cpu, mask);
+        }
+        tlb_flush_mask(mask, tlb);
+        break;
+    }
+}
+
+/* --- The calls ----------------------------------------------------------- */
+
+static long probe(unsigned long what, unsigned long item, uint64_t is)
+{
+    if ( what != PTEBATCH_MAGIC )
+        return -EINVAL;
+
+    switch ( item )
+    {
+    case PTEBATCH_ASK_VERSION:
+        return is | PTEBATCH_ABI_VERSION;
+
+    case PTEBATCH_ASK_RECORDS:
+        return RECORDS_MAX;
+
+    case PTEBATCH_ASK_FAST:
+        return PTEBATCH_FAST_FLAGS;
+
+    default:
+        return -EOPNOTSUPP;
+    }
+}
+
+/*
+ * Who is who. For a foreign pt_owner, as for mmu_update, the domain is meant
+ * to be paused; its first vCPU stands for it in the paging code.
+ */
+static int owners_get(struct ptebatch_call *c, unsigned long owner)
+{
+    struct vcpu *curr = current;
+    unsigned int pt = (owner >> 16) & 0xffff;
+
+    c->pt_owner = curr->domain;
+    c->pt_vcpu = curr;
+
+    /* Nearly always, and worth a short way. */
+    if ( likely(owner == DOMID_SELF) )
+    {
+        c->pg_owner = curr->domain;
+        c->own = !paging_mode_enabled(curr->domain);
+        c->owner = ptebatch_owner(curr->domain);
+        return paging_mode_refcounts(curr->domain) ? -EOPNOTSUPP : 0;
+    }
+
+    if ( pt && pt - 1 != curr->domain->domain_id )
+    {
+        struct domain *d = rcu_lock_domain_by_id(pt - 1);
+
+        if ( !d )
+            return -ESRCH;
+
+        if ( !is_pv_domain(d) || paging_mode_refcounts(d) || !d->vcpu ||
+             !d->vcpu[0] )
+        {
+            bool pv = is_pv_domain(d) && !paging_mode_refcounts(d);
+
+            rcu_unlock_domain(d);
+            return pv ? -EINVAL : -EOPNOTSUPP;
+        }
+        c->pt_owner = d;
+        c->pt_vcpu = d->vcpu[0];
+    }
+    else if ( paging_mode_refcounts(curr->domain) )
+        return -EOPNOTSUPP;
+
+    c->pg_owner = get_pg_owner((uint16_t)owner);
+    if ( !c->pg_owner )
+    {
+        if ( c->pt_owner != curr->domain )
+            rcu_unlock_domain(c->pt_owner);
+        return -ESRCH;
+    }
+
+    c->own = c->pt_owner == curr->domain && c->pg_owner == curr->domain &&
+             !paging_mode_enabled(curr->domain);
+    c->owner = ptebatch_owner(curr->domain);
+
+    return 0;
+}
+
+static void owners_put(struct ptebatch_call *c, unsigned long owner)
+{
+    if ( likely(owner == DOMID_SELF) )
+        return;
+
+    put_pg_owner(c->pg_owner);
+    if ( c->pt_owner != current->domain )
+        rcu_unlock_domain(c->pt_owner);
+}
+
+/*
+ * The end of a call that got past its arguments: drops the table, then flushes
+ * if anything was done, now or before a preemption, or nothing was asked for.
+ */
+static long finish(struct ptebatch_call *c, unsigned int count,
+                   unsigned int done, unsigned int slots, int rc)
+{
+    table_put(c);
+
+    if ( done || slots || !count )
+        tlb_flush(c);
+
+    return PTEBATCH_ANSWER(done, slots, -rc);
+}
+
+long do_ptebatch_runs(unsigned long what, unsigned long count,
+                      unsigned long how, unsigned long arg4,
+                      unsigned long arg5)
+{
+    struct ptebatch_call c;
+    struct ptebatch_run runs[RUN_CHUNK];
+    unsigned int nr = count, done = count >> 32, slots = 0;
+    unsigned long owner = DOMID_SELF;
+    bool list = false;
+    long ret;
+    int rc;
+
+    switch ( PTEBATCH_HOW_OP(how) )
+    {
+    case PTEBATCH_OP_FLAGS:
+    case PTEBATCH_OP_CLEAR:
+        break;
+
+    case PTEBATCH_HOW_LIST:
+        list = true;
+        if ( nr > RECORDS_MAX || (arg4 >> 48) )
+            return -EINVAL;
+        owner = (uint32_t)arg4;
+        slots = arg4 >> 32;
+        break;
+
+    case PTEBATCH_HOW_PROBE:
+        return probe(what, count, PTEBATCH_IS_RUNS);
+
+    default:
+        return -EOPNOTSUPP;
+    }
+
+    if ( done > nr )
+        return -EINVAL;
+
+    call_init(&c);
+    rc = owners_get(&c, owner);
+    if ( unlikely(rc) )
+        return rc;
+
+    rc = tlb_parse(&c, how, list, arg5);
+    if ( unlikely(rc) )
+    {
+        ret = rc;
+        goto out;
+    }
+
+    if ( !list )
+    {
+        /* The register form is a list of one whose record is the arguments. */
+        runs[0] = (struct ptebatch_run){
+            .pte = what,
+            .count = nr,
+            .op = PTEBATCH_HOW_OP(how),
+            .clear = arg4,
+            .set = arg5,
+        };
+        if ( nr )
+            rc = do_run(&c, &runs[0], &done);
+    }
+    else
+    {
+        while ( !rc && done < nr )
+        {
+            unsigned int i, n = min(nr - done, RUN_CHUNK);
+
+            table_unlock(&c);
+            if ( raw_copy_from_guest(runs, (const void *)(what + done *
+                                                          sizeof(*runs)),
+                                     n * sizeof(*runs)) )
+            {
+                rc = -EFAULT;
+                break;
+            }
+
+            for ( i = 0; i < n; i++, done++, slots = 0 )
+            {
+                /* Only forged progress can be at or past the end. */
+                if ( unlikely(slots) && slots >= runs[i].count )
+                    rc = -EINVAL;
+                else
+                    rc = do_run(&c, &runs[i], &slots);
+                if ( unlikely(rc) )
+                    break;
+            }
+        }
+    }
+
+    if ( rc == -ERESTART )
+    {
+        table_put(&c);
+        ret = hypercall_create_continuation(
+            __HYPERVISOR_ptebatch_runs, "lllll", what,
+            nr | ((unsigned long)done << 32), how,
+            list ? owner | ((unsigned long)slots << 32) : arg4, arg5);
+    }
+    else
+        ret = finish(&c, nr, done, slots, rc);
+
+ out:
+    owners_put(&c, owner);
+
+    return ret;
+}
+
+long do_ptebatch_values(unsigned long what, unsigned long count,
+                        unsigned long how, unsigned long arg4,
+                        unsigned long arg5)
+{
+    struct ptebatch_call c;
+    struct ptebatch_value values[VALUE_CHUNK];
+    unsigned int nr = count, done = count >> 32;
+    long ret;
+    int rc;
+
+    if ( PTEBATCH_HOW_OP(how) == PTEBATCH_HOW_PROBE )
+        return probe(what, count, PTEBATCH_IS_VALUES);
+    if ( PTEBATCH_HOW_OP(how) )
+        return -EOPNOTSUPP;
+
+    if ( nr > RECORDS_MAX || done > nr || (arg4 >> 32) )
+        return -EINVAL;
+
+    call_init(&c);
+    rc = owners_get(&c, arg4);
+    if ( unlikely(rc) )
+        return rc;
+
+    rc = tlb_parse(&c, how, true, arg5);
+    if ( unlikely(rc) )
+    {
+        ret = rc;
+        goto out;
+    }
+
+    while ( !rc && done < nr )
+    {
+        unsigned int i, n = min(nr - done, VALUE_CHUNK);
+
+        table_unlock(&c);
+        if ( raw_copy_from_guest(values, (const void *)(what + done *
+                                                        sizeof(*values)),
+                                 n * sizeof(*values)) )
+        {
+            rc = -EFAULT;
+            break;
+        }
+
+        for ( i = 0; i < n; i++ )
+        {
+            rc = preempt(&c) ? -ERESTART : do_value(&c, &values[i]);
+            if ( unlikely(rc) )
+                break;
+            c.work += WORK_FAST;
+        }
+        done += i;
+    }
+
+    if ( rc == -ERESTART )
+    {
+        table_put(&c);
+        ret = hypercall_create_continuation(
+            __HYPERVISOR_ptebatch_values, "lllll", what,
+            nr | ((unsigned long)done << 32), how, arg4, arg5);
+    }
+    else
+        ret = finish(&c, nr, done, 0, rc);
+
+ out:
+    owners_put(&c, arg4);
+
+    return ret;
+}
+
+/*
+ * Local variables:
+ * mode: C
+ * c-file-style: "BSD"
+ * c-basic-offset: 4
+ * tab-width: 4
+ * indent-tabs-mode: nil
+ * End:
+ */
