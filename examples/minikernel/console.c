@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* Printing: a line buffer handed to Xen's console, and a tiny printf. */
+#include "minikernel.h"
+
+static char line[256];
+static unsigned int used;
+
+static void put(char c)
+{
+	line[used++] = c;
+	if (c == '\n' || used == sizeof(line)) {
+		hypercall5(__HYPERVISOR_console_io, CONSOLEIO_write, used,
+			   (uint64_t)line, 0, 0);
+		used = 0;
+	}
+}
+
+void puts_raw(const char *s)
+{
+	while (*s)
+		put(*s++);
+}
+
+static void number(uint64_t n, unsigned int base, unsigned int width, char pad,
+		   int negative)
+{
+	char digits[24];
+	unsigned int i = 0;
+
+	do {
+		digits[i++] = "0123456789abcdef"[n % base];
+		n /= base;
+	} while (n);
+	if (negative)
+		digits[i++] = '-';
+	while (i < width && i < sizeof(digits))
+		digits[i++] = pad;
+	while (i)
+		put(digits[--i]);
+}
+
+void print(const char *f, ...)
+{
+	__builtin_va_list ap;
+
+	__builtin_va_start(ap, f);
+	for (; *f; f++) {
+		unsigned int width = 0;
+		char pad = ' ';
+		int is_long = 0;
+		int64_t n;
+
+		if (*f != '%') {
+			put(*f);
+			continue;
+		}
+		if (*++f == '0')
+			pad = '0';
+		for (; *f >= '0' && *f <= '9'; f++)
+			width = width * 10 + (unsigned int)(*f - '0');
+		for (; *f == 'l'; f++)
+			is_long = 1;
+		switch (*f) {
+		case 's':
+			puts_raw(__builtin_va_arg(ap, const char *));
+			break;
+		case 'c':
+			put((char)__builtin_va_arg(ap, int));
+			break;
+		case 'd':
+			n = is_long ? __builtin_va_arg(ap, int64_t)
+				    : __builtin_va_arg(ap, int);
+			number(n < 0 ? 0 - (uint64_t)n : (uint64_t)n, 10,
+			       width, pad, n < 0);
+			break;
+		case 'u':
+		case 'x':
+			number(is_long ? __builtin_va_arg(ap, uint64_t)
+				       : __builtin_va_arg(ap, unsigned int),
+			       *f == 'u' ? 10 : 16, width, pad, 0);
+			break;
+		default:
+			put(*f);
+		}
+	}
+	__builtin_va_end(ap);
+}

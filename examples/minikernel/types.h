@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* This kernel's own integer types: the library takes them as its port header. */
+#ifndef TYPES_H
+#define TYPES_H
+
+typedef __INT8_TYPE__ int8_t;
+typedef __UINT8_TYPE__ uint8_t;
+typedef __UINT16_TYPE__ uint16_t;
+typedef __UINT32_TYPE__ uint32_t;
+typedef __INT32_TYPE__ int32_t;
+typedef __INT64_TYPE__ int64_t;
+typedef __UINT64_TYPE__ uint64_t;
+typedef __UINTPTR_TYPE__ uintptr_t;
+typedef __SIZE_TYPE__ size_t;
+#define NULL ((void *)0)
+
+#endif /* TYPES_H */
