@@ -1,0 +1,135 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# backends/xen-hv/install on Debian's own Xen source. TAP.
+# Environment: top_srcdir. Fetches the source where it is not cached.
+set -u
+: "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
+install=$top_srcdir/backends/xen-hv/install
+tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT || exit 99
+# git commits here without anybody's settings.
+export HOME="$tmp" GIT_CONFIG_NOSYSTEM=1
+export GIT_AUTHOR_NAME=tester GIT_AUTHOR_EMAIL=tester@localhost
+export GIT_COMMITTER_NAME=tester GIT_COMMITTER_EMAIL=tester@localhost
+
+source=$("$top_srcdir/tools/xen-image" source) || {
+	echo "Bail out! no Xen source to install into"
+	exit 1
+}
+# The hypervisor's part is all that the script looks at.
+mkdir "$tmp/pristine" && cp -r "$source/xen" "$tmp/pristine/" || exit 99
+fresh() { rm -rf "$tmp/tree" && cp -r "$tmp/pristine" "$tmp/tree"; }
+as_it_was() { diff -r "$tmp/pristine" "$tmp/tree"; }
+
+n=0 failed=0
+holds() { # what; then the command that shows it
+	n=$((n + 1))
+	what=$1
+	shift
+	if "$@" >"$tmp/output" 2>&1; then
+		echo "ok $n - $what"
+	else
+		echo "not ok $n - $what"
+		sed 's/^/# /' "$tmp/output" | head -n 20
+		failed=1
+	fi
+}
+
+adds_files() {
+	fresh && "$install" "$tmp/tree" &&
+		cmp "$top_srcdir/backends/xen-hv/ptebatch.c" \
+			"$tmp/tree/xen/arch/x86/pv/ptebatch.c" &&
+		cmp "$top_srcdir/backends/xen-hv/compat.h" \
+			"$tmp/tree/xen/arch/x86/pv/ptebatch.h" &&
+		cmp "$top_srcdir/include/ptebatch/abi.h" \
+			"$tmp/tree/xen/include/public/arch-x86/ptebatch.h"
+}
+few_lines() {
+	# Lines of Xen's own files that differ, as diff counts them.
+	diff -r "$tmp/pristine" "$tmp/tree" | grep '^[<>]' >"$tmp/lines"
+	cat "$tmp/lines"
+	[ "$(grep -c '^<' "$tmp/lines")" -eq 0 ] &&
+		[ "$(grep -c '^>' "$tmp/lines")" -ge 1 ] &&
+		[ "$(grep -c '^>' "$tmp/lines")" -le 25 ]
+}
+idempotent() {
+	cp -r "$tmp/tree" "$tmp/once" && "$install" "$tmp/tree" >"$tmp/said" &&
+		cat "$tmp/said" && grep -q 'nothing to do' "$tmp/said" &&
+		diff -r "$tmp/once" "$tmp/tree"
+}
+updates() {
+	echo '/* older */' >>"$tmp/tree/xen/arch/x86/pv/ptebatch.c"
+	"$install" "$tmp/tree" && diff -r "$tmp/once" "$tmp/tree"
+}
+undoes() { "$install" --undo "$tmp/tree" && as_it_was; }
+undoes_twice() { "$install" --undo "$tmp/tree" && as_it_was; }
+only_checks() { fresh && "$install" --check "$tmp/tree" && as_it_was; }
+git_am() ( # a shell of its own, for the cd
+	fresh && cd "$tmp/tree" && git init -q && git add -A . &&
+		git commit -q -m xen && "$install" --patch . >"$tmp/patch" &&
+		[ -z "$(git status --porcelain)" ] &&
+		git am -q "$tmp/patch" && git log -1 --format=%s | grep -q '^x86/pv: ' &&
+		rm -rf .git && diff -r "$tmp/once" "$tmp/tree"
+)
+patch_of_installed() {
+	fresh && "$install" "$tmp/tree" && "$install" --patch "$tmp/tree" \
+		--output "$tmp/again" && grep -v '^Date: ' "$tmp/again" >"$tmp/a" &&
+		grep -v '^Date: ' "$tmp/patch" >"$tmp/b" && diff "$tmp/a" "$tmp/b"
+}
+# refused WORD...: the tree is refused, the message has all the words, and
+# nothing in the tree has changed.
+refused() {
+	rm -rf "$tmp/before" && cp -r "$tmp/tree" "$tmp/before"
+	for mode in "" --check --patch --undo; do
+		# shellcheck disable=SC2086 # no mode, no argument
+		if "$install" $mode "$tmp/tree" >"$tmp/said" 2>&1; then
+			echo "not refused: $mode"
+			return 1
+		fi
+		cat "$tmp/said"
+		for word; do
+			grep -qF "$word" "$tmp/said" || return 1
+		done
+	done
+	diff -r "$tmp/before" "$tmp/tree"
+}
+no_xen() { rm -rf "$tmp/tree" && mkdir "$tmp/tree" && refused 'not a Xen source tree'; }
+other_version() {
+	fresh && sed -i 's/^\(export XEN_SUBVERSION *= *\).*/\199/' \
+		"$tmp/tree/xen/Makefile" && refused 4.99 4.17
+}
+lost_anchor() { # file, sed command that loses it, word in the message
+	fresh && sed -i "$2" "$tmp/tree/xen/$1" &&
+		! cmp -s "$tmp/pristine/xen/$1" "$tmp/tree/xen/$1" &&
+		refused "$1" "$3"
+}
+lost_file() { fresh && rm "$tmp/tree/xen/arch/x86/mm.c" && refused xen/arch/x86/mm.c; }
+foreign_lines() {
+	fresh && echo '/* do_ptebatch_runs */' >>"$tmp/tree/xen/arch/x86/mm.c" &&
+		refused xen/arch/x86/mm.c
+}
+
+echo 1..18
+holds "installing adds the project's three files" adds_files
+holds "at most 25 lines go into Xen's own files, and none leaves" few_lines
+holds "installing again changes nothing" idempotent
+holds "installing brings an older file up to date" updates
+holds "undo gives the tree back byte for byte" undoes
+holds "undo of a tree without the handlers changes nothing" undoes_twice
+holds "check changes nothing" only_checks
+holds "git am of the patch gives the tree that installing gives" git_am
+holds "the patch is the same from a tree that has the handlers" patch_of_installed
+holds "a folder that is not Xen is refused" no_xen
+holds "a version not known is refused and named" other_version
+holds "without the Makefile's anchor: refused, untouched" lost_anchor \
+	arch/x86/pv/Makefile '/mm\.o/d' mm.o
+holds "without the prototypes' anchor: refused, untouched" lost_anchor \
+	include/hypercall-defs.c 's/^update_va_mapping_otherd/&x/' prototype
+holds "with other columns in the table of callers: refused, untouched" lost_anchor \
+	include/hypercall-defs.c 's/^table: .*/& riscv/' 'table of callers'
+holds "without the headers' anchor: refused, untouched" lost_anchor \
+	arch/x86/include/asm/hypercall.h '/xen-mca/d' xen-mca.h
+holds "with another mod_l1_entry(): refused, untouched" lost_anchor \
+	arch/x86/mm.c 's/^static int mod_l1_entry(/&bool extra, /' mod_l1_entry
+holds "without a file it needs: refused, untouched" lost_file
+holds "with somebody else's ptebatch lines: refused, untouched" foreign_lines
+exit $failed
