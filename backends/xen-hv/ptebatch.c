@@ -219,37 +219,39 @@ static int table_lock(struct ptebatch_call *c, uint64_t slot)
 
 /* --- References of one entry --------------------------------------------- */
 
-/* A writable type reference, for an entry about to become writable. */
+/*
+ * A writable type reference, for an entry about to become writable: one range
+ * check says that all flags are as wanted and 1 <= count < its maximum. False:
+ * nothing was done, get_page_type() has to decide.
+ */
 static always_inline bool type_get(struct page_info *page)
 {
-    unsigned long x, y = ACCESS_ONCE(page->u.inuse.type_info);
+    unsigned long x = ACCESS_ONCE(page->u.inuse.type_info);
 
     do {
-        x = y;
-        /* One range check: all flags as wanted, 1 <= count < its maximum. */
         if ( unlikely(x - TYPE_WRITABLE(1UL) >= PGT_count_mask - 1) )
-            return get_page_type(page, PGT_writable_page);
-        y = cmpxchg(&page->u.inuse.type_info, x, x + 1);
-    } while ( unlikely(y != x) );
+            return false;
+    } while ( unlikely(!ptebatch_try_cmpxchg(&page->u.inuse.type_info, &x,
+                                             x + 1)) );
 
     return true;
 }
 
-/* The one that an entry held which was writable. */
-static always_inline void type_put(struct page_info *page)
+/*
+ * The reference of an entry that was writable. Likewise, and the count stays
+ * above 0. False: nothing was done, put_page_type() has to.
+ */
+static always_inline bool type_put(struct page_info *page)
 {
-    unsigned long x, y = ACCESS_ONCE(page->u.inuse.type_info);
+    unsigned long x = ACCESS_ONCE(page->u.inuse.type_info);
 
     do {
-        x = y;
-        /* Likewise, and the count stays above 0. */
         if ( unlikely(x - TYPE_WRITABLE(2UL) >= PGT_count_mask - 1) )
-        {
-            put_page_type(page);
-            return;
-        }
-        y = cmpxchg(&page->u.inuse.type_info, x, x - 1);
-    } while ( unlikely(y != x) );
+            return false;
+    } while ( unlikely(!ptebatch_try_cmpxchg(&page->u.inuse.type_info, &x,
+                                             x - 1)) );
+
+    return true;
 }
 
 /*
@@ -259,7 +261,7 @@ static always_inline void type_put(struct page_info *page)
 static always_inline intpte_t write_pte(
     intpte_t *p, intpte_t pte, intpte_t keep, intpte_t set)
 {
-    intpte_t new = (pte & keep) | set;
+    intpte_t seen = pte, new = (pte & keep) | set;
 
     if ( (pte & new & AD_BITS) == AD_BITS )
     {
@@ -267,18 +269,14 @@ static always_inline intpte_t write_pte(
         return pte;
     }
 
-    for ( ; ; )
+    while ( unlikely(!ptebatch_try_cmpxchg(p, &seen, new)) )
     {
-        intpte_t seen = cmpxchg(p, pte, new);
-
-        if ( likely(seen == pte) )
-            return pte;
-
         /* The table is locked: nobody but hardware writes. */
         BUG_ON((seen ^ pte) & ~AD_BITS);
-        pte = seen;
-        new = (pte & keep) | set;
+        new = (seen & keep) | set;
     }
+
+    return seen;
 }
 
 /* The same for any table: shadow code has to see the write. */
@@ -340,14 +338,13 @@ static int update_slow(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
 }
 
 /*
- * One entry becomes (entry & keep) | set, which is either present or 0. The
- * table is locked, *old receives the entry as it was.
+ * One entry becomes (entry & keep) | set, which is either present or 0, by the
+ * shortest safe way. The table is locked, *old receives the entry as it was.
  */
-static always_inline int update_slot(
-    struct ptebatch_call *c, intpte_t *p, intpte_t pte, intpte_t keep,
-    intpte_t set, intpte_t *old)
+static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t keep,
+                       intpte_t set, intpte_t *old)
 {
-    intpte_t new = (pte & keep) | set, diff = pte ^ new;
+    intpte_t pte = ACCESS_ONCE(*p), new = (pte & keep) | set, diff = pte ^ new;
     struct page_info *page;
 
     *old = pte;
@@ -369,17 +366,24 @@ static always_inline int update_slot(
 
     if ( !(diff & ~(FREE_BITS | _PAGE_RW)) )
     {
-        if ( new & _PAGE_RW )
+        if ( !(new & _PAGE_RW) )
         {
-            if ( unlikely(!type_get(page)) )
+            *old = write_pte(p, pte, keep, set);
+            if ( unlikely(!type_put(page)) )
+            {
+                put_page_type(page);
+                c->work += WORK_SLOW;
+            }
+            return 0;
+        }
+
+        if ( unlikely(!type_get(page)) )
+        {
+            c->work += WORK_SLOW;
+            if ( !get_page_type(page, PGT_writable_page) )
                 return -EBUSY;
-            *old = write_pte(p, pte, keep, set);
         }
-        else
-        {
-            *old = write_pte(p, pte, keep, set);
-            type_put(page);
-        }
+        *old = write_pte(p, pte, keep, set);
         return 0;
     }
 
@@ -388,8 +392,11 @@ static always_inline int update_slot(
         return update_slow(c, p, pte, keep, set, old);
 
     *old = xchg(p, 0);
-    if ( pte & _PAGE_RW )
-        type_put(page);
+    if ( (pte & _PAGE_RW) && unlikely(!type_put(page)) )
+    {
+        put_page_type(page);
+        c->work += WORK_SLOW;
+    }
     put_page(page);
 
     return 0;
@@ -440,44 +447,165 @@ static int check_xsm(struct ptebatch_call *c, uint32_t needed)
     return rc;
 }
 
-/*
- * The slots of a run from *done on, until its end, an error, or enough work
- * for one lock. The table is locked. olds: room for the old values, or NULL.
- */
-static always_inline int run_slots(
-    struct ptebatch_call *c, const struct ptebatch_run *run, bool flags,
-    unsigned int *done, unsigned int end, intpte_t *olds)
+/* What a run asks of an entry, so that a loop need not ask it of each. */
+enum run_kind {
+    RUN_FREE,                   /* no reference can move */
+    RUN_GAIN,                   /* entries become writable */
+    RUN_DROP,                   /* entries become read-only */
+    RUN_CLEAR,                  /* entries become 0 */
+    RUN_OTHER,                  /* nothing that a loop could assume */
+};
+
+static enum run_kind run_kind(const struct ptebatch_call *c,
+                              const struct ptebatch_run *run)
 {
-    const intpte_t keep = flags ? ~(run->clear | run->set) : 0;
-    const intpte_t set = run->set;
-    unsigned int i = *done, offset = PAGE_OFFSET(run->pte) + i * sizeof(*olds);
-    int rc = 0;
+    if ( !c->own || ((run->clear | run->set) & PTEBATCH_PTE_CACHE) )
+        return RUN_OTHER;
+
+    if ( run->op == PTEBATCH_OP_CLEAR )
+        return RUN_CLEAR;
+
+    if ( run->set & _PAGE_RW )
+        return RUN_GAIN;
+
+    return (run->clear & _PAGE_RW) ? RUN_DROP : RUN_FREE;
+}
+
+/*
+ * The slots of a run from i on, as long as update_slot()'s short ways do, with
+ * everything that is the same for all taken out of the loop. Returns the first
+ * slot not done. The table is locked; olds[0] belongs to slot i.
+ */
+static always_inline unsigned int fast_slots(
+    struct ptebatch_call *c, const struct ptebatch_run *run, enum run_kind kind,
+    unsigned int i, unsigned int end, intpte_t *olds)
+{
+    const intpte_t set = run->set, keep = ~(run->clear | set);
+    const ptebatch_owner_t owner = c->owner;
+    void *const l1 = c->l1;
+    unsigned int offset = PAGE_OFFSET(run->pte) + i * sizeof(*olds);
 
     for ( ; i < end; i++ )
     {
-        /* The mask keeps a CPU that runs ahead of "end" inside the table. */
-        intpte_t *p = (void *)c->l1 + (offset & ~PAGE_MASK);
-        intpte_t pte = ACCESS_ONCE(*p), old = pte;
+        intpte_t *p = l1 + offset, pte = ACCESS_ONCE(*p);
+        struct page_info *page = NULL;
 
-        if ( !flags || likely(pte & _PAGE_PRESENT) )
-            rc = update_slot(c, p, pte, keep, set, &old);
-        if ( unlikely(rc) )
-            break;
-        if ( olds )
-            *olds++ = old;
-
-        offset += sizeof(*p);
-        if ( unlikely(c->work >= PTEBATCH_PREEMPT) )
+        if ( unlikely(!(pte & _PAGE_PRESENT)) )
         {
-            i++;
-            break;
+            /* Hardware leaves it alone, and 0 is safe against L1TF. */
+            if ( kind == RUN_CLEAR && pte )
+                write_atomic(p, 0);
         }
+        else if ( kind == RUN_CLEAR )
+        {
+            page = ptebatch_own_page(pte, owner);
+            /* put_page_from_l1e() knows about implicit unmaps of grants. */
+            if ( unlikely(!page) || (pte & put_pte_flags(_PAGE_GNTTAB)) )
+                return i;
+
+            pte = xchg(p, 0);
+        }
+        else
+        {
+            if ( kind != RUN_FREE && ((pte & _PAGE_RW) != (set & _PAGE_RW)) )
+            {
+                page = ptebatch_own_page(pte, owner);
+                if ( unlikely(!page) ||
+                     (kind == RUN_GAIN &&
+                      (unlikely(pte & PTEBATCH_PTE_CACHE) ||
+                       unlikely(!type_get(page)))) )
+                    return i;
+            }
+
+            pte = write_pte(p, pte, keep, set);
+        }
+
+        if ( olds )
+            *olds++ = pte;
+
+        if ( (kind == RUN_DROP && likely(page)) ||
+             (kind == RUN_CLEAR && likely(page) && (pte & _PAGE_RW)) )
+        {
+            if ( unlikely(!type_put(page)) )
+            {
+                put_page_type(page);
+                c->work += WORK_SLOW;
+                /* Back for a look at the work done, with this slot done. */
+                end = i + 1;
+            }
+        }
+        if ( kind == RUN_CLEAR && likely(page) )
+            put_page(page);
+
+        /* The mask keeps a CPU that runs ahead of "end" inside the table. */
+        offset = (offset + sizeof(*p)) & ~PAGE_MASK;
     }
 
-    c->work += (i - *done) * WORK_FAST;
-    *done = i;
+    return i;
+}
 
-    return rc;
+/*
+ * The slots of a run from *done to end, or until an error or until it is time
+ * to look at preemption. The table is locked. olds: room for end - *done old
+ * values, or NULL.
+ */
+static always_inline int run_slots(
+    struct ptebatch_call *c, const struct ptebatch_run *run,
+    unsigned int *done, unsigned int end, intpte_t *olds)
+{
+    const enum run_kind kind = run_kind(c, run);
+    const bool flags = run->op == PTEBATCH_OP_FLAGS;
+    const unsigned int start = *done;
+
+    do {
+        unsigned int i = *done, offset;
+        intpte_t *p, *o = olds ? olds + (i - start) : NULL, old;
+        int rc;
+
+        switch ( kind )
+        {
+        case RUN_FREE:
+            *done = fast_slots(c, run, RUN_FREE, i, end, o);
+            break;
+
+        case RUN_GAIN:
+            *done = fast_slots(c, run, RUN_GAIN, i, end, o);
+            break;
+
+        case RUN_DROP:
+            *done = fast_slots(c, run, RUN_DROP, i, end, o);
+            break;
+
+        case RUN_CLEAR:
+            *done = fast_slots(c, run, RUN_CLEAR, i, end, o);
+            break;
+
+        case RUN_OTHER:
+            break;
+        }
+
+        c->work += *done - i;
+        if ( *done == end || c->work >= PTEBATCH_PREEMPT )
+            break;
+
+        /* The slot that stopped the loop, one way or another. */
+        offset = PAGE_OFFSET(run->pte) + *done * sizeof(*p);
+        p = (void *)c->l1 + (offset & ~PAGE_MASK);
+        old = ACCESS_ONCE(*p);
+        rc = !flags || (old & _PAGE_PRESENT)
+             ? update_slot(c, p, flags ? ~(run->clear | run->set) : 0,
+                           run->set, &old)
+             : 0;
+        if ( unlikely(rc) )
+            return rc;
+
+        if ( olds )
+            olds[*done - start] = old;
+        c->work += WORK_FAST;
+        ++*done;
+    } while ( *done < end && c->work < PTEBATCH_PREEMPT );
+
+    return 0;
 }
 
 /* -ERESTART: to be preempted, *done says where. */
@@ -515,9 +643,7 @@ static int do_run(struct ptebatch_call *c, const struct ptebatch_run *run,
         if ( run->old )
         {
             end = min(end, start + PTEBATCH_OLD_CHUNK);
-            rc = run->op == PTEBATCH_OP_FLAGS
-                 ? run_slots(c, run, true, done, end, olds)
-                 : run_slots(c, run, false, done, end, olds);
+            rc = run_slots(c, run, done, end, olds);
 
             /* Never touch guest memory with a table locked. */
             table_unlock(c);
@@ -527,9 +653,7 @@ static int do_run(struct ptebatch_call *c, const struct ptebatch_run *run,
                 return -EFAULT;
         }
         else
-            rc = run->op == PTEBATCH_OP_FLAGS
-                 ? run_slots(c, run, true, done, end, NULL)
-                 : run_slots(c, run, false, done, end, NULL);
+            rc = run_slots(c, run, done, end, NULL);
 
         if ( unlikely(rc) )
             return rc;
@@ -545,7 +669,7 @@ static int do_run(struct ptebatch_call *c, const struct ptebatch_run *run,
 static int do_value(struct ptebatch_call *c, const struct ptebatch_value *v)
 {
     unsigned int mode = v->ptr & (sizeof(intpte_t) - 1);
-    intpte_t val = v->val, keep, old, pte, *p;
+    intpte_t val = v->val, keep, old, *p;
     uint32_t need = XSM_MMU_NORMAL_UPDATE;
     int rc;
 
@@ -568,16 +692,17 @@ static int do_value(struct ptebatch_call *c, const struct ptebatch_value *v)
         return rc;
 
     p = (void *)c->l1 + (v->ptr & ~PAGE_MASK & ~(sizeof(*p) - 1));
-    pte = ACCESS_ONCE(*p);
 
-    if ( likely(c->own) && likely(pte & _PAGE_PRESENT) )
+    if ( likely(c->own) )
     {
+        intpte_t pte = ACCESS_ONCE(*p);
         intpte_t new = l1e_get_intpte(adjust_guest_l1e(l1e_from_intpte(val),
                                                        c->pt_owner));
 
         /* What update_slot() takes: same frame and flags, or exactly gone. */
-        if ( !((pte ^ new) & ~(PTEBATCH_FAST_FLAGS)) || !(new | keep) )
-            return update_slot(c, p, pte, keep, new, &old);
+        if ( (pte & _PAGE_PRESENT) &&
+             (!((pte ^ new) & ~PTEBATCH_FAST_FLAGS) || !(new | keep)) )
+            return update_slot(c, p, keep, new, &old);
     }
 
     c->work += WORK_SLOW;
@@ -702,6 +827,10 @@ static void tlb_flush(const struct ptebatch_call *c)
                 __cpumask_set_cpu(cpu, mask);
         }
         tlb_flush_mask(mask, tlb);
+        break;
+
+    default:
+        ASSERT_UNREACHABLE();
         break;
     }
 }
