@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * native: writes entries in place, for a kernel that owns its page tables.
+ *
+ * Every change is one atomic read-modify-write, so that A and D bits which
+ * hardware sets at the same moment are never lost. A change that clears bits
+ * only, or sets bits only, is a single lock and / lock or where the entry's old
+ * value is not asked for; an entry that would not change is not written.
+ * env->slot is called once a run: the slots of one table are neighbours in its
+ * mapping too. The caller's lock keeps all but hardware away, so whether an
+ * entry is present does not change under us.
+ */
+#include <ptebatch/ptebatch.h>
+
+#define AD_BITS (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
+
+typedef volatile uint64_t slot_t;
+
+static slot_t *map(struct ptebatch_env *env, uint64_t pte)
+{
+	return env->slot(env->ctx, pte);
+}
+
+/* *p becomes (*p & keep) | set; returns what it was. */
+static uint64_t exchange(slot_t *p, uint64_t keep, uint64_t set)
+{
+	uint64_t e = *p;
+
+	while (!__atomic_compare_exchange_n(p, &e, (e & keep) | set, 1,
+					    __ATOMIC_SEQ_CST,
+					    __ATOMIC_RELAXED))
+		;
+	return e;
+}
+
+static void change(slot_t *p, uint32_t count, uint64_t clear, uint64_t set)
+{
+	uint64_t e, n;
+
+	for (; count--; p++) {
+		e = *p;
+		n = (e & ~clear) | set;
+		if (!(e & PTEBATCH_PTE_P))
+			continue;
+		/*
+		 * Hardware may be about to set an A or D bit that is to be
+		 * cleared: that comes after us, and is as if it came later.
+		 */
+		if (n == e)
+			continue;
+		if (!set)
+			__atomic_fetch_and(p, ~clear, __ATOMIC_SEQ_CST);
+		else if (!(e & clear))
+			__atomic_fetch_or(p, set, __ATOMIC_SEQ_CST);
+		else
+			exchange(p, ~clear, set);
+	}
+}
+
+static void change_old(slot_t *p, uint32_t count, uint64_t clear, uint64_t set,
+		       volatile uint64_t *old)
+{
+	uint64_t e;
+
+	for (; count--; p++) {
+		e = *p;
+		if ((e & PTEBATCH_PTE_P) && ((e & ~clear) | set) != e)
+			e = exchange(p, ~clear, set);
+		*old++ = e;
+	}
+}
+
+static void clear_run(slot_t *p, uint32_t count, volatile uint64_t *old)
+{
+	uint64_t e;
+
+	for (; count--; p++) {
+		e = *p ? __atomic_exchange_n(p, 0, __ATOMIC_SEQ_CST) : 0;
+		if (old)
+			*old++ = e;
+	}
+}
+
+/* Before anything is done: can all that is asked for be done? */
+static int refused(struct ptebatch_env *env, const struct ptebatch_tlb *tlb)
+{
+	if (!env->slot)
+		return -PTEBATCH_EINVAL;
+	if (tlb && tlb->who != PTEBATCH_TLB_NONE && !env->tlb)
+		return -PTEBATCH_EOPNOTSUPP;
+	return 0;
+}
+
+/* Only where something was applied, or where nothing was to be. */
+static void flush_tlb(struct ptebatch_env *env, uint32_t nr,
+		      const struct ptebatch_tlb *tlb,
+		      struct ptebatch_progress *progress)
+{
+	int err;
+
+	if (!tlb || tlb->who == PTEBATCH_TLB_NONE ||
+	    (nr && !progress->records))
+		return;
+	err = env->tlb(env->ctx, tlb);
+	if (!err)
+		progress->tlb_flushes++;
+	else if (!progress->err)
+		progress->err = err;
+}
+
+static void native_runs(struct ptebatch_env *env, uint32_t owner,
+			const struct ptebatch_run *runs, uint32_t nr,
+			const struct ptebatch_tlb *tlb,
+			struct ptebatch_progress *progress)
+{
+	const struct ptebatch_run *run;
+	slot_t *p;
+
+	(void)owner; /* an address says it all */
+	progress->records = 0;
+	progress->slots = 0;
+	progress->err = refused(env, tlb);
+	if (progress->err)
+		return;
+	for (run = runs; progress->records < nr; run++) {
+		p = map(env, run->pte);
+		if (!p) {
+			progress->err = -PTEBATCH_EOPNOTSUPP;
+			break;
+		}
+		if (run->op == PTEBATCH_OP_CLEAR)
+			clear_run(p, run->count,
+				  (uint64_t *)(uintptr_t)run->old);
+		else if (run->old)
+			change_old(p, run->count, run->clear, run->set,
+				   (uint64_t *)(uintptr_t)run->old);
+		else
+			change(p, run->count, run->clear & ~run->set, run->set);
+		progress->records++;
+	}
+	flush_tlb(env, nr, tlb, progress);
+}
+
+static void native_values(struct ptebatch_env *env, uint32_t owner,
+			  const struct ptebatch_value *values, uint32_t nr,
+			  const struct ptebatch_tlb *tlb,
+			  struct ptebatch_progress *progress)
+{
+	const struct ptebatch_value *value;
+	slot_t *p;
+
+	(void)owner;
+	progress->records = 0;
+	progress->slots = 0;
+	progress->err = refused(env, tlb);
+	if (progress->err)
+		return;
+	for (value = values; progress->records < nr; value++) {
+		p = map(env, value->ptr & ~(uint64_t)7);
+		if (!p) {
+			progress->err = -PTEBATCH_EOPNOTSUPP;
+			break;
+		}
+		if ((value->ptr & 7) == PTEBATCH_VALUE_KEEP)
+			exchange(p, AD_BITS, value->val);
+		else
+			__atomic_store_n(p, value->val, __ATOMIC_SEQ_CST);
+		progress->records++;
+	}
+	flush_tlb(env, nr, tlb, progress);
+}
+
+static int native_probe(struct ptebatch_env *env)
+{
+	env->have = 0;
+	return env->slot ? 0 : -PTEBATCH_EINVAL;
+}
+
+const struct ptebatch_backend ptebatch_native = {
+	PTEBATCH_BACKEND_VERSION, "native",	 native_probe,
+	native_runs,		  native_values,
+};
