@@ -35,14 +35,16 @@ static inline ptebatch_owner_t ptebatch_owner(const struct domain *d)
 static always_inline struct page_info *ptebatch_own_page(
     intpte_t pte, ptebatch_owner_t owner)
 {
-    unsigned long mfn = (pte & PADDR_MASK) >> PAGE_SHIFT, limit = max_page;
+    /* Two shifts do what a mask and a shift do, without the constant. */
+    unsigned long mfn = (pte << (64 - PADDR_BITS)) >>
+                        (64 - PADDR_BITS + PAGE_SHIFT);
     struct page_info *page;
 
-    if ( unlikely(mfn >= limit) )
+    if ( unlikely(mfn >= max_page) )
         return NULL;
 
-    mfn = array_index_nospec(mfn, limit);
-    if ( unlikely(pfn_hole_mask) )
+    mfn = array_index_nospec(mfn, max_page);
+    if ( unlikely(pfn_pdx_hole_shift) )
     {
         if ( mfn & pfn_hole_mask )
             return NULL;

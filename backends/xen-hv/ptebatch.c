@@ -117,7 +117,7 @@ struct ptebatch_call {
     struct domain *pg_owner;    /* whose pages */
     struct vcpu *pt_vcpu;
     ptebatch_owner_t owner;     /* the caller's, for ptebatch_own_page() */
-    bool own;                   /* fast path: both the caller, no paging mode */
+    bool own;                   /* fast path: both the caller, no paging mode, NX */
 
     /* The table at hand: referenced and mapped if page, locked if locked. */
     struct page_info *page;
@@ -255,6 +255,38 @@ static always_inline bool type_put(struct page_info *page)
 }
 
 /*
+ * What an entry held that no longer is writable, or no longer is at all. True
+ * if that took long: the last of its kind, so that the page changed its state
+ * or was freed.
+ */
+static always_inline bool drop_writable(struct ptebatch_call *c,
+                                        struct page_info *page)
+{
+    if ( likely(type_put(page)) )
+        return false;
+
+    put_page_type(page);
+    c->work += WORK_SLOW;
+
+    return true;
+}
+
+static always_inline bool drop_entry(struct ptebatch_call *c,
+                                     struct page_info *page, intpte_t pte)
+{
+    bool slow = (pte & _PAGE_RW) && drop_writable(c, page);
+
+    if ( unlikely((page->count_info & PGC_count_mask) == 1) )
+    {
+        c->work += WORK_SLOW;
+        slow = true;
+    }
+    put_page(page);
+
+    return slow;
+}
+
+/*
  * Writes an entry of an own table outside any paging mode; returns what it
  * was. pte is a recent value of it: only A and D may have been set since.
  */
@@ -263,7 +295,8 @@ static always_inline intpte_t write_pte(
 {
     intpte_t seen = pte, new = (pte & keep) | set;
 
-    if ( (pte & new & AD_BITS) == AD_BITS )
+    /* Both set in pte, and neither cleared. */
+    if ( (pte & AD_BITS & (keep | set)) == AD_BITS )
     {
         write_atomic(p, new);
         return pte;
@@ -369,11 +402,7 @@ static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t keep,
         if ( !(new & _PAGE_RW) )
         {
             *old = write_pte(p, pte, keep, set);
-            if ( unlikely(!type_put(page)) )
-            {
-                put_page_type(page);
-                c->work += WORK_SLOW;
-            }
+            drop_writable(c, page);
             return 0;
         }
 
@@ -392,12 +421,7 @@ static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t keep,
         return update_slow(c, p, pte, keep, set, old);
 
     *old = xchg(p, 0);
-    if ( (pte & _PAGE_RW) && unlikely(!type_put(page)) )
-    {
-        put_page_type(page);
-        c->work += WORK_SLOW;
-    }
-    put_page(page);
+    drop_entry(c, page, pte);
 
     return 0;
 }
@@ -483,9 +507,10 @@ static always_inline unsigned int fast_slots(
     const intpte_t set = run->set, keep = ~(run->clear | set);
     const ptebatch_owner_t owner = c->owner;
     void *const l1 = c->l1;
-    unsigned int offset = PAGE_OFFSET(run->pte) + i * sizeof(*olds);
+    unsigned long offset = PAGE_OFFSET(run->pte) + i * sizeof(*olds);
+    unsigned int left;
 
-    for ( ; i < end; i++ )
+    for ( left = end - i; left; left-- )
     {
         intpte_t *p = l1 + offset, pte = ACCESS_ONCE(*p);
         struct page_info *page = NULL;
@@ -501,20 +526,21 @@ static always_inline unsigned int fast_slots(
             page = ptebatch_own_page(pte, owner);
             /* put_page_from_l1e() knows about implicit unmaps of grants. */
             if ( unlikely(!page) || (pte & put_pte_flags(_PAGE_GNTTAB)) )
-                return i;
+                break;
 
             pte = xchg(p, 0);
         }
         else
         {
-            if ( kind != RUN_FREE && ((pte & _PAGE_RW) != (set & _PAGE_RW)) )
+            if ( (kind == RUN_GAIN && likely(!(pte & _PAGE_RW))) ||
+                 (kind == RUN_DROP && likely(pte & _PAGE_RW)) )
             {
                 page = ptebatch_own_page(pte, owner);
                 if ( unlikely(!page) ||
                      (kind == RUN_GAIN &&
                       (unlikely(pte & PTEBATCH_PTE_CACHE) ||
                        unlikely(!type_get(page)))) )
-                    return i;
+                    break;
             }
 
             pte = write_pte(p, pte, keep, set);
@@ -523,25 +549,19 @@ static always_inline unsigned int fast_slots(
         if ( olds )
             *olds++ = pte;
 
-        if ( (kind == RUN_DROP && likely(page)) ||
-             (kind == RUN_CLEAR && likely(page) && (pte & _PAGE_RW)) )
+        if ( (kind == RUN_DROP && likely(page) && drop_writable(c, page)) ||
+             (kind == RUN_CLEAR && likely(page) && drop_entry(c, page, pte)) )
         {
-            if ( unlikely(!type_put(page)) )
-            {
-                put_page_type(page);
-                c->work += WORK_SLOW;
-                /* Back for a look at the work done, with this slot done. */
-                end = i + 1;
-            }
+            /* Back for a look at the work done, with this slot done. */
+            end -= left - 1;
+            left = 1;
         }
-        if ( kind == RUN_CLEAR && likely(page) )
-            put_page(page);
 
         /* The mask keeps a CPU that runs ahead of "end" inside the table. */
         offset = (offset + sizeof(*p)) & ~PAGE_MASK;
     }
 
-    return i;
+    return end - left;
 }
 
 /*
@@ -719,6 +739,10 @@ static int tlb_parse(struct ptebatch_call *c, unsigned long how, bool record,
 {
     struct ptebatch_tlb *tlb = &c->tlb;
 
+    /* Nothing asked for: the most frequent answer of a long batch. */
+    if ( !(how & ~0xfUL) && (!record || !arg) )
+        return 0;
+
     if ( how & PTEBATCH_HOW_RESERVED )
         return -EINVAL;
 
@@ -858,6 +882,16 @@ static long probe(unsigned long what, unsigned long item, uint64_t is)
     }
 }
 
+static void owners_put(struct ptebatch_call *c, unsigned long owner)
+{
+    if ( likely(owner == DOMID_SELF) )
+        return;
+
+    put_pg_owner(c->pg_owner);
+    if ( c->pt_owner != current->domain )
+        rcu_unlock_domain(c->pt_owner);
+}
+
 /*
  * Who is who. For a foreign pt_owner, as for mmu_update, the domain is meant
  * to be paused; its first vCPU stands for it in the paging code.
@@ -866,6 +900,7 @@ static int owners_get(struct ptebatch_call *c, unsigned long owner)
 {
     struct vcpu *curr = current;
     unsigned int pt = (owner >> 16) & 0xffff;
+    int rc;
 
     c->pt_owner = curr->domain;
     c->pt_vcpu = curr;
@@ -874,7 +909,7 @@ static int owners_get(struct ptebatch_call *c, unsigned long owner)
     if ( likely(owner == DOMID_SELF) )
     {
         c->pg_owner = curr->domain;
-        c->own = !paging_mode_enabled(curr->domain);
+        c->own = !paging_mode_enabled(curr->domain) && cpu_has_nx;
         c->owner = ptebatch_owner(curr->domain);
         return paging_mode_refcounts(curr->domain) ? -EOPNOTSUPP : 0;
     }
@@ -909,20 +944,15 @@ static int owners_get(struct ptebatch_call *c, unsigned long owner)
     }
 
     c->own = c->pt_owner == curr->domain && c->pg_owner == curr->domain &&
-             !paging_mode_enabled(curr->domain);
+             !paging_mode_enabled(curr->domain) && cpu_has_nx;
     c->owner = ptebatch_owner(curr->domain);
 
-    return 0;
-}
+    /* Before anything at all: even a TLB flush alone is an act on others. */
+    rc = check_xsm(c, XSM_MMU_NORMAL_UPDATE);
+    if ( rc )
+        owners_put(c, owner);
 
-static void owners_put(struct ptebatch_call *c, unsigned long owner)
-{
-    if ( likely(owner == DOMID_SELF) )
-        return;
-
-    put_pg_owner(c->pg_owner);
-    if ( c->pt_owner != current->domain )
-        rcu_unlock_domain(c->pt_owner);
+    return rc;
 }
 
 /*
