@@ -1,0 +1,843 @@
+/* SPDX-License-Identifier: MIT */
+/* The modelled hypervisor; harness.h says what is checked. */
+#include <harness.h>
+
+struct harness hx;
+struct vcpu *hx_current;
+unsigned long max_page = NR_FRAMES;
+unsigned long pfn_hole_mask, pfn_pdx_bottom_mask = ~0UL, pfn_top_mask;
+unsigned int pfn_pdx_hole_shift;
+unsigned long pdx_group_valid[1024];
+#ifndef HARNESS_BENCH
+struct page_info *frame_table;
+#endif
+
+static cpumask_t scratch, dirty_self = {0x0f}, dirty_foreign = {0x30};
+cpumask_t *hx_scratch_cpumask = &scratch;
+static struct vcpu vcpus[4], foreign_vcpu;
+static struct vcpu *vcpu_list[4] = {&vcpus[0], &vcpus[1], &vcpus[2],
+				    &vcpus[3]};
+static struct vcpu *foreign_list[1] = {&foreign_vcpu};
+struct domain hx_self, hx_foreign, hx_io;
+
+/* What the entries amount to, and what else holds a frame. */
+static struct {
+	unsigned int present, writable; /* mappings, over all entries */
+	unsigned int refs, types;	/* held from elsewhere */
+} tally[NR_FRAMES];
+
+static intpte_t *tables[NR_TABLES + 1];
+static intpte_t last_read[NR_TABLES + 1][512];
+static struct page_info *held;	/* the page locked */
+static unsigned int maps;	/* domain pages mapped */
+static unsigned int in_model;	/* Xen's own code is at work */
+static bool restart;
+static uint64_t restart_args[5];
+
+#define AD 0x60UL
+
+void hx_rule(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!hx.broken++) {
+		va_start(ap, fmt);
+		vsnprintf(hx.what, sizeof(hx.what), fmt, ap);
+		va_end(ap);
+	}
+}
+
+void hx_bug(const char *what, const char *file, int line)
+{
+	printf("Bail out! %s at %s:%d\n", what, file, line);
+	fflush(stdout);
+	abort();
+}
+
+uint64_t hx_random(void)
+{
+	hx.rng ^= hx.rng << 13;
+	hx.rng ^= hx.rng >> 7;
+	hx.rng ^= hx.rng << 17;
+	return hx.rng;
+}
+
+/* --- Entries and counts, watched ------------------------------------------ */
+
+static unsigned long table_mfn(unsigned int t)
+{
+	return t == NR_TABLES ? MFN_F_TABLE : MFN_TABLE + t;
+}
+
+static bool find_slot(volatile void *p, unsigned int *t, unsigned int *s)
+{
+	for (*t = 0; *t <= NR_TABLES; ++*t) {
+		uintptr_t off = (uintptr_t)p - (uintptr_t)tables[*t];
+
+		if (off < PAGE_SIZE) {
+			*s = off / sizeof(intpte_t);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The frame whose type_info this is, or NR_FRAMES. */
+static unsigned long find_type(volatile void *p)
+{
+#ifdef HARNESS_BENCH
+	(void)p;
+#else
+	uintptr_t off = (uintptr_t)p - (uintptr_t)frame_table;
+
+	if (off < NR_FRAMES * sizeof(struct page_info) &&
+	    off % sizeof(struct page_info) ==
+		    offsetof(struct page_info, u.inuse.type_info))
+		return off / sizeof(struct page_info);
+#endif
+	return NR_FRAMES;
+}
+
+static bool counted(unsigned long mfn)
+{
+	return mfn_valid(_mfn(mfn)) &&
+	       frame_table[mfn].v.inuse._domain != hx_io.pdx;
+}
+
+static void check_page(unsigned long mfn)
+{
+	const struct page_info *page = &frame_table[mfn];
+	unsigned long t = page->u.inuse.type_info;
+
+	if ((t & PGT_type_mask) == PGT_writable_page) {
+		if ((t & PGT_count_mask) <
+		    tally[mfn].writable + tally[mfn].types)
+			hx_rule("frame %lx: type count %lu below its %u "
+				"writable mappings", mfn, t & PGT_count_mask,
+				tally[mfn].writable + tally[mfn].types);
+	} else if (tally[mfn].writable)
+		hx_rule("frame %lx: type %lx with a writable mapping", mfn,
+			t >> 61);
+	if ((page->count_info & PGC_count_mask) <
+	    tally[mfn].present + tally[mfn].refs)
+		hx_rule("frame %lx: reference count below its mappings", mfn);
+}
+
+static void account(intpte_t pte, int by)
+{
+	unsigned long mfn = (pte & PADDR_MASK) >> PAGE_SHIFT;
+
+	if (!(pte & _PAGE_PRESENT) || !counted(mfn))
+		return;
+	tally[mfn].present += by;
+	if (pte & _PAGE_RW)
+		tally[mfn].writable += by;
+	check_page(mfn);
+}
+
+/* Hardware walks this slot, or not. */
+static void hardware(unsigned int t, unsigned int s)
+{
+	intpte_t *p = &tables[t][s], bits;
+
+	hx.step++;
+	if (!hx.hw || (hx.hw > 1 && hx_random() % hx.hw))
+		return;
+	if (!(*p & _PAGE_PRESENT))
+		return;
+	bits = _PAGE_ACCESSED | (*p & _PAGE_RW ? _PAGE_DIRTY : 0);
+	if (hx.hw > 1)
+		bits &= hx_random() & 1 ? bits : _PAGE_ACCESSED;
+	hx.hw_set[t][s] |= bits & ~*p;
+	*p |= bits;
+}
+
+static void entry_written(unsigned int t, unsigned int s, intpte_t old,
+			  intpte_t new)
+{
+	if (held != &frame_table[table_mfn(t)])
+		hx_rule("table %u slot %u written without its lock", t, s);
+	if (!in_model && (t == NR_TABLES ? &hx_foreign : &hx_self)->paging_mode)
+		hx_rule("table %u slot %u written past the paging code", t, s);
+	hx.last_update = hx.step;
+	last_read[t][s] = new;
+	/* What comes first, then what goes: neither may be uncovered. */
+	account(new, 1);
+	account(old, -1);
+}
+
+/* The handlers' own arithmetic on a type count. */
+static void type_written(unsigned long mfn, unsigned long old,
+			 unsigned long new)
+{
+	unsigned long flags = old & ~PGT_count_mask;
+
+	hx.type_atomics++;
+	if (flags != (new & ~PGT_count_mask) ||
+	    flags != (PGT_writable_page | PGT_validated))
+		hx_rule("frame %lx: type changed inline, %lx to %lx", mfn, old,
+			new);
+	if (new != old + 1 && new != old - 1)
+		hx_rule("frame %lx: type count changed by more than 1", mfn);
+	if (!(old & PGT_count_mask) || !(new & PGT_count_mask))
+		hx_rule("frame %lx: type count to or from 0 inline", mfn);
+	check_page(mfn);
+}
+
+uint64_t hx_read(volatile void *p)
+{
+	unsigned int t, s;
+
+	if (find_slot(p, &t, &s)) {
+		hardware(t, s);
+		last_read[t][s] = *(volatile intpte_t *)p;
+	}
+	return *(volatile uint64_t *)p;
+}
+
+void hx_write(volatile void *ptr, uint64_t v)
+{
+	uint64_t *p = (uint64_t *)ptr, old;
+	unsigned int t, s;
+
+	if (find_type(p) < NR_FRAMES)
+		hx_rule("type_info written by a plain store");
+	if (!find_slot(p, &t, &s)) {
+		*p = v;
+		return;
+	}
+	hardware(t, s);
+	old = *p;
+	if (old & AD & ~v & ~last_read[t][s])
+		hx_rule("table %u slot %u: A or D lost by a plain store", t, s);
+	*p = v;
+	hx.plain_stores++;
+	entry_written(t, s, old, v);
+}
+
+uint64_t hx_cmpxchg(volatile void *ptr, uint64_t o, uint64_t n)
+{
+	uint64_t *p = (uint64_t *)ptr, old;
+	unsigned long mfn = find_type(p);
+	unsigned int t, s;
+	bool slot = find_slot(p, &t, &s);
+
+	if (slot)
+		hardware(t, s);
+	old = *p;
+	if (slot) {
+		hx.pte_atomics++;
+		last_read[t][s] = old;
+	}
+	if (old != o)
+		return old;
+	*p = n;
+	if (slot)
+		entry_written(t, s, old, n);
+	else if (mfn < NR_FRAMES)
+		type_written(mfn, old, n);
+	return old;
+}
+
+uint64_t hx_xchg(volatile void *ptr, uint64_t n)
+{
+	uint64_t *p = (uint64_t *)ptr, old;
+	unsigned int t, s;
+
+	if (find_type(p) < NR_FRAMES)
+		hx_rule("type_info exchanged");
+	if (!find_slot(p, &t, &s)) {
+		old = *p;
+		*p = n;
+		return old;
+	}
+	hardware(t, s);
+	old = *p;
+	*p = n;
+	hx.pte_atomics++;
+	entry_written(t, s, old, n);
+	return old;
+}
+
+/* --- References ----------------------------------------------------------- */
+
+bool mfn_valid(mfn_t mfn)
+{
+	return mfn_x(mfn) < max_page &&
+	       test_bit(mfn_x(mfn) / PDX_GROUP_COUNT, pdx_group_valid);
+}
+
+bool get_page(struct page_info *page, const struct domain *d)
+{
+	if (!(page->count_info & PGC_count_mask) ||
+	    page->v.inuse._domain != d->pdx)
+		return false;
+	__sync_fetch_and_add(&page->count_info, 1);
+	hx.page_gets++;
+	return true;
+}
+
+void put_page(struct page_info *page)
+{
+	if ((__sync_fetch_and_sub(&page->count_info, 1) & PGC_count_mask) <= 1)
+		hx_rule("frame %lx: last reference dropped",
+			mfn_x(page_to_mfn(page)));
+	else if (!held && !in_model)
+		check_page(mfn_x(page_to_mfn(page)));
+}
+
+struct page_info *get_page_from_mfn(mfn_t mfn, struct domain *d)
+{
+	struct page_info *page = mfn_to_page(mfn);
+
+	return mfn_valid(mfn) && get_page(page, d) ? page : NULL;
+}
+
+bool page_lock(struct page_info *page)
+{
+	unsigned long x = page->u.inuse.type_info;
+
+	if (held)
+		hx_rule("a second page lock taken");
+	if (x & PGT_locked)
+		hx_bug("page_lock() would spin for ever", __FILE__, __LINE__);
+	if (!(x & PGT_validated) || !(x & PGT_count_mask))
+		return false;
+	/* Without the reference, this frame could be anybody's by now. */
+	if ((page->count_info & PGC_count_mask) <=
+	    1 + tally[mfn_x(page_to_mfn(page)) % NR_FRAMES].refs)
+		hx_rule("a page locked without a reference to it");
+	__sync_val_compare_and_swap(&page->u.inuse.type_info, x,
+				    x + (1 | PGT_locked));
+	held = page;
+	hx.locks++;
+	return true;
+}
+
+void page_unlock(struct page_info *page)
+{
+	ASSERT(held == page);
+	ASSERT(page->u.inuse.type_info & PGT_locked);
+	__sync_fetch_and_sub(&page->u.inuse.type_info, 1 | PGT_locked);
+	held = NULL;
+}
+
+int get_page_type(struct page_info *page, unsigned long type)
+{
+	unsigned long x = page->u.inuse.type_info;
+
+	hx.generic_gets++;
+	if (!((x + 1) & PGT_count_mask))
+		return 0;
+	if (!(x & PGT_count_mask)) {
+		ASSERT(type == PGT_writable_page); /* all that is modelled */
+		x = (x & ~(PGT_type_mask | PGT_validated)) | type |
+		    PGT_validated;
+	} else if ((x & PGT_type_mask) != type)
+		return 0;
+	else if (!(x & PGT_validated))
+		hx_bug("get_page_type() would spin for ever", __FILE__,
+		       __LINE__);
+	page->u.inuse.type_info = x + 1;
+	return 1;
+}
+
+void put_page_type(struct page_info *page)
+{
+	unsigned long x = page->u.inuse.type_info;
+
+	hx.generic_puts++;
+	ASSERT(held != page);
+	BUG_ON(x & PGT_partial);
+	BUG_ON(!(x & PGT_validated));
+	ASSERT(x & PGT_count_mask);
+	if ((x & PGT_locked) && (x & PGT_count_mask) == 2)
+		hx_bug("put_page_type() would spin for ever", __FILE__,
+		       __LINE__);
+	if ((x & PGT_count_mask) == 1)
+		page->tlbflush_timestamp = ++hx.step;
+	page->u.inuse.type_info = x - 1;
+	check_page(mfn_x(page_to_mfn(page)));
+}
+
+/* A domain without devices may not choose cache attributes. */
+static bool bad_flags(intpte_t pte, const struct domain *d)
+{
+	return ((pte & PAGE_CACHE_ATTRS) && !d->cache_attrs_ok) ||
+	       ((pte & PTEBATCH_PTE_NX) && !hx.has_nx);
+}
+
+/* 0, a negative error, or the flags of the entry to be flipped. */
+int get_page_from_l1e(l1_pgentry_t e, struct domain *l1e_owner,
+		      struct domain *pg_owner)
+{
+	unsigned long mfn = l1e_get_pfn(e);
+	struct page_info *page = &frame_table[mfn];
+	int flip = 0;
+
+	hx.full_validations++;
+	ASSERT(e.l1 & _PAGE_PRESENT);
+	if (bad_flags(e.l1, l1e_owner))
+		return -EINVAL;
+
+	if (!counted(mfn)) {
+		if (mfn != MFN_MMIO && mfn != MFN_MMIO_RO && mfn != MFN_IO_PAGE)
+			return mfn == PADDR_MASK >> PAGE_SHIFT ? -EINVAL
+							       : -EPERM;
+		if (mfn == MFN_MMIO_RO && (e.l1 & _PAGE_RW))
+			flip = _PAGE_RW;
+		switch (e.l1 & PAGE_CACHE_ATTRS) {
+		case 0:
+			flip |= _PAGE_PWT | _PAGE_PCD;
+			break;
+		case _PAGE_PWT:
+		case _PAGE_PWT | _PAGE_PAT:
+			flip |= _PAGE_PCD | (e.l1 & _PAGE_PAT);
+			break;
+		}
+		return flip;
+	}
+
+	if (!get_page(page, pg_owner))
+		return -EBUSY;
+	if ((e.l1 & _PAGE_RW) && !get_page_type(page, PGT_writable_page)) {
+		in_model++;
+		put_page(page);
+		in_model--;
+		return -EBUSY;
+	}
+	return 0;
+}
+
+void put_page_from_l1e(l1_pgentry_t e, struct domain *l1e_owner)
+{
+	unsigned long mfn = l1e_get_pfn(e);
+
+	(void)l1e_owner;
+	if (!(e.l1 & _PAGE_PRESENT) || !counted(mfn))
+		return;
+	if (e.l1 & _PAGE_RW)
+		put_page_type(&frame_table[mfn]);
+	put_page(&frame_table[mfn]);
+}
+
+l1_pgentry_t adjust_guest_l1e(l1_pgentry_t e, const struct domain *d)
+{
+	(void)d;
+	if (e.l1 & _PAGE_PRESENT) {
+		if (!(e.l1 & _PAGE_USER))
+			e.l1 |= put_pte_flags(_PAGE_GUEST_KERNEL) | _PAGE_USER;
+		if (!(e.l1 & put_pte_flags(_PAGE_GUEST_KERNEL)))
+			e.l1 |= _PAGE_GLOBAL | _PAGE_USER;
+	}
+	return e;
+}
+
+void *map_domain_page(mfn_t mfn)
+{
+	maps++;
+	if (mfn_x(mfn) == MFN_F_TABLE)
+		return tables[NR_TABLES];
+	if (mfn_x(mfn) - MFN_TABLE < NR_TABLES)
+		return tables[mfn_x(mfn) - MFN_TABLE];
+	/* Any other frame: contents that no handler should look at. */
+	static intpte_t other[512];
+
+	return other;
+}
+
+void unmap_domain_page(const void *va)
+{
+	(void)va;
+	maps--;
+}
+
+intpte_t paging_cmpxchg_guest_entry(struct vcpu *v, intpte_t *p, intpte_t old,
+				    intpte_t new, mfn_t mfn)
+{
+	(void)v, (void)mfn;
+	in_model++;
+	hx.paging_writes++;
+	old = cmpxchg(p, old, new);
+	in_model--;
+	return old;
+}
+
+static void model_write(intpte_t *p, intpte_t old, intpte_t new, bool keep)
+{
+	unsigned int t, s;
+
+	in_model++;
+	if (!keep) {
+		/* Loses A and D by intent: the caller said what they become. */
+		if (find_slot(p, &t, &s))
+			last_read[t][s] |= AD;
+		hx.paging_writes++;
+		write_atomic(p, new);
+	} else
+		for (;;) {
+			intpte_t seen = cmpxchg(p, old, new | (old & AD));
+
+			if (seen == old)
+				break;
+			old = seen;
+		}
+	in_model--;
+}
+
+#define SAME_FRAME_FLAGS                                                      \
+	(~(PTEBATCH_PTE_NX | 0x7ff0000000000000UL | 0xe00UL | 0x164UL))
+
+int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t mfn,
+			  unsigned int cmd, struct vcpu *v,
+			  struct domain *pg_owner)
+{
+	bool keep = cmd == MMU_PT_UPDATE_PRESERVE_AD;
+	intpte_t old = ACCESS_ONCE(pl1e->l1);
+	struct domain *d = v->domain;
+
+	(void)mfn;
+	ASSERT(held);
+	if (nl1e.l1 & _PAGE_PRESENT) {
+		int rc;
+
+		if (bad_flags(nl1e.l1, d))
+			return -EINVAL;
+		nl1e = adjust_guest_l1e(nl1e, d);
+		if ((old & _PAGE_PRESENT) &&
+		    !((old ^ nl1e.l1) & SAME_FRAME_FLAGS)) {
+			model_write(&pl1e->l1, old, nl1e.l1, keep);
+			return 0;
+		}
+		rc = get_page_from_l1e(nl1e, d, pg_owner);
+		if (rc < 0)
+			return rc;
+		nl1e.l1 ^= put_pte_flags((unsigned int)rc);
+	} else if (d->check_l1tf && !paging_mode_enabled(d) &&
+		   (nl1e.l1 & PADDR_MASK & PAGE_MASK) &&
+		   !(nl1e.l1 & (1UL << 51))) {
+		hx.l1tf++;
+		return -ERESTART;
+	}
+	model_write(&pl1e->l1, old, nl1e.l1, keep);
+	in_model++;
+	put_page_from_l1e(l1e_from_intpte(old), d);
+	in_model--;
+	return 0;
+}
+
+/* --- Domains -------------------------------------------------------------- */
+
+struct domain *rcu_lock_domain_by_id(domid_t id)
+{
+	struct domain *d = id == hx_self.domain_id	? &hx_self
+			   : id == hx_foreign.domain_id ? &hx_foreign
+							: NULL;
+
+	if (d)
+		d->refs++;
+	return d;
+}
+
+void rcu_unlock_domain(struct domain *d)
+{
+	d->refs--;
+}
+
+struct domain *get_pg_owner(domid_t id)
+{
+	if (id == DOMID_SELF)
+		return rcu_lock_domain_by_id(current->domain->domain_id);
+	if (id == current->domain->domain_id)
+		return NULL;
+	if (id == DOMID_IO) {
+		hx_io.refs++;
+		return &hx_io;
+	}
+	return rcu_lock_domain_by_id(id);
+}
+
+void put_pg_owner(struct domain *d)
+{
+	d->refs--;
+}
+
+int xsm_mmu_update(int action, struct domain *d, struct domain *t,
+		   struct domain *f, uint32_t flags)
+{
+	(void)action, (void)d, (void)t, (void)f;
+	hx.xsm_calls++;
+	hx.xsm_flags |= flags;
+	return hx.xsm_deny ? -EPERM : 0;
+}
+
+/* --- Guest memory, preemption, TLB ---------------------------------------- */
+
+/* Copies up to what faults; returns the bytes left. */
+static unsigned int copy(void *to, const void *from, unsigned int n,
+			 uintptr_t guest)
+{
+	unsigned int good = n;
+
+	if (held)
+		hx_rule("guest memory touched under a page lock");
+	hx.copies++;
+	if (guest < hx.fault_end && guest + n > hx.fault)
+		good = guest < hx.fault ? hx.fault - guest : 0;
+	if (hx.fault_copy && !--hx.fault_copy && hx.fault_byte < good)
+		good = hx.fault_byte;
+	memcpy(to, from, good);
+	return n - good;
+}
+
+unsigned int raw_copy_from_guest(void *to, const void *from, unsigned int n)
+{
+	unsigned int left = copy(to, from, n, (uintptr_t)from);
+
+	memset((char *)to + n - left, 0, left);
+	return left;
+}
+
+unsigned int raw_copy_to_guest(void *to, const void *from, unsigned int n)
+{
+	return copy(to, from, n, (uintptr_t)to);
+}
+
+bool hypercall_preempt_check(void)
+{
+	return hx.preempt && ++hx.checks % hx.preempt == 0;
+}
+
+unsigned long hypercall_create_continuation(unsigned int nr, const char *fmt,
+					    ...)
+{
+	va_list ap;
+
+	if (strcmp(fmt, "lllll") || (nr != __HYPERVISOR_ptebatch_runs &&
+				     nr != __HYPERVISOR_ptebatch_values))
+		hx_rule("a continuation of another call");
+	va_start(ap, fmt);
+	for (int i = 0; i < 5; i++)
+		restart_args[i] = va_arg(ap, unsigned long);
+	va_end(ap);
+	restart = true;
+	hx.continuations++;
+	return nr;
+}
+
+void hx_flush(uint64_t cpus, uint64_t addr, uint64_t pages)
+{
+	if (held)
+		hx_rule("TLB flushed under a page lock");
+	if (hx.flushes < ARRAY_SIZE(hx.flush))
+		hx.flush[hx.flushes] =
+			(struct hx_flush){cpus, addr, pages, ++hx.step};
+	hx.flushes++;
+}
+
+int64_t hx_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,
+		uint64_t a4, uint64_t a5)
+{
+	uint64_t a[5] = {a1, a2, a3, a4, a5};
+	unsigned int l1tf = hx.l1tf, rounds = 0;
+	int64_t ret;
+
+	memset(hx.hw_set, 0, sizeof(hx.hw_set));
+	hx.flushes = 0;
+	hx.last_update = 0;
+	do {
+		restart = false;
+		if (nr == __HYPERVISOR_ptebatch_runs)
+			ret = do_ptebatch_runs(a[0], a[1], a[2], a[3], a[4]);
+		else if (nr == __HYPERVISOR_ptebatch_values)
+			ret = do_ptebatch_values(a[0], a[1], a[2], a[3], a[4]);
+		else
+			return -ENOSYS;
+		if (held)
+			hx_rule("returned with a page locked");
+		if (maps)
+			hx_rule("returned with a page mapped");
+		if (hx_self.refs || hx_foreign.refs || hx_io.refs)
+			hx_rule("returned with a domain referenced");
+		if (restart) {
+			memcpy(a, restart_args, sizeof(a));
+			/* The tasklet that L1TF scheduled runs by now. */
+			if (hx.l1tf != l1tf)
+				hx_self.paging_mode |= PG_shadow;
+			if (hx.meanwhile)
+				hx.meanwhile(a);
+			if (++rounds > 100000)
+				hx_bug("a call that never ends", __FILE__,
+				       __LINE__);
+		}
+	} while (restart);
+	return ret;
+}
+
+/* --- The world ------------------------------------------------------------ */
+
+#ifndef HARNESS_BENCH
+
+static void frame(unsigned long mfn, const struct domain *d,
+		  unsigned long type, unsigned int refs)
+{
+	frame_table[mfn].count_info = PGC_allocated | refs;
+	frame_table[mfn].u.inuse.type_info = type;
+	frame_table[mfn].v.inuse._domain = d ? d->pdx : 0;
+	tally[mfn].refs = refs;
+}
+
+static void domain(struct domain *d, domid_t id, struct vcpu **v,
+		   unsigned int nr, cpumask_t *dirty)
+{
+	*d = (struct domain){.domain_id = id,
+			     .pdx = 0x100 + id,
+			     .is_pv = true,
+			     .cache_attrs_ok = true,
+			     .max_vcpus = nr,
+			     .vcpu = v,
+			     .dirty_cpumask = dirty};
+	for (unsigned int i = 0; i < nr; i++)
+		*v[i] = (struct vcpu){d, i, i};
+}
+
+void harness_reset(void)
+{
+	unsigned long m;
+
+	memset(&hx, 0, sizeof(hx));
+	hx.has_nx = true;
+	hx.rng = 0x9e3779b97f4a7c15UL;
+	if (!frame_table)
+		frame_table = calloc(NR_FRAMES, sizeof(*frame_table));
+	for (unsigned int t = 0; t <= NR_TABLES; t++) {
+		free(tables[t]);
+		tables[t] = aligned_alloc(4096, 4096);
+		memset(tables[t], 0, 4096);
+	}
+	memset(frame_table, 0, NR_FRAMES * sizeof(*frame_table));
+	memset(tally, 0, sizeof(tally));
+	memset(last_read, 0, sizeof(last_read));
+	held = NULL;
+	maps = 0;
+	memset(pdx_group_valid, 0xff, sizeof(pdx_group_valid));
+	pdx_group_valid[MFN_HOLE / PDX_GROUP_COUNT / 64] &=
+		~(1UL << MFN_HOLE / PDX_GROUP_COUNT % 64);
+
+	domain(&hx_self, 3, vcpu_list, 4, &dirty_self);
+	domain(&hx_foreign, 5, foreign_list, 1, &dirty_foreign);
+	domain(&hx_io, DOMID_IO, NULL, 0, NULL);
+	hx_current = &vcpus[0];
+
+	for (m = 0; m < NR_TABLES; m++)
+		frame(MFN_TABLE + m, &hx_self,
+		      PGT_l1_page_table | PGT_validated | 1, 2);
+	frame(MFN_F_TABLE, &hx_foreign, PGT_l1_page_table | PGT_validated | 1,
+	      2);
+	frame(MFN_L2, &hx_self, PGT_l2_page_table | PGT_validated | 1, 2);
+	frame(MFN_UNVALID, &hx_self, PGT_l1_page_table, 1);
+	frame(MFN_SEG, &hx_self, PGT_seg_desc_page | PGT_validated | 1, 2);
+	for (m = 0; m < NR_PAGES; m++)
+		frame(MFN_PAGE + m, &hx_self, PGT_writable_page | PGT_validated,
+		      1);
+	for (m = 0; m < 64; m++)
+		frame(MFN_F_PAGE + m, &hx_foreign,
+		      PGT_writable_page | PGT_validated, 1);
+	frame(MFN_IO_PAGE, &hx_io, PGT_writable_page | PGT_validated | 1, 2);
+}
+
+uint64_t hx_slot(unsigned int table, unsigned int slot)
+{
+	return table_mfn(table) * PAGE_SIZE + slot * sizeof(intpte_t);
+}
+
+uint64_t hx_get(unsigned int table, unsigned int slot)
+{
+	return tables[table][slot];
+}
+
+void hx_set(unsigned int table, unsigned int slot, uint64_t entry)
+{
+	struct domain *d = table == NR_TABLES ? &hx_foreign : &hx_self;
+	intpte_t old = tables[table][slot];
+	int rc = 0;
+
+	if (entry & _PAGE_PRESENT) {
+		unsigned long mfn = (entry & PADDR_MASK) >> PAGE_SHIFT;
+		struct domain *owner =
+			mfn_valid(_mfn(mfn)) && frame_table[mfn].v.inuse._domain
+							== hx_foreign.pdx
+				? &hx_foreign : d;
+
+		rc = get_page_from_l1e(l1e_from_intpte(entry), d, owner);
+		if (rc < 0)
+			hx_bug("a test sets an entry that Xen would refuse",
+			       __FILE__, __LINE__);
+		entry ^= put_pte_flags((unsigned int)rc);
+	}
+	tables[table][slot] = entry;
+	account(entry, 1);
+	account(old, -1);
+	in_model++;
+	put_page_from_l1e(l1e_from_intpte(old), d);
+	in_model--;
+	hx.full_validations = hx.generic_gets = hx.generic_puts = 0;
+}
+
+void hx_hold(unsigned long mfn, unsigned int types)
+{
+	frame_table[mfn].count_info += types;
+	frame_table[mfn].u.inuse.type_info += types;
+	tally[mfn].refs += types;
+	tally[mfn].types += types;
+}
+
+void hx_touch(unsigned int table, unsigned int slot, int write)
+{
+	intpte_t *p = &tables[table][slot];
+
+	if (*p & _PAGE_PRESENT)
+		*p |= _PAGE_ACCESSED |
+		      (write && (*p & _PAGE_RW) ? _PAGE_DIRTY : 0);
+}
+
+void hx_audit(void)
+{
+	unsigned int present[NR_FRAMES] = {0}, writable[NR_FRAMES] = {0};
+	unsigned long m;
+
+	for (unsigned int t = 0; t <= NR_TABLES; t++)
+		for (unsigned int s = 0; s < 512; s++) {
+			intpte_t e = tables[t][s];
+
+			m = (e & PADDR_MASK) >> PAGE_SHIFT;
+			if (!(e & _PAGE_PRESENT) || !counted(m))
+				continue;
+			present[m]++;
+			writable[m] += !!(e & _PAGE_RW);
+		}
+	for (m = 0; m < NR_FRAMES; m++) {
+		const struct page_info *page = &frame_table[m];
+		unsigned long c = page->count_info & PGC_count_mask;
+		unsigned long x = page->u.inuse.type_info;
+
+		if (c != present[m] + tally[m].refs)
+			hx_rule("frame %lx: %lu references, not %u", m, c,
+				present[m] + tally[m].refs);
+		if (x & PGT_locked)
+			hx_rule("frame %lx left locked", m);
+		if ((x & PGT_type_mask) == PGT_writable_page &&
+		    m != MFN_IO_PAGE &&
+		    (x & PGT_count_mask) != writable[m] + tally[m].types)
+			hx_rule("frame %lx: %lu type references, not %u", m,
+				x & PGT_count_mask,
+				writable[m] + tally[m].types);
+		if ((x & PGT_type_mask) &&
+		    (x & PGT_type_mask) != PGT_writable_page &&
+		    m != MFN_UNVALID && (x & PGT_count_mask) != 1)
+			hx_rule("frame %lx: table's type count is %lu", m,
+				x & PGT_count_mask);
+	}
+}
+
+#endif /* !HARNESS_BENCH */

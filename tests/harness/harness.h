@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * As much of a hypervisor as backends/xen-hv/ptebatch.c asks for, on the host.
+ *
+ * All headers that the handlers include lead here (include/). What Xen calls
+ * a function is modelled in harness.c by what Xen 4.17 does, in own words:
+ * frames, reference and type counts, page locks, the two ways of updating an
+ * entry, guest copies, continuations, TLB flushes.
+ *
+ * Each access to an entry or a type count goes through a hook. There simulated
+ * hardware sets A and D bits, and these rules are checked, at every step:
+ *  - no A or D bit that hardware set is overwritten unseen;
+ *  - a page's writable type count is at least the number of its writable
+ *    mappings, and a page of another type has none;
+ *  - the handlers' own arithmetic on a type count keeps it writable, validated
+ *    and at least 1, on both sides;
+ *  - entries change under their table's lock only, one lock at a time, and
+ *    guest memory is not touched under a lock;
+ *  - in a paging mode every write goes through the paging code.
+ * A broken rule is counted and named (hx.broken); tests require none.
+ *
+ * With HARNESS_BENCH the hooks are gone: the operations are the CPU's own.
+ *
+ * Sizes. NR_FRAMES frames: L1 tables, data pages, and one of each odd kind.
+ */
+#ifndef HARNESS_H
+#define HARNESS_H
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <ptebatch/abi.h>
+
+/* --- Compiler and types --------------------------------------------------- */
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define always_inline inline __attribute__((always_inline))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
+#define BUILD_BUG_ON(c) ((void)sizeof(char[1 - 2 * !!(c)]))
+#define min(a, b)                                                             \
+	({                                                                    \
+		const __typeof__(a) _a = (a);                                 \
+		const __typeof__(b) _b = (b);                                 \
+		(void)(&_a == &_b);                                           \
+		_a < _b ? _a : _b;                                            \
+	})
+#define min_t(t, a, b) ((t)(a) < (t)(b) ? (t)(a) : (t)(b))
+#define typeof __typeof__
+#define asm __asm__
+#define ASM_FLAG_OUT(yes, no) yes
+
+/* Xen's number for "do it again", between hypervisor functions only. */
+#undef ERESTART
+#define ERESTART 85
+
+typedef uint64_t intpte_t;
+typedef uint64_t paddr_t;
+typedef uint32_t domid_t;
+typedef struct {
+	intpte_t l1;
+} l1_pgentry_t;
+typedef struct {
+	unsigned long mfn;
+} mfn_t;
+typedef struct {
+	uint64_t bits;
+} cpumask_t;
+
+#define _mfn(m) ((mfn_t){(m)})
+#define mfn_x(m) ((m).mfn)
+#define mfn_eq(a, b) ((a).mfn == (b).mfn)
+#define INVALID_MFN _mfn(~0UL)
+#define PAGE_SHIFT 12
+#define PAGE_SIZE 4096UL
+#define PAGE_MASK (~(PAGE_SIZE - 1))
+#define PAGE_OFFSET(a) ((unsigned long)(a) & ~PAGE_MASK)
+#define PADDR_BITS 52
+#define PADDR_MASK ((1UL << PADDR_BITS) - 1)
+#define PFN_DOWN(x) ((x) >> PAGE_SHIFT)
+#define VADDR_BITS 48
+#define BITS_PER_LONG 64
+#define maddr_to_mfn(m) _mfn((m) >> PAGE_SHIFT)
+/* Canonical and not the hypervisor's own range. */
+#define __addr_ok(a)                                                          \
+	((unsigned long)(a) < (1UL << 47) ||                                  \
+	 (unsigned long)(a) >= 0xffff880000000000UL)
+
+#define _PAGE_PRESENT 0x001U
+#define _PAGE_RW 0x002U
+#define _PAGE_USER 0x004U
+#define _PAGE_PWT 0x008U
+#define _PAGE_PCD 0x010U
+#define _PAGE_ACCESSED 0x020U
+#define _PAGE_DIRTY 0x040U
+#define _PAGE_PAT 0x080U
+#define _PAGE_GLOBAL 0x100U
+#define _PAGE_AVAIL 0xe00U
+#define _PAGE_NX_BIT (1U << 23)
+#define _PAGE_AVAIL_HIGH (0x7ffU << 12)
+#define _PAGE_GUEST_KERNEL (1U << 12)
+#define PAGE_CACHE_ATTRS (_PAGE_PAT | _PAGE_PCD | _PAGE_PWT)
+#ifdef HARNESS_DEBUG_GNTTAB
+#define _PAGE_GNTTAB (1U << 22)
+#else
+#define _PAGE_GNTTAB 0U
+#endif
+/* The flags of an entry, bits 0-11 and 52-63, as one number; and back. */
+#define get_pte_flags(x) (((unsigned int)((x) >> 40) & ~0xfffU) | ((x)&0xfffU))
+#define put_pte_flags(x) (((intpte_t)((x) & ~0xfffU) << 40) | ((x)&0xfffU))
+#define l1e_from_intpte(x) ((l1_pgentry_t){(x)})
+#define l1e_get_intpte(e) ((e).l1)
+#define l1e_get_flags(e) get_pte_flags((e).l1)
+#define l1e_get_pfn(e) (((e).l1 & PADDR_MASK) >> PAGE_SHIFT)
+
+#define MMU_NORMAL_PT_UPDATE 0
+#define MMU_PT_UPDATE_PRESERVE_AD 2
+
+/* --- Frames --------------------------------------------------------------- */
+
+#define PG_shift(i) (64 - (i))
+#define PG_mask(x, i) (x##UL << PG_shift(i))
+#define PGT_none PG_mask(0, 3)
+#define PGT_l1_page_table PG_mask(1, 3)
+#define PGT_l2_page_table PG_mask(2, 3)
+#define PGT_seg_desc_page PG_mask(5, 3)
+#define PGT_writable_page PG_mask(7, 3)
+#define PGT_type_mask PG_mask(7, 3)
+#define PGT_locked PG_mask(1, 4)
+#define PGT_pinned PG_mask(1, 5)
+#define PGT_validated PG_mask(1, 6)
+#define PGT_partial PG_mask(1, 8)
+#define PGT_non_coherent PG_mask(1, 9)
+#define PGT_count_mask ((1UL << PG_shift(9)) - 1)
+#define PGC_allocated PG_mask(1, 1)
+#define PGC_xen_heap PG_mask(1, 2)
+#define PGC_count_mask ((1UL << PG_shift(7)) - 1)
+
+/* 32 bytes, laid out as Xen's. */
+struct page_info {
+	uint64_t list;
+	unsigned long count_info;
+	union {
+		struct {
+			unsigned long type_info;
+		} inuse;
+	} u;
+	union {
+		struct {
+			uint32_t _domain;
+		} inuse;
+	} v;
+	uint32_t tlbflush_timestamp;
+};
+
+extern unsigned long max_page;
+extern unsigned long pdx_group_valid[];
+extern unsigned long pfn_hole_mask, pfn_pdx_bottom_mask, pfn_top_mask;
+extern unsigned int pfn_pdx_hole_shift;
+#ifdef HARNESS_BENCH
+#define frame_table ((struct page_info *)0x600000000000UL) /* as in Xen */
+#define PDX_GROUP_COUNT 65536
+#else
+extern struct page_info *frame_table;
+#define PDX_GROUP_COUNT 64
+#endif
+
+static inline unsigned long pfn_to_pdx(unsigned long pfn)
+{
+	return (pfn & pfn_pdx_bottom_mask) |
+	       ((pfn & pfn_top_mask) >> pfn_pdx_hole_shift);
+}
+#define pdx_to_page(pdx) (frame_table + (pdx))
+#define mfn_to_page(m) (frame_table + mfn_x(m))
+#define page_to_mfn(p) _mfn((unsigned long)((p)-frame_table))
+
+/* The instructions that Xen has for these, since the bench counts them. */
+static always_inline bool test_bit(unsigned int nr, const void *addr)
+{
+	int bit;
+
+	__asm__ volatile("btl %2, %1\n\tsbbl %0, %0"
+			 : "=r"(bit)
+			 : "m"(*(const unsigned long(*)[1 << 14])addr), "r"(nr)
+			 : "memory");
+	return bit;
+}
+static always_inline unsigned long nospec_mask(unsigned long i, unsigned long n)
+{
+	unsigned long mask;
+
+	__asm__ volatile("cmp %[n], %[i]\n\tsbb %[mask], %[mask]"
+			 : [mask] "=r"(mask)
+			 : [n] "g"(n), [i] "r"(i));
+	return mask;
+}
+#define array_index_nospec(i, n)                                              \
+	((typeof(i))((i)&nospec_mask((unsigned long)(i), (n))))
+#define block_speculation() ((void)0)
+#define evaluate_nospec(c) (c)
+#define prefetch(p) __builtin_prefetch(p)
+#define prefetchw(p) __builtin_prefetch(p, 1)
+
+/* --- Domains -------------------------------------------------------------- */
+
+#define DOMID_SELF 0x7ff0U
+#define DOMID_IO 0x7ff1U
+
+struct vcpu;
+struct domain {
+	domid_t domain_id;
+	uint32_t pdx; /* of the structure: what page_info calls the owner */
+	bool is_pv, check_l1tf, cache_attrs_ok;
+	unsigned int paging_mode;
+	unsigned int max_vcpus;
+	struct vcpu **vcpu;
+	cpumask_t *dirty_cpumask;
+	unsigned int refs; /* held by rcu_lock_domain_by_id, get_pg_owner */
+};
+struct vcpu {
+	struct domain *domain;
+	unsigned int vcpu_id, dirty_cpu;
+};
+#define PG_shadow 0x1U
+#define PG_log_dirty 0x2U
+#define PG_refcounts 0x4U
+#define PG_external 0x8U
+#define paging_mode_enabled(d) (!!(d)->paging_mode)
+#define paging_mode_refcounts(d) (!!((d)->paging_mode & PG_refcounts))
+#define paging_mode_external(d) (!!((d)->paging_mode & PG_external))
+#define is_pv_domain(d) ((d)->is_pv)
+#define is_pv_32bit_domain(d) ((void)(d), false)
+#define cpu_has_nx hx.has_nx
+#define current hx_current
+extern struct vcpu *hx_current;
+#define virt_to_pdx(d) ((d)->pdx)
+
+struct domain *rcu_lock_domain_by_id(domid_t id);
+void rcu_unlock_domain(struct domain *d);
+struct domain *get_pg_owner(domid_t id);
+void put_pg_owner(struct domain *d);
+
+#define XSM_TARGET 0
+#define XSM_MMU_UPDATE_READ 1U
+#define XSM_MMU_UPDATE_WRITE 2U
+#define XSM_MMU_NORMAL_UPDATE 4U
+int xsm_mmu_update(int action, struct domain *d, struct domain *t,
+		   struct domain *f, uint32_t flags);
+
+/* --- References ----------------------------------------------------------- */
+
+bool mfn_valid(mfn_t mfn);
+bool get_page(struct page_info *page, const struct domain *d);
+void put_page(struct page_info *page);
+bool page_lock(struct page_info *page);
+void page_unlock(struct page_info *page);
+int get_page_type(struct page_info *page, unsigned long type);
+void put_page_type(struct page_info *page);
+int get_page_from_l1e(l1_pgentry_t l1e, struct domain *l1e_owner,
+		      struct domain *pg_owner);
+void put_page_from_l1e(l1_pgentry_t l1e, struct domain *l1e_owner);
+struct page_info *get_page_from_mfn(mfn_t mfn, struct domain *d);
+l1_pgentry_t adjust_guest_l1e(l1_pgentry_t l1e, const struct domain *d);
+void *map_domain_page(mfn_t mfn);
+void unmap_domain_page(const void *va);
+intpte_t paging_cmpxchg_guest_entry(struct vcpu *v, intpte_t *p, intpte_t old,
+				    intpte_t new, mfn_t mfn);
+
+/* --- Memory, with hooks --------------------------------------------------- */
+
+#ifdef HARNESS_BENCH
+#define ACCESS_ONCE(x) (*(volatile typeof(x) *)&(x))
+#define read_atomic(p) ACCESS_ONCE(*(p))
+#define write_atomic(p, v) ((void)(*(volatile typeof(*(p)) *)(p) = (v)))
+#define cmpxchg(p, o, n) __sync_val_compare_and_swap(p, o, n)
+#define xchg(p, n) __atomic_exchange_n(p, (typeof(*(p)))(n), __ATOMIC_SEQ_CST)
+#else
+uint64_t hx_read(volatile void *p);
+void hx_write(volatile void *p, uint64_t v);
+uint64_t hx_cmpxchg(volatile void *p, uint64_t old, uint64_t new);
+uint64_t hx_xchg(volatile void *p, uint64_t new);
+static inline bool hx_try_cmpxchg(volatile void *p, uint64_t *old, uint64_t new)
+{
+	uint64_t seen = hx_cmpxchg(p, *old, new), was = *old;
+
+	*old = seen;
+	return seen == was;
+}
+#define ptebatch_try_cmpxchg hx_try_cmpxchg
+#define ACCESS_ONCE(x) ((typeof(x))hx_read(&(x)))
+#define read_atomic(p) (*(volatile typeof(*(p)) *)(p))
+#define write_atomic(p, v) hx_write(p, v)
+#define cmpxchg(p, o, n) ((typeof(*(p)))hx_cmpxchg(p, o, n))
+#define xchg(p, n) ((typeof(*(p)))hx_xchg(p, n))
+#endif
+
+void hx_bug(const char *what, const char *file, int line)
+	__attribute__((noreturn));
+#define BUG() hx_bug("BUG", __FILE__, __LINE__)
+#define BUG_ON(c)                                                             \
+	do {                                                                  \
+		if (unlikely(c))                                              \
+			hx_bug("BUG_ON(" #c ")", __FILE__, __LINE__);         \
+	} while (0)
+#define ASSERT(c)                                                             \
+	do {                                                                  \
+		if (unlikely(!(c)))                                           \
+			hx_bug("ASSERT(" #c ")", __FILE__, __LINE__);         \
+	} while (0)
+#define ASSERT_UNREACHABLE() hx_bug("unreachable", __FILE__, __LINE__)
+
+unsigned int raw_copy_from_guest(void *to, const void *from, unsigned int n);
+unsigned int raw_copy_to_guest(void *to, const void *from, unsigned int n);
+
+/* --- Preemption, TLB ------------------------------------------------------ */
+
+bool hypercall_preempt_check(void);
+unsigned long hypercall_create_continuation(unsigned int nr, const char *fmt,
+					    ...);
+
+#define cpumask_clear(m) ((m)->bits = 0)
+#define __cpumask_set_cpu(c, m) ((m)->bits |= 1UL << (c))
+#define cpumask_empty(m) (!(m)->bits)
+#define is_vcpu_dirty_cpu(c) ((c) != ~0U)
+#define this_cpu(x) hx_##x
+extern cpumask_t *hx_scratch_cpumask;
+void hx_flush(uint64_t cpus, uint64_t addr, uint64_t pages);
+#define HX_LOCAL (1UL << 63)
+#define flush_tlb_local() hx_flush(HX_LOCAL, 0, 0)
+#define flush_tlb_mask(m) hx_flush((m)->bits, 0, 0)
+#define flush_tlb_one_mask(m, a) hx_flush((m)->bits, a, 1)
+#define flush_tlb_one_local(a) hx_flush(HX_LOCAL, a, 1)
+#define paging_invlpg(v, a) ((void)(v), hx_flush(HX_LOCAL, a, 1))
+
+#define __HYPERVISOR_mmu_update 1
+
+/* --- What tests see ------------------------------------------------------- */
+
+long do_ptebatch_runs(unsigned long what, unsigned long count,
+		      unsigned long how, unsigned long arg4,
+		      unsigned long arg5);
+long do_ptebatch_values(unsigned long what, unsigned long count,
+			unsigned long how, unsigned long arg4,
+			unsigned long arg5);
+int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
+			  unsigned int cmd, struct vcpu *pt_vcpu,
+			  struct domain *pg_dom);
+
+/* The frames of the world, by number. */
+#define NR_TABLES 8U
+#define NR_PAGES 1024U
+#define MFN_TABLE 0x10UL   /* L1 tables of the caller's */
+#define MFN_L2 0x20UL	   /* an L2 table */
+#define MFN_UNVALID 0x21UL /* an L1 table that lost its validation */
+#define MFN_SEG 0x22UL	   /* a descriptor table */
+#define MFN_F_TABLE 0x28UL /* an L1 table of domain 5's */
+#define MFN_PAGE 0x100UL   /* data pages of the caller's */
+#define MFN_F_PAGE 0x600UL /* data pages of domain 5's, 64 of them */
+#define MFN_IO_PAGE 0x680UL /* of dom_io */
+#define MFN_FREE 0x6a0UL   /* free */
+#define MFN_HOLE 0x740UL   /* below max_page, no page_info */
+#define NR_FRAMES 0x800UL  /* max_page */
+#define MFN_MMIO 0x900UL   /* I/O memory that the caller may map */
+#define MFN_MMIO_NO 0x901UL /* and that it may not */
+#define MFN_MMIO_RO 0x902UL /* and that it may map read-only */
+
+struct hx_flush {
+	uint64_t cpus, addr, pages, step;
+};
+
+struct harness {
+	bool has_nx;
+
+	/* Broken rules: how many, and the first one's name. */
+	unsigned int broken;
+	char what[160];
+
+	/* Simulated hardware: 0 idle, 1 as often as it can, else 1 in n. */
+	unsigned int hw;
+	uint64_t rng;
+
+	/* Preemption: 0 never, n: every nth check says yes. */
+	unsigned int preempt;
+	unsigned int checks, continuations;
+	/* Called between a preempted call and its restart, if set. */
+	void (*meanwhile)(uint64_t args[5]);
+
+	/* Guest memory that faults: [fault, fault_end). */
+	uintptr_t fault, fault_end;
+	unsigned int copies;
+	/* Faults the nth copy from now on, at byte fault_byte; 0: none. */
+	unsigned int fault_copy, fault_byte;
+
+	bool xsm_deny;
+	uint32_t xsm_flags;
+	unsigned int xsm_calls;
+	unsigned int l1tf; /* tasklets scheduled */
+
+	/* What happened in a call. */
+	uint64_t step, last_update;
+	unsigned int plain_stores, pte_atomics, type_atomics;
+	unsigned int page_gets, generic_gets, generic_puts, locks;
+	unsigned int paging_writes, full_validations;
+	struct hx_flush flush[64];
+	unsigned int flushes;
+
+	/* Bits that hardware has set in each slot since the call began. */
+	uint64_t hw_set[NR_TABLES + 1][512];
+};
+extern struct harness hx;
+extern struct domain hx_self, hx_foreign, hx_io;
+
+/* A fresh world: tables empty, counts at their base. */
+void harness_reset(void);
+/* Machine address of a slot; table NR_TABLES is the foreign one. */
+uint64_t hx_slot(unsigned int table, unsigned int slot);
+uint64_t hx_get(unsigned int table, unsigned int slot);
+/* Sets an entry past the handlers, references and type counts included. */
+void hx_set(unsigned int table, unsigned int slot, uint64_t entry);
+/* References and types from elsewhere, so counts that do not start at 0. */
+void hx_hold(unsigned long mfn, unsigned int types);
+void hx_touch(unsigned int table, unsigned int slot, int write);
+/* A hypercall by the guest, restarted as long as it is preempted. */
+int64_t hx_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,
+		uint64_t a4, uint64_t a5);
+/* Every count of every frame against the entries that there are. */
+void hx_audit(void);
+void hx_rule(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+uint64_t hx_random(void);
+
+#endif /* HARNESS_H */
