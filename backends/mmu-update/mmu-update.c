@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mmu-update: by the mmu_update and mmuext_op hypercalls that every Xen has.
+ *
+ * mmu_update writes whole entries, so a flags run is read through the caller's
+ * mapping (env->slot; once a run, the slots of a table are neighbours there)
+ * and becomes values. The rule is that no A or D bit is ever lost:
+ *
+ *   flags, nothing of A, D cleared   mmu_update, PRESERVE_AD: ORs A and D in
+ *   values, keep                     the same, the caller's array as it is
+ *   values, exact; clear, no old     mmu_update, normal: Xen writes the entry
+ *     values asked for               with one 8-byte store, so A and D become
+ *                                    what the value says; nobody asked what
+ *                                    they were before
+ *   flags that clear A or D; old     locked cmpxchg through the mapping: the
+ *     values; no PRESERVE_AD         table is mapped read-only, so Xen traps
+ *                                    and emulates it as one
+ *
+ * An entry that has A and D both set and keeps both can be written by the
+ * normal update as well: nothing is left for hardware to set, and all others
+ * are kept away by the caller's lock. Xen does that in fewer instructions.
+ *
+ * What Xen refuses in an emulated write it answers with a page fault, not an
+ * error. So a change of more than A and D, to a present entry, goes by
+ * mmu_update first, and only A and D by cmpxchg after it. Without PRESERVE_AD
+ * (no real Xen) it is two steps through an absent entry if the caller bears
+ * that (TRANSIENT_OK), and else one cmpxchg.
+ *
+ * Foreign tables (owner bits 16-31) are another domain's, which is paused: then
+ * no hardware changes them, and reading followed by a normal update loses
+ * nothing. Xen emulates no write to them, nor one that maps a foreign page.
+ *
+ * Refused with -EOPNOTSUPP: what must be read but is not mapped; a TLB flush
+ * of a foreign domain; clearing A or D of an entry that maps a foreign page.
+ */
+#include <ptebatch/ptebatch.h>
+
+/* Values a call: 1.5 KiB of stack. */
+#define CHUNK 96
+/* Pages flushed one by one before a whole flush is cheaper. */
+#define MAX_INVLPG 32
+
+#define HYPERVISOR_mmu_update 1
+#define HYPERVISOR_mmuext_op 26
+
+#define AD_BITS (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
+#define NORMAL PTEBATCH_VALUE_EXACT
+#define KEEP_AD PTEBATCH_VALUE_KEEP
+
+/* struct mmuext_op of xen/xen.h, and the commands used here. */
+struct mmuext {
+	uint32_t cmd;
+	uint32_t pad;
+	uint64_t addr;
+	uint64_t vcpus;
+};
+
+enum {
+	TLB_FLUSH_LOCAL = 6,
+	INVLPG_LOCAL = 7,
+	TLB_FLUSH_MULTI = 8,
+	INVLPG_MULTI = 9,
+	TLB_FLUSH_ALL = 10,
+	INVLPG_ALL = 11,
+};
+
+typedef volatile uint64_t slot_t;
+
+/* What is collected for one mmu_update: slots in ascending order. */
+struct chunk {
+	struct ptebatch_env *env;
+	const struct ptebatch_run *runs;
+	struct ptebatch_progress *progress;
+	uint32_t owner;
+	uint32_t first; /* the run that values[0] belongs to, or one before */
+	uint32_t nr;
+	struct ptebatch_value values[CHUNK];
+};
+
+static int foreign_tables(uint32_t owner)
+{
+	return (owner >> 16) != 0;
+}
+
+static int preserves_ad(const struct ptebatch_env *env)
+{
+	return (env->features & PTEBATCH_ENV_PRESERVE_AD) != 0;
+}
+
+static slot_t *map(struct ptebatch_env *env, uint64_t pte)
+{
+	return env->slot ? env->slot(env->ctx, pte) : NULL;
+}
+
+/* Returns how many values are done, all unless *err says why not. */
+static uint32_t mmu_update(struct ptebatch_env *env, uint32_t owner,
+			   const struct ptebatch_value *values, uint32_t nr,
+			   struct ptebatch_progress *progress, int *err)
+{
+	volatile uint32_t now;
+	uint32_t done = 0;
+	int64_t ret;
+
+	do {
+		now = 0;
+		ret = env->hypercall(env->ctx, HYPERVISOR_mmu_update,
+				     (uintptr_t)(values + done), nr - done,
+				     (uintptr_t)&now, owner, 0);
+		progress->hypercalls++;
+		done += now;
+		*err = (int)ret;
+	} while (!ret && done < nr && now);
+	if (!ret && done < nr)
+		*err = -PTEBATCH_EINVAL; /* no error, and yet no progress */
+	return done;
+}
+
+static int update_one(struct ptebatch_env *env, uint32_t owner, uint64_t ptr,
+		      uint64_t val, struct ptebatch_progress *progress)
+{
+	struct ptebatch_value value = { ptr, val };
+	int err;
+
+	mmu_update(env, owner, &value, 1, progress, &err);
+	return err;
+}
+
+/* Applies what is collected. On failure progress tells the slot. */
+static int push(struct chunk *c)
+{
+	const struct ptebatch_run *run;
+	uint64_t pte;
+	uint32_t done;
+	int err;
+
+	if (!c->nr)
+		return 0;
+	done = mmu_update(c->env, c->owner, c->values, c->nr, c->progress,
+			  &err);
+	if (err) {
+		/* Ascending, so one run only can have it. */
+		pte = c->values[done].ptr & ~(uint64_t)7;
+		run = c->runs + c->first;
+		while (pte - run->pte >= 8 * (uint64_t)run->count)
+			run++;
+		c->progress->records = (uint32_t)(run - c->runs);
+		c->progress->slots = (uint32_t)((pte - run->pte) / 8);
+		c->progress->err = err;
+	}
+	c->nr = 0;
+	return err;
+}
+
+static int stop(struct ptebatch_progress *progress, uint32_t records,
+		uint32_t slots, int err)
+{
+	progress->records = records;
+	progress->slots = slots;
+	progress->err = err;
+	return err;
+}
+
+/* Values for the present entries that change; returns how many. */
+static uint32_t convert(struct ptebatch_value *value, slot_t *p, uint64_t pte,
+			uint32_t count, uint64_t keep, uint64_t set)
+{
+	const struct ptebatch_value *first = value;
+	slot_t *end = p + count;
+	uint64_t offset = pte - (uintptr_t)p;
+	uint64_t e, n;
+
+	for (; p < end; p++) {
+		e = *p;
+		n = (e & keep) | set;
+		if (!(e & PTEBATCH_PTE_P) || n == e)
+			continue;
+		value->ptr = (uintptr_t)p + offset;
+		if (~n & AD_BITS)
+			value->ptr += KEEP_AD;
+		value->val = n;
+		value++;
+	}
+	return (uint32_t)(value - first);
+}
+
+/* By normal updates: clears, and anything in a paused domain's tables. */
+static uint32_t convert_exact(struct ptebatch_value *value, slot_t *p,
+			      const struct ptebatch_run *run, uint32_t from,
+			      uint32_t count)
+{
+	const struct ptebatch_value *first = value;
+	volatile uint64_t *old = (uint64_t *)(uintptr_t)run->old;
+	uint64_t e, n;
+
+	for (; count--; from++) {
+		e = p ? p[from] : 1;
+		n = run->op == PTEBATCH_OP_CLEAR ? 0
+		    : e & PTEBATCH_PTE_P ? (e & ~run->clear) | run->set
+					 : e;
+		if (old)
+			old[from] = e;
+		if (n == e)
+			continue;
+		value->ptr = run->pte + 8 * (uint64_t)from + NORMAL;
+		value->val = n;
+		value++;
+	}
+	return (uint32_t)(value - first);
+}
+
+/*
+ * One entry, which becomes (entry & keep) | set, with cmpxchg through its
+ * mapping where nothing else will do.
+ */
+static int change_mapped(struct ptebatch_env *env, uint32_t owner, slot_t *p,
+			 uint64_t pte, uint64_t keep, uint64_t set,
+			 uint64_t *old, struct ptebatch_progress *progress)
+{
+	uint64_t e, n, before = 0;
+	int updated = 0, err;
+
+	for (;;) {
+		e = *p;
+		n = (e & keep) | set;
+		if (updated) /* Xen may have changed other bits of it */
+			n = e ^ ((e ^ n) & AD_BITS);
+		if (n == e)
+			break;
+		if (preserves_ad(env) && (n & PTEBATCH_PTE_P) && !updated &&
+		    (((e ^ n) & ~AD_BITS) || !(e & ~n))) {
+			err = update_one(env, owner, pte + KEEP_AD,
+					 n | (e & AD_BITS), progress);
+			if (err)
+				return err;
+			before = e & ~AD_BITS;
+			updated = 1;
+			continue;
+		}
+		if (!preserves_ad(env) && (e & n & PTEBATCH_PTE_P) &&
+		    (env->features & PTEBATCH_ENV_TRANSIENT_OK)) {
+			if (!__atomic_compare_exchange_n(p, &e, 0, 0,
+							 __ATOMIC_SEQ_CST,
+							 __ATOMIC_RELAXED))
+				continue;
+			err = update_one(env, owner, pte + NORMAL, n, progress);
+			if (!err)
+				break;
+			update_one(env, owner, pte + NORMAL, e, progress);
+			return err;
+		}
+		if (__atomic_compare_exchange_n(p, &e, n, 0, __ATOMIC_SEQ_CST,
+						__ATOMIC_RELAXED))
+			break;
+	}
+	if (old)
+		*old = updated ? before | (e & AD_BITS) : e;
+	return 0;
+}
+
+static int run_mapped(struct chunk *c, const struct ptebatch_run *run,
+		      slot_t *p)
+{
+	uint64_t *old = (uint64_t *)(uintptr_t)run->old;
+	uint64_t keep = ~run->clear, set = run->set;
+	uint32_t i;
+	int err;
+
+	if (run->op == PTEBATCH_OP_CLEAR)
+		keep = 0;
+	for (i = 0; i < run->count; i++) {
+		if (run->op != PTEBATCH_OP_CLEAR && !(p[i] & PTEBATCH_PTE_P)) {
+			if (old)
+				old[i] = p[i];
+			continue;
+		}
+		err = change_mapped(c->env, c->owner, p + i,
+				    run->pte + 8 * (uint64_t)i, keep, set,
+				    old ? old + i : NULL, c->progress);
+		if (err)
+			return stop(c->progress, (uint32_t)(run - c->runs), i,
+				    err);
+	}
+	return 0;
+}
+
+/* Which of the ways at the top of this file a run takes. */
+enum way { WAY_KEEP, WAY_EXACT, WAY_MAPPED, WAY_NONE };
+
+static enum way way_of(const struct ptebatch_env *env, uint32_t owner,
+		       const struct ptebatch_run *run, const slot_t *p)
+{
+	uint64_t clears_ad = run->clear & ~run->set & AD_BITS;
+
+	if (run->op == PTEBATCH_OP_CLEAR && !run->old)
+		return WAY_EXACT;
+	if (!p)
+		return WAY_NONE;
+	if (preserves_ad(env) && !run->old && !clears_ad)
+		return WAY_KEEP;
+	if (foreign_tables(owner))
+		return WAY_EXACT;
+	if (run->op != PTEBATCH_OP_CLEAR && owner != PTEBATCH_DOMID_SELF &&
+	    (clears_ad || !preserves_ad(env)))
+		return WAY_NONE;
+	return WAY_MAPPED;
+}
+
+static int add_run(struct chunk *c, const struct ptebatch_run *run)
+{
+	slot_t *p = map(c->env, run->pte);
+	enum way way = way_of(c->env, c->owner, run, p);
+	uint32_t i, room, index = (uint32_t)(run - c->runs);
+	int err;
+
+	/* A slot that is in the chunk must be written before it is read. */
+	if (c->nr && (way > WAY_EXACT || run->pte <= c->values[c->nr - 1].ptr)) {
+		err = push(c);
+		if (err)
+			return err;
+	}
+	if (way == WAY_NONE)
+		return stop(c->progress, index, 0, -PTEBATCH_EOPNOTSUPP);
+	if (way == WAY_MAPPED)
+		return run_mapped(c, run, p);
+
+	for (i = 0; i < run->count; i += room) {
+		if (c->nr == CHUNK) {
+			err = push(c);
+			if (err)
+				return err;
+		}
+		if (!c->nr)
+			c->first = index;
+		room = CHUNK - c->nr;
+		if (room > run->count - i)
+			room = run->count - i;
+		if (way == WAY_KEEP)
+			c->nr += convert(c->values + c->nr, p + i,
+					 run->pte + 8 * (uint64_t)i, room,
+					 ~run->clear, run->set);
+		else
+			c->nr += convert_exact(c->values + c->nr, p, run, i,
+					       room);
+	}
+	return 0;
+}
+
+static int tlb_wanted(const struct ptebatch_tlb *tlb)
+{
+	return tlb && tlb->who != PTEBATCH_TLB_NONE;
+}
+
+static int64_t mmuext_op(struct ptebatch_env *env, const struct mmuext *ops,
+			 uint32_t nr, struct ptebatch_progress *progress)
+{
+	progress->hypercalls++;
+	return env->hypercall(env->ctx, HYPERVISOR_mmuext_op, (uintptr_t)ops,
+			      nr, 0, PTEBATCH_DOMID_SELF, 0);
+}
+
+/* Not inline: its array shall not lie on the stack beside the chunk. */
+static __attribute__((noinline)) void
+flush_tlb(struct ptebatch_env *env, const struct ptebatch_tlb *tlb,
+	  struct ptebatch_progress *progress)
+{
+	struct mmuext ops[MAX_INVLPG];
+	uint32_t i, nr = 1;
+	int64_t ret;
+
+	ops[0].pad = 0;
+	ops[0].addr = tlb->addr;
+	ops[0].vcpus = tlb->vcpus;
+	if (tlb->who == PTEBATCH_TLB_LOCAL) {
+		ops[0].cmd = TLB_FLUSH_LOCAL;
+		if (tlb->pages && tlb->pages <= MAX_INVLPG) {
+			nr = (uint32_t)tlb->pages;
+			for (i = 0; i < nr; i++) {
+				ops[i].cmd = INVLPG_LOCAL;
+				ops[i].pad = 0;
+				ops[i].addr = tlb->addr + 4096 * (uint64_t)i;
+				ops[i].vcpus = 0;
+			}
+		}
+	} else if (tlb->who == PTEBATCH_TLB_ALL) {
+		ops[0].cmd = tlb->pages == 1 ? INVLPG_ALL : TLB_FLUSH_ALL;
+	} else {
+		ops[0].cmd = tlb->pages == 1 ? INVLPG_MULTI : TLB_FLUSH_MULTI;
+	}
+	ret = mmuext_op(env, ops, nr, progress);
+	if (ret && tlb->who == PTEBATCH_TLB_VCPUS) {
+		/* Xen reads a bit for each vCPU there is: the mask may end. */
+		ops[0].cmd = TLB_FLUSH_ALL;
+		ret = mmuext_op(env, ops, nr, progress);
+	}
+	if (!ret)
+		progress->tlb_flushes++;
+	else if (!progress->err)
+		progress->err = (int)ret;
+}
+
+/* Before anything is done. */
+static int refused(const struct ptebatch_env *env, uint32_t owner,
+		   const struct ptebatch_tlb *tlb)
+{
+	if (!env->hypercall)
+		return -PTEBATCH_EINVAL;
+	if (tlb_wanted(tlb) && foreign_tables(owner))
+		return -PTEBATCH_EOPNOTSUPP;
+	return 0;
+}
+
+static void mmu_update_runs(struct ptebatch_env *env, uint32_t owner,
+			    const struct ptebatch_run *runs, uint32_t nr,
+			    const struct ptebatch_tlb *tlb,
+			    struct ptebatch_progress *progress)
+{
+	struct chunk c;
+	uint32_t i;
+	int err = stop(progress, 0, 0, refused(env, owner, tlb));
+
+	if (err)
+		return;
+	c.env = env;
+	c.runs = runs;
+	c.progress = progress;
+	c.owner = owner;
+	c.first = 0;
+	c.nr = 0;
+	for (i = 0; i < nr && !err; i++)
+		err = add_run(&c, runs + i);
+	if (!err)
+		err = push(&c);
+	if (!err)
+		progress->records = nr;
+	if (tlb_wanted(tlb) && (!nr || progress->records || progress->slots))
+		flush_tlb(env, tlb, progress);
+}
+
+/* Without PRESERVE_AD: one value that keeps A and D. */
+static int keep_value(struct ptebatch_env *env, uint32_t owner,
+		      const struct ptebatch_value *value,
+		      struct ptebatch_progress *progress)
+{
+	uint64_t pte = value->ptr & ~(uint64_t)7;
+	slot_t *p = map(env, pte);
+
+	if (!p)
+		return -PTEBATCH_EOPNOTSUPP;
+	if (foreign_tables(owner))
+		return update_one(env, owner, pte + NORMAL,
+				  value->val | (*p & AD_BITS), progress);
+	if ((value->val & PTEBATCH_PTE_P) && owner != PTEBATCH_DOMID_SELF)
+		return -PTEBATCH_EOPNOTSUPP;
+	return change_mapped(env, owner, p, pte, AD_BITS, value->val, NULL,
+			     progress);
+}
+
+static void mmu_update_values(struct ptebatch_env *env, uint32_t owner,
+			      const struct ptebatch_value *values, uint32_t nr,
+			      const struct ptebatch_tlb *tlb,
+			      struct ptebatch_progress *progress)
+{
+	uint32_t i = 0, end = nr;
+	int err = stop(progress, 0, 0, refused(env, owner, tlb));
+
+	if (err)
+		return;
+	while (i < nr && !err) {
+		if (!preserves_ad(env)) {
+			if ((values[i].ptr & 7) == KEEP_AD) {
+				err = keep_value(env, owner, values + i,
+						 progress);
+				i += !err;
+				continue;
+			}
+			for (end = i; end < nr; end++)
+				if ((values[end].ptr & 7) == KEEP_AD)
+					break;
+		}
+		i += mmu_update(env, owner, values + i, end - i, progress,
+				&err);
+	}
+	stop(progress, i, 0, err);
+	if (tlb_wanted(tlb) && (!nr || i))
+		flush_tlb(env, tlb, progress);
+}
+
+/* Nothing to do, asked of a Xen that may not do it for this kind of guest. */
+static int mmu_update_probe(struct ptebatch_env *env)
+{
+	env->have = 0;
+	if (!env->hypercall)
+		return -PTEBATCH_EINVAL;
+	return (int)env->hypercall(env->ctx, HYPERVISOR_mmu_update, 0, 0, 0,
+				   PTEBATCH_DOMID_SELF, 0);
+}
+
+const struct ptebatch_backend ptebatch_mmu_update = {
+	PTEBATCH_BACKEND_VERSION, "mmu-update",	     mmu_update_probe,
+	mmu_update_runs,	  mmu_update_values,
+};
