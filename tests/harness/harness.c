@@ -123,16 +123,27 @@ static void check_page(unsigned long mfn)
 		hx_rule("frame %lx: reference count below its mappings", mfn);
 }
 
-static void account(intpte_t pte, int by)
+/* An entry's share of the tally; returns its frame, or NR_FRAMES. */
+static unsigned long share(intpte_t pte, int by)
 {
 	unsigned long mfn = (pte & PADDR_MASK) >> PAGE_SHIFT;
 
 	if (!(pte & _PAGE_PRESENT) || !counted(mfn))
-		return;
+		return NR_FRAMES;
 	tally[mfn].present += by;
 	if (pte & _PAGE_RW)
 		tally[mfn].writable += by;
-	check_page(mfn);
+	return mfn;
+}
+
+static void account(intpte_t old, intpte_t new)
+{
+	unsigned long came = share(new, 1), went = share(old, -1);
+
+	if (came < NR_FRAMES)
+		check_page(came);
+	if (went < NR_FRAMES)
+		check_page(went);
 }
 
 /* Hardware walks this slot, or not. */
@@ -161,9 +172,7 @@ static void entry_written(unsigned int t, unsigned int s, intpte_t old,
 		hx_rule("table %u slot %u written past the paging code", t, s);
 	hx.last_update = hx.step;
 	last_read[t][s] = new;
-	/* What comes first, then what goes: neither may be uncovered. */
-	account(new, 1);
-	account(old, -1);
+	account(old, new);
 }
 
 /* The handlers' own arithmetic on a type count. */
@@ -304,9 +313,13 @@ bool page_lock(struct page_info *page)
 	if (!(x & PGT_validated) || !(x & PGT_count_mask))
 		return false;
 	/* Without the reference, this frame could be anybody's by now. */
+#ifndef HARNESS_BENCH
+	unsigned long mfn = mfn_x(page_to_mfn(page));
+
 	if ((page->count_info & PGC_count_mask) <=
-	    1 + tally[mfn_x(page_to_mfn(page)) % NR_FRAMES].refs)
-		hx_rule("a page locked without a reference to it");
+	    tally[mfn].refs + tally[mfn].present)
+		hx_rule("frame %lx: locked without a reference to it", mfn);
+#endif
 	__sync_val_compare_and_swap(&page->u.inuse.type_info, x,
 				    x + (1 | PGT_locked));
 	held = page;
@@ -468,11 +481,11 @@ static void model_write(intpte_t *p, intpte_t old, intpte_t new, bool keep)
 	unsigned int t, s;
 
 	in_model++;
+	hx.paging_writes++;
 	if (!keep) {
 		/* Loses A and D by intent: the caller said what they become. */
 		if (find_slot(p, &t, &s))
 			last_read[t][s] |= AD;
-		hx.paging_writes++;
 		write_atomic(p, new);
 	} else
 		for (;;) {
@@ -776,8 +789,7 @@ void hx_set(unsigned int table, unsigned int slot, uint64_t entry)
 		entry ^= put_pte_flags((unsigned int)rc);
 	}
 	tables[table][slot] = entry;
-	account(entry, 1);
-	account(old, -1);
+	account(old, entry);
 	in_model++;
 	put_page_from_l1e(l1e_from_intpte(old), d);
 	in_model--;
