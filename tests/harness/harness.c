@@ -146,13 +146,17 @@ static void account(intpte_t old, intpte_t new)
 		check_page(went);
 }
 
-/* Hardware walks this slot, or not. */
-static void hardware(unsigned int t, unsigned int s)
+/*
+ * Hardware walks this slot, or not. At its worst it waits until the handler
+ * has read the entry, and then sets all that it may before the write.
+ */
+static void hardware(unsigned int t, unsigned int s, bool write)
 {
 	intpte_t *p = &tables[t][s], bits;
 
 	hx.step++;
-	if (!hx.hw || (hx.hw > 1 && hx_random() % hx.hw))
+	if (!hx.hw || (hx.hw == 1 && !write) ||
+	    (hx.hw > 1 && hx_random() % hx.hw))
 		return;
 	if (!(*p & _PAGE_PRESENT))
 		return;
@@ -198,7 +202,7 @@ uint64_t hx_read(volatile void *p)
 	unsigned int t, s;
 
 	if (find_slot(p, &t, &s)) {
-		hardware(t, s);
+		hardware(t, s, false);
 		last_read[t][s] = *(volatile intpte_t *)p;
 	}
 	return *(volatile uint64_t *)p;
@@ -215,7 +219,7 @@ void hx_write(volatile void *ptr, uint64_t v)
 		*p = v;
 		return;
 	}
-	hardware(t, s);
+	hardware(t, s, true);
 	old = *p;
 	if (old & AD & ~v & ~last_read[t][s])
 		hx_rule("table %u slot %u: A or D lost by a plain store", t, s);
@@ -232,7 +236,7 @@ uint64_t hx_cmpxchg(volatile void *ptr, uint64_t o, uint64_t n)
 	bool slot = find_slot(p, &t, &s);
 
 	if (slot)
-		hardware(t, s);
+		hardware(t, s, true);
 	old = *p;
 	if (slot) {
 		hx.pte_atomics++;
@@ -260,7 +264,7 @@ uint64_t hx_xchg(volatile void *ptr, uint64_t n)
 		*p = n;
 		return old;
 	}
-	hardware(t, s);
+	hardware(t, s, true);
 	old = *p;
 	*p = n;
 	hx.pte_atomics++;
@@ -394,7 +398,8 @@ int get_page_from_l1e(l1_pgentry_t e, struct domain *l1e_owner,
 		return -EINVAL;
 
 	if (!counted(mfn)) {
-		if (mfn != MFN_MMIO && mfn != MFN_MMIO_RO && mfn != MFN_IO_PAGE)
+		if (mfn != MFN_MMIO && mfn != MFN_MMIO_RO &&
+		    mfn != MFN_IO_PAGE && mfn != MFN_HOLE)
 			return mfn == PADDR_MASK >> PAGE_SHIFT ? -EINVAL
 							       : -EPERM;
 		if (mfn == MFN_MMIO_RO && (e.l1 & _PAGE_RW))
@@ -756,6 +761,10 @@ void harness_reset(void)
 	for (m = 0; m < 64; m++)
 		frame(MFN_F_PAGE + m, &hx_foreign,
 		      PGT_writable_page | PGT_validated, 1);
+	/* What would be read there, if anybody did, looks like a page. */
+	frame_table[MFN_HOLE].v.inuse._domain = hx_self.pdx;
+	frame_table[MFN_HOLE].u.inuse.type_info =
+		PGT_writable_page | PGT_validated;
 	frame(MFN_IO_PAGE, &hx_io, PGT_writable_page | PGT_validated | 1, 2);
 }
 

@@ -365,7 +365,7 @@ int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
 #define MFN_F_PAGE 0x600UL /* data pages of domain 5's, 64 of them */
 #define MFN_IO_PAGE 0x680UL /* of dom_io */
 #define MFN_FREE 0x6a0UL   /* free */
-#define MFN_HOLE 0x740UL   /* below max_page, no page_info */
+#define MFN_HOLE 0x740UL   /* I/O memory too, below max_page */
 #define NR_FRAMES 0x800UL  /* max_page */
 #define MFN_MMIO 0x900UL   /* I/O memory that the caller may map */
 #define MFN_MMIO_NO 0x901UL /* and that it may not */
@@ -382,7 +382,7 @@ struct harness {
 	unsigned int broken;
 	char what[160];
 
-	/* Simulated hardware: 0 idle, 1 as often as it can, else 1 in n. */
+	/* Simulated hardware: 0 idle, 1 before each write, else 1 in n. */
 	unsigned int hw;
 	uint64_t rng;
 

@@ -591,6 +591,13 @@ static void odd_entries(void)
 	EQ(old[0], pte(MFN_MMIO, RW | UC | NX | A));
 	end();
 
+	begin("I/O memory among the frames is no page");
+	hx_set(0, 0, pte(MFN_HOLE, UC));
+	EQ(flags(hx_slot(0, 0), 1, 0, RW), ANS(1, 0, 0));
+	EQ(hx_get(0, 0), pte(MFN_HOLE, RW | UC));
+	EQ(with_old(hx_slot(0, 0), 1, CLEAR, 0, 0, old), ANS(1, 0, 0));
+	end();
+
 	begin("I/O memory for reading stays so");
 	hx_set(0, 0, pte(MFN_MMIO_RO, UC));
 	EQ(flags(hx_slot(0, 0), 1, 0, RW), ANS(1, 0, 0));
@@ -614,6 +621,15 @@ static void odd_entries(void)
 	hx_self.cache_attrs_ok = false;
 	EQ(flags(hx_slot(0, 0), 1, 0, 0x80), ANS(0, 0, EINVAL));
 	EQ(hx_get(0, 0), page(0, UC));
+	end();
+
+	begin("an entry that is not write-back gains RW by full validation only");
+	hx_set(0, 0, page(0, UC));
+	hx_hold(MFN_PAGE, 2);
+	EQ(flags(hx_slot(0, 0), 1, 0, RW), ANS(1, 0, 0));
+	EQ(hx_get(0, 0), page(0, RW | UC));
+	EQ(hx.type_atomics, 0);
+	CHECK(hx.full_validations);
 	end();
 
 	begin("NX is refused where the CPU has none");
@@ -944,7 +960,7 @@ static int model_new(uint64_t e, uint64_t *new, bool fresh)
 	light |= A | D | NX | 0x7ff0000000000e00UL;
 	if (!(*new & P) || ((e & P) && !(diff & ~light)))
 		return 0;
-	if (mfn == MFN_MMIO || mfn == MFN_MMIO_RO) {
+	if (mfn == MFN_MMIO || mfn == MFN_MMIO_RO || mfn == MFN_HOLE) {
 		if (mfn == MFN_MMIO_RO)
 			*new &= ~RW;
 		switch (*new & CACHE) {
@@ -964,15 +980,15 @@ static int model_new(uint64_t e, uint64_t *new, bool fresh)
 		return 0;
 	if (mfn == MFN_L2 || mfn == MFN_TABLE)
 		return *new & RW ? EBUSY : 0;
-	if (mfn >= NR_FRAMES || mfn == MFN_HOLE)
+	if (mfn >= NR_FRAMES)
 		return EPERM;
 	return EBUSY;
 }
 
 static uint64_t random_entry(void)
 {
-	static const unsigned long odd[] = {MFN_MMIO, MFN_MMIO_RO, MFN_L2,
-					    MFN_TABLE, MFN_F_PAGE};
+	static const unsigned long odd[] = {MFN_MMIO, MFN_MMIO_RO, MFN_HOLE,
+					    MFN_L2, MFN_TABLE, MFN_F_PAGE};
 	uint64_t r = hx_random(), f = r & (RW | A | D | NX | 0xe00);
 	unsigned long mfn = MFN_PAGE + hx_random() % NR_PAGES;
 
@@ -982,7 +998,7 @@ static uint64_t random_entry(void)
 		mfn = odd[hx_random() % ARRAY_SIZE(odd)];
 	if (mfn == MFN_L2 || mfn == MFN_TABLE || mfn == MFN_MMIO_RO)
 		f &= ~RW;
-	if (mfn == MFN_MMIO || mfn == MFN_MMIO_RO)
+	if (mfn == MFN_MMIO || mfn == MFN_MMIO_RO || mfn == MFN_HOLE)
 		f |= UC;
 	return pte(mfn, f);
 }
@@ -1109,7 +1125,7 @@ static void random_runs(unsigned int round)
 static void random_values(unsigned int round)
 {
 	static struct ptebatch_value v[100];
-	static const unsigned long refused[] = {MFN_FREE, MFN_HOLE, MFN_MMIO_NO,
+	static const unsigned long refused[] = {MFN_FREE, MFN_FREE + 1, MFN_MMIO_NO,
 						MFN_F_PAGE, MFN_SEG};
 	unsigned int n = hx_random() % 100 + 1, r;
 	uint64_t named = 0;

@@ -1,0 +1,144 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Breaks the handlers' source in one place at a time; some test has to fail.
+# TAP. An anchor that is gone is a failure, so that no mutant dies silently.
+# Needs $CC (default cc) and python3. About a minute.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+src=$top/backends/xen-hv
+tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT || exit 99
+CC=${CC:-cc}
+n=0 failed=0
+
+cflags="-std=gnu11 -O1 -w -I$here -I$here/include -I$top/include"
+say() { # ok|not ok, text
+	n=$((n + 1))
+	[ "$1" = ok ] || failed=$((failed + 1))
+	echo "$1 $n - $2"
+}
+
+# What all mutants share: the harness and the test, in both builds.
+for p in '' -DPTEBATCH_PREEMPT=1U; do
+	$CC $cflags $p -I"$src" -c "$here/test-handler.c" -o "$tmp/test$p.o" ||
+		exit 99
+done
+$CC $cflags -I"$src" -c "$here/harness.c" -o "$tmp/harness.o" || exit 99
+
+# run DIR: builds the handlers of DIR; true if every test passes in both builds
+run() {
+	for p in '' -DPTEBATCH_PREEMPT=1U; do
+		$CC $cflags $p -I"$1" "$1/ptebatch.c" "$tmp/harness.o" \
+			"$tmp/test$p.o" -o "$tmp/t" 2>"$tmp/cc" || return 98
+		timeout 60 "$tmp/t" 1 3000 >"$tmp/out" 2>&1 || return 1
+	done
+}
+
+# mutant TEXT FILE ANCHOR REPLACEMENT: the anchor must be there exactly once
+mutant() {
+	rm -rf "$tmp/m" && mkdir "$tmp/m" && cp "$src"/*.[ch] "$tmp/m"
+	if ! python3 - "$tmp/m/$2" "$3" "$4" <<-'PY'
+		import re, sys
+		path, anchor, new = sys.argv[1:]
+		text = open(path).read()
+		# Blanks of any length and kind stand for each other.
+		pattern = r"\s+".join(re.escape(w) for w in anchor.split())
+		if len(re.findall(pattern, text)) != 1:
+		    sys.exit(1)
+		open(path, "w").write(re.sub(pattern, lambda m: new, text))
+	PY
+	then
+		say 'not ok' "$1"
+		echo "# the anchor is gone from $2, or not alone: $3"
+		return
+	fi
+	run "$tmp/m"
+	case $? in
+	0) say 'not ok' "$1"; echo '# every test passes' ;;
+	98) say 'not ok' "$1"; sed 's/^/# /' "$tmp/cc" ;;
+	*) say ok "$1"; grep -m1 '^# \|^Bail' "$tmp/out" | cut -c1-76 |
+		sed 's/^# //; s/^/#   /' ;;
+	esac
+}
+
+if run "$src"; then
+	say ok 'the handlers as they are pass'
+else
+	say 'not ok' 'the handlers as they are pass'
+	grep -h '^not ok\|^#\|^Bail' "$tmp/out" "$tmp/cc" | head -n 10
+fi
+
+# --- A and D, and the order of write and reference ---
+mutant 'found: a plain store where hardware may set A or D' ptebatch.c \
+	'if ( (pte & AD_BITS & (keep | set)) == AD_BITS )' 'if ( true )'
+mutant 'found: a plain store where only A is set' ptebatch.c \
+	'if ( (pte & AD_BITS & (keep | set)) == AD_BITS )' \
+	'if ( pte & PTEBATCH_PTE_A & (keep | set) )'
+mutant 'found: the type dropped before the write, in a run' ptebatch.c \
+	'pte = write_pte(p, pte, keep, set); }' \
+	'if ( kind == RUN_DROP && page ) { drop_writable(c, page); page = NULL; }
+	pte = write_pte(p, pte, keep, set); }'
+mutant 'found: the type dropped before the write, in a value' ptebatch.c \
+	'*old = write_pte(p, pte, keep, set); drop_writable(c, page);' \
+	'drop_writable(c, page); *old = write_pte(p, pte, keep, set);'
+mutant 'found: the type dropped before a clear' ptebatch.c \
+	'pte = xchg(p, 0);' \
+	'if ( pte & _PAGE_RW ) drop_writable(c, page); pte = xchg(p, 0);'
+mutant 'found: an entry cleared by a plain store' ptebatch.c \
+	'pte = xchg(p, 0);' 'write_atomic(p, 0);'
+mutant 'found: an old value from before the cmpxchg' ptebatch.c \
+	'new = (seen & keep) | set; } return seen;' \
+	'new = (seen & keep) | set; } return pte;'
+
+# --- References ---
+mutant 'found: no type taken for a writable entry' ptebatch.c \
+	'unlikely(!type_get(page)))) )' '0)) )'
+mutant 'found: a missing put of the type' ptebatch.c \
+	'(kind == RUN_DROP && likely(page) && drop_writable(c, page))' '0'
+mutant 'found: a missing put of the page' ptebatch.c \
+	'put_page(page); return slow;' 'return slow;'
+mutant 'found: a missing put of the table' ptebatch.c \
+	'put_page(c->page);' ''
+mutant 'found: the last type dropped without the stamp' ptebatch.c \
+	'TYPE_WRITABLE(2UL)' 'TYPE_WRITABLE(1UL)'
+mutant 'found: the first type taken without validation' ptebatch.c \
+	'TYPE_WRITABLE(1UL) >=' 'TYPE_WRITABLE(0UL) >='
+mutant 'found: the type count overflows' ptebatch.c \
+	'TYPE_WRITABLE(1UL) >= PGT_count_mask - 1' \
+	'TYPE_WRITABLE(1UL) >= PGT_count_mask'
+mutant 'found: a foreign page taken for an own one' compat.h \
+	'likely(page->v.inuse._domain == owner) ? page : NULL' 'page'
+mutant 'found: I/O memory taken for a page' compat.h \
+	'!test_bit(mfn / PDX_GROUP_COUNT, pdx_group_valid)' '0'
+
+# --- The table ---
+mutant 'found: a table that is no L1' ptebatch.c \
+	'(c->page->u.inuse.type_info & PGT_type_mask) != PGT_l1_page_table' '0'
+mutant 'found: guest memory touched under the lock' ptebatch.c \
+	'/* Never touch guest memory with a table locked. */ table_unlock(c);' ''
+mutant 'found: a run past its table' ptebatch.c \
+	'sizeof(intpte_t) > PAGE_SIZE' 'sizeof(intpte_t) > 2 * PAGE_SIZE'
+mutant 'found: a mask not checked' ptebatch.c \
+	'(run->clear | run->set) & ~PTEBATCH_RUN_FLAGS' '0'
+mutant 'found: cache attributes on the fast path' ptebatch.c \
+	'unlikely(pte & PTEBATCH_PTE_CACHE) || unlikely(!type_get(page))' \
+	'unlikely(!type_get(page))'
+mutant 'found: a paging mode ignored' ptebatch.c \
+	'c->own = !paging_mode_enabled(curr->domain)' 'c->own = true'
+
+# --- Progress, faults, the flush ---
+mutant 'found: a flush lost when a later update fails' ptebatch.c \
+	'if ( done || slots || !count )' 'if ( !rc )'
+mutant 'found: a flush lost altogether' ptebatch.c \
+	'if ( done || slots || !count )' 'if ( !count )'
+mutant 'found: a fault of old values not told' ptebatch.c \
+	'olds, (*done - start) * sizeof(*olds)) ) return -EFAULT;' \
+	'olds, (*done - start) * sizeof(*olds)) ) ;'
+mutant 'found: progress of a half-done run lost' ptebatch.c \
+	'list ? owner | ((unsigned long)slots << 32) : arg4' \
+	'list ? owner : arg4'
+mutant 'found: XSM not asked' ptebatch.c \
+	'if ( !rc ) c->xsm_checked = needed; return rc;' 'return 0;'
+
+echo "1..$n"
+[ $failed = 0 ]
