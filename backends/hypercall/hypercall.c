@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hypercall: by the two calls of <ptebatch/abi.h>, as far as Xen has them.
+ *
+ * - One run of the caller's own, without old values, goes in registers. All
+ *   else is the caller's array as it is: nothing is converted or copied.
+ * - The TLB request rides in the last call. Where that one was not reached or
+ *   did nothing, and an earlier one did something, the flush is made alone.
+ * - A call that is not there at probe, or that answers -ENOSYS later, is not
+ *   asked again: its PTEBATCH_HAVE_* bit goes, and what is not applied yet
+ *   goes to the mmu-update backend, from the very slot reached.
+ * - A Xen that takes fewer records a call than a batch can hold has the power
+ *   of two below its limit kept in env->have, bits 8-15 for runs and 16-23 for
+ *   values; they are 0 otherwise.
+ */
+#include <ptebatch/ptebatch.h>
+
+#define LIMIT_SHIFT(call) (8 * (call)->have)
+#define LIMIT_MASK 31u
+#define MOST_RECORDS 0x7fffffffu
+
+struct call {
+	uint32_t nr;
+	uint32_t have;
+	uint32_t size; /* of a record */
+	uint32_t how;
+	uint64_t magic;
+};
+
+static const struct call runs_call = {
+	__HYPERVISOR_ptebatch_runs,  PTEBATCH_HAVE_RUNS,
+	sizeof(struct ptebatch_run), PTEBATCH_HOW_LIST,
+	PTEBATCH_IS_RUNS,
+};
+
+static const struct call values_call = {
+	__HYPERVISOR_ptebatch_values,  PTEBATCH_HAVE_VALUES,
+	sizeof(struct ptebatch_value), 0,
+	PTEBATCH_IS_VALUES,
+};
+
+static int has(const struct ptebatch_env *env, const struct call *call)
+{
+	return (__atomic_load_n(&env->have, __ATOMIC_RELAXED) & call->have) !=
+	       0;
+}
+
+static void lose(struct ptebatch_env *env, const struct call *call)
+{
+	__atomic_fetch_and(&env->have, ~call->have, __ATOMIC_RELAXED);
+}
+
+static int wanted(const struct ptebatch_tlb *tlb)
+{
+	return tlb && tlb->who != PTEBATCH_TLB_NONE;
+}
+
+/* Can the request be told without its record? */
+static int in_registers(const struct ptebatch_tlb *tlb)
+{
+	return tlb->who != PTEBATCH_TLB_VCPUS && tlb->pages <= 1;
+}
+
+static uint64_t how_tlb(const struct ptebatch_tlb *tlb)
+{
+	if (!wanted(tlb))
+		return 0;
+	if (!in_registers(tlb))
+		return PTEBATCH_HOW_TLB(PTEBATCH_TLB_VCPUS);
+	if (tlb->pages)
+		return PTEBATCH_HOW_TLB(tlb->who) | PTEBATCH_HOW_TLB_PAGE |
+		       tlb->addr;
+	return PTEBATCH_HOW_TLB(tlb->who);
+}
+
+/* One job for the backend, and how far it is. */
+struct work {
+	struct ptebatch_env *env;
+	const struct ptebatch_tlb *tlb;
+	struct ptebatch_progress *progress;
+	uint32_t owner;
+	int owed; /* something was applied after the last TLB flush */
+};
+
+static void note(struct work *w, int applied, uint32_t flushes)
+{
+	w->progress->tlb_flushes += flushes;
+	if (flushes)
+		w->owed = 0;
+	else if (applied)
+		w->owed = 1;
+}
+
+static int64_t list_call(struct work *w, const struct call *call,
+			 const void *records, uint32_t nr,
+			 const struct ptebatch_tlb *tlb)
+{
+	uint64_t record = 0;
+	int64_t ret;
+
+	if (wanted(tlb) && !in_registers(tlb))
+		record = (uintptr_t)tlb;
+	ret = w->env->hypercall(w->env->ctx, call->nr, (uintptr_t)records, nr,
+				call->how | how_tlb(tlb), w->owner, record);
+	w->progress->hypercalls++;
+	if (ret >= 0) {
+		int applied = PTEBATCH_DONE(ret) || PTEBATCH_SLOTS(ret);
+
+		note(w, applied, wanted(tlb) && (applied || !nr));
+	}
+	return ret;
+}
+
+/* Goes on from the record reached, until there is an error or no more. */
+static void list(struct work *w, const struct call *call, const void *records,
+		 uint32_t nr)
+{
+	struct ptebatch_progress *p = w->progress;
+	uint32_t have = __atomic_load_n(&w->env->have, __ATOMIC_RELAXED);
+	uint32_t power = (have >> LIMIT_SHIFT(call)) & LIMIT_MASK;
+	uint32_t limit = power ? 1u << power : MOST_RECORDS;
+	uint32_t now;
+	int64_t ret;
+
+	if (!(have & call->have))
+		p->err = -PTEBATCH_ENOSYS;
+	while (p->records < nr && !p->err) {
+		now = nr - p->records;
+		if (now > limit)
+			now = limit;
+		ret = list_call(w, call,
+				(const char *)records +
+					(size_t)p->records * call->size,
+				now, now == nr - p->records ? w->tlb : NULL);
+		if (ret < 0) {
+			p->err = (int)ret;
+			break;
+		}
+		p->records += PTEBATCH_DONE(ret);
+		p->slots = PTEBATCH_SLOTS(ret);
+		p->err = -(int)PTEBATCH_ERRNO(ret);
+		if (!p->err && PTEBATCH_DONE(ret) != now)
+			p->err = -PTEBATCH_EINVAL; /* not our ABI */
+	}
+	if (p->err == -PTEBATCH_ENOSYS)
+		lose(w->env, call);
+}
+
+static void take_over(struct work *w, const struct ptebatch_progress *now)
+{
+	if (now->records)
+		w->progress->slots = 0;
+	w->progress->records += now->records;
+	w->progress->slots += now->slots;
+	w->progress->err = now->err;
+	w->progress->hypercalls += now->hypercalls;
+	note(w, now->records || now->slots, now->tlb_flushes);
+}
+
+static void legacy_runs(struct work *w, const struct ptebatch_run *runs,
+			uint32_t nr, const struct ptebatch_tlb *tlb)
+{
+	struct ptebatch_progress now = { 0, 0, 0, 0, 0 };
+
+	ptebatch_mmu_update.runs(w->env, w->owner, runs, nr, tlb, &now);
+	take_over(w, &now);
+}
+
+static void legacy_values(struct work *w, const struct ptebatch_value *values,
+			  uint32_t nr)
+{
+	struct ptebatch_progress now = { 0, 0, 0, 0, 0 };
+
+	ptebatch_mmu_update.values(w->env, w->owner, values, nr, w->tlb, &now);
+	take_over(w, &now);
+}
+
+/* From the slot reached: the rest of a half-done run, then the others. */
+static void legacy_rest(struct work *w, const struct ptebatch_run *runs,
+			uint32_t nr)
+{
+	struct ptebatch_progress *p = w->progress;
+	struct ptebatch_run rest;
+
+	p->err = 0;
+	if (p->slots) {
+		rest = runs[p->records];
+		rest.pte += 8 * (uint64_t)p->slots;
+		rest.count -= p->slots;
+		if (rest.old)
+			rest.old += 8 * (uint64_t)p->slots;
+		legacy_runs(w, &rest, 1, p->records + 1 < nr ? NULL : w->tlb);
+	}
+	if (!p->err && p->records < nr)
+		legacy_runs(w, runs + p->records, nr - p->records, w->tlb);
+}
+
+/* A TLB flush alone, by whatever call there is. */
+static void flush_alone(struct work *w)
+{
+	const struct call *calls[] = { &runs_call, &values_call };
+	struct ptebatch_progress *p = w->progress;
+	int before = p->err;
+	unsigned int i;
+	int64_t ret;
+
+	p->err = 0;
+	for (i = 0; i < 2; i++) {
+		if (!has(w->env, calls[i]))
+			continue;
+		ret = list_call(w, calls[i], NULL, 0, w->tlb);
+		p->err = ret < 0 ? (int)ret : -(int)PTEBATCH_ERRNO(ret);
+		if (p->err != -PTEBATCH_ENOSYS)
+			break;
+		lose(w->env, calls[i]);
+		p->err = 0;
+	}
+	if (i == 2)
+		legacy_runs(w, NULL, 0, w->tlb);
+	if (before)
+		p->err = before;
+}
+
+/* Flushes the TLB if that is still to be done. */
+static void finish(struct work *w, uint32_t nr)
+{
+	if (wanted(w->tlb) && (w->owed || !nr))
+		flush_alone(w);
+}
+
+static __attribute__((noinline)) void
+many_runs(struct ptebatch_env *env, uint32_t owner,
+	  const struct ptebatch_run *runs, uint32_t nr,
+	  const struct ptebatch_tlb *tlb, struct ptebatch_progress *progress)
+{
+	struct work w = { env, tlb, progress, owner, 0 };
+
+	list(&w, &runs_call, runs, nr);
+	if (progress->err == -PTEBATCH_ENOSYS)
+		legacy_rest(&w, runs, nr);
+	finish(&w, nr);
+}
+
+/* The register form answered something else than "all done". */
+static __attribute__((noinline)) void
+one_run_stopped(struct ptebatch_env *env, const struct ptebatch_run *run,
+		const struct ptebatch_tlb *tlb,
+		struct ptebatch_progress *progress, int64_t ret)
+{
+	struct work w = { env, tlb, progress, PTEBATCH_DOMID_SELF, 0 };
+
+	if (ret < 0) {
+		progress->err = (int)ret;
+	} else {
+		progress->slots = PTEBATCH_DONE(ret);
+		progress->err = -(int)PTEBATCH_ERRNO(ret);
+		if (!progress->err)
+			progress->err = -PTEBATCH_EINVAL; /* not our ABI */
+		note(&w, progress->slots != 0, wanted(tlb) && progress->slots);
+	}
+	if (progress->err == -PTEBATCH_ENOSYS) {
+		lose(env, &runs_call);
+		legacy_rest(&w, run, 1);
+	}
+	finish(&w, 1);
+}
+
+static void hypercall_values(struct ptebatch_env *env, uint32_t owner,
+			     const struct ptebatch_value *values, uint32_t nr,
+			     const struct ptebatch_tlb *tlb,
+			     struct ptebatch_progress *progress)
+{
+	struct work w = { env, tlb, progress, owner, 0 };
+
+	progress->records = 0;
+	progress->slots = 0;
+	progress->err = 0;
+	list(&w, &values_call, values, nr);
+	if (progress->err == -PTEBATCH_ENOSYS) {
+		progress->err = 0;
+		legacy_values(&w, values + progress->records,
+			      nr - progress->records);
+	}
+	finish(&w, nr);
+}
+
+static void hypercall_runs(struct ptebatch_env *env, uint32_t owner,
+			   const struct ptebatch_run *runs, uint32_t nr,
+			   const struct ptebatch_tlb *tlb,
+			   struct ptebatch_progress *progress)
+{
+	uint64_t how;
+	int64_t ret;
+
+	progress->records = 0;
+	progress->slots = 0;
+	progress->err = 0;
+	if (nr != 1 || owner != PTEBATCH_DOMID_SELF || runs->old ||
+	    !has(env, &runs_call) || (tlb && !in_registers(tlb))) {
+		many_runs(env, owner, runs, nr, tlb, progress);
+		return;
+	}
+
+	how = runs->op;
+	if (tlb)
+		how |= how_tlb(tlb);
+	ret = env->hypercall(env->ctx, __HYPERVISOR_ptebatch_runs, runs->pte,
+			     runs->count, how, runs->clear, runs->set);
+	progress->hypercalls++;
+	if (ret == runs->count) {
+		progress->records = 1;
+		progress->tlb_flushes += tlb && tlb->who;
+		return;
+	}
+	one_run_stopped(env, runs, tlb, progress, ret);
+}
+
+/* Exactly this call, and how many records it takes. */
+static void probe_call(struct ptebatch_env *env, const struct call *call)
+{
+	int64_t most;
+	uint32_t power;
+
+	if (env->hypercall(env->ctx, call->nr, PTEBATCH_MAGIC,
+			   PTEBATCH_ASK_VERSION, PTEBATCH_HOW_PROBE, 0, 0) !=
+	    (int64_t)(call->magic + PTEBATCH_ABI_VERSION))
+		return;
+	most = env->hypercall(env->ctx, call->nr, PTEBATCH_MAGIC,
+			      PTEBATCH_ASK_RECORDS, PTEBATCH_HOW_PROBE, 0, 0);
+	if (most < 2)
+		return;
+	if (most < MOST_RECORDS) {
+		for (power = 1; most >> (power + 1); power++)
+			;
+		env->have |= power << LIMIT_SHIFT(call);
+	}
+	env->have |= call->have;
+}
+
+static int hypercall_probe(struct ptebatch_env *env)
+{
+	int err = ptebatch_mmu_update.probe(env);
+
+	if (!env->hypercall)
+		return -PTEBATCH_EINVAL;
+	env->have = 0;
+	probe_call(env, &runs_call);
+	probe_call(env, &values_call);
+	/* The legacy calls are needed for what the new ones do not cover. */
+	return has(env, &runs_call) && has(env, &values_call) ? 0 : err;
+}
+
+const struct ptebatch_backend ptebatch_hypercall = {
+	PTEBATCH_BACKEND_VERSION, "hypercall",	    hypercall_probe,
+	hypercall_runs,		  hypercall_values,
+};
