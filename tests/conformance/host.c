@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The conformance suite in process, over plain memory, for native. Other
+ * backends need a hypervisor: see tests/harness and tests/xen.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "conformance.h"
+
+#define TABLES 8
+#define TABLES_AT 0x10000000ull
+#define PAGES_AT 0x20000000ull
+
+static uint64_t tables[TABLES][PTEBATCH_TABLE_SLOTS]
+	__attribute__((aligned(4096)));
+static unsigned int reported;
+
+static volatile uint64_t *slot(void *ctx, uint64_t maddr)
+{
+	uint64_t at = maddr - TABLES_AT;
+
+	(void)ctx;
+	return at < sizeof(tables) ? &tables[0][0] + at / 8 : NULL;
+}
+
+static int tlb(void *ctx, const struct ptebatch_tlb *tlb)
+{
+	(void)ctx;
+	(void)tlb; /* there is no TLB over plain memory */
+	return 0;
+}
+
+static void reset(struct conf_world *w)
+{
+	(void)w;
+	memset(tables, 0, sizeof(tables));
+}
+
+static uint64_t maddr(struct conf_world *w, uint32_t table, uint32_t slot)
+{
+	(void)w;
+	return TABLES_AT + 4096ull * table + 8 * slot;
+}
+
+static uint64_t read_entry(struct conf_world *w, uint32_t table, uint32_t slot)
+{
+	(void)w;
+	return tables[table][slot];
+}
+
+static void write_entry(struct conf_world *w, uint32_t table, uint32_t slot,
+			uint64_t entry)
+{
+	(void)w;
+	tables[table][slot] = entry;
+}
+
+static uint64_t page(struct conf_world *w, uint32_t page)
+{
+	(void)w;
+	return PAGES_AT + 4096ull * page;
+}
+
+static void touch(struct conf_world *w, uint32_t table, uint32_t slot,
+		  int write)
+{
+	(void)w;
+	tables[table][slot] |= PTEBATCH_PTE_A | (write ? PTEBATCH_PTE_D : 0);
+}
+
+static void report(struct conf_world *w, const char *test, const char *why)
+{
+	printf("%sok %u - %s: %s\n", why ? "not " : "", ++reported, w->name,
+	       test);
+	if (why)
+		printf("# %s\n", why);
+}
+
+int main(void)
+{
+	struct ptebatch_env env = { .slot = slot, .tlb = tlb };
+	struct conf_world w = {
+		.name = "native in process",
+		.backend = &ptebatch_native,
+		.env = &env,
+		.tables = TABLES,
+		.pages = 512,
+		.without = CONF_NO_CHECKS,
+		.reset = reset,
+		.maddr = maddr,
+		.read = read_entry,
+		.write = write_entry,
+		.page = page,
+		.touch = touch,
+		.report = report,
+	};
+	unsigned int count, failed;
+
+	if (w.backend->probe(&env))
+		return 99;
+	failed = conformance_run(&w, &count);
+	printf("1..%u\n", count);
+	return failed != 0;
+}
