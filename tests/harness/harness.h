@@ -188,7 +188,7 @@ static always_inline bool test_bit(unsigned int nr, const void *addr)
 
 	__asm__ volatile("btl %2, %1\n\tsbbl %0, %0"
 			 : "=r"(bit)
-			 : "m"(*(const unsigned long(*)[1 << 14])addr), "r"(nr)
+			 : "m"(*(const unsigned long *)addr), "r"(nr)
 			 : "memory");
 	return bit;
 }
@@ -370,6 +370,15 @@ int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
 #define MFN_MMIO 0x900UL   /* I/O memory that the caller may map */
 #define MFN_MMIO_NO 0x901UL /* and that it may not */
 #define MFN_MMIO_RO 0x902UL /* and that it may map read-only */
+
+#ifdef HARNESS_BENCH
+/* Data pages are frames 0 to 2^21-1, L1 tables come behind. */
+#define MFN_BENCH_TABLE (1UL << 21)
+#define NR_BENCH_TABLES 4096UL
+extern char *hx_bench_tables;
+/* The caller has mapped frame_table and filled it in. */
+void harness_bench(void *table_memory);
+#endif
 
 struct hx_flush {
 	uint64_t cpus, addr, pages, step;
