@@ -801,6 +801,11 @@ uint64_t hx_get(unsigned int table, unsigned int slot)
 	return tables[table][slot];
 }
 
+volatile uint64_t *hx_mapping(unsigned int table, unsigned int slot)
+{
+	return &tables[table][slot];
+}
+
 void hx_set(unsigned int table, unsigned int slot, uint64_t entry)
 {
 	struct domain *d = table == NR_TABLES ? &hx_foreign : &hx_self;

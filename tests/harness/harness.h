@@ -431,6 +431,7 @@ void harness_reset(void);
 /* Machine address of a slot; table NR_TABLES is the foreign one. */
 uint64_t hx_slot(unsigned int table, unsigned int slot);
 uint64_t hx_get(unsigned int table, unsigned int slot);
+volatile uint64_t *hx_mapping(unsigned int table, unsigned int slot);
 /* Sets an entry past the handlers, references and type counts included. */
 void hx_set(unsigned int table, unsigned int slot, uint64_t entry);
 /* References and types from elsewhere, so counts that do not start at 0. */

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The conformance suite against the handlers' source over the harness, by the
+ * library and its hypercall backend, in process. Besides the suite's own
+ * tests, no rule of harness.h may be broken and all counts must add up.
+ *
+ *   gcc -std=gnu11 -g -fsanitize=address,undefined -Itests/harness \
+ *     -Itests/harness/include -Iinclude -Ibackends/xen-hv -Itests/conformance \
+ *     tests/harness/{harness,conformance-handler}.c backends/xen-hv/ptebatch.c \
+ *     tests/conformance/conformance.c lib/ptebatch.c \
+ *     backends/hypercall/hypercall.c backends/mmu-update/mmu-update.c
+ *
+ * once as it is and once with -DPTEBATCH_PREEMPT=1U. TAP.
+ */
+#include <harness.h>
+#include <conformance.h>
+
+static unsigned int failed, nr;
+static uint64_t bad[8];
+
+static int64_t hypercall(void *ctx, uint32_t op, uint64_t a1, uint64_t a2,
+			 uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	(void)ctx;
+	return hx_call(op, a1, a2, a3, a4, a5);
+}
+
+static volatile uint64_t *slot(void *ctx, uint64_t maddr)
+{
+	uint64_t table = (maddr >> 12) - MFN_TABLE;
+
+	(void)ctx;
+	return table < NR_TABLES ? hx_mapping(table, (maddr & 0xfff) / 8)
+				 : NULL;
+}
+
+static void reset(struct conf_world *w)
+{
+	unsigned int preempt = hx.preempt;
+
+	(void)w;
+	harness_reset();
+	hx.preempt = preempt;
+	hx.fault = (uintptr_t)bad;
+	hx.fault_end = (uintptr_t)(bad + ARRAY_SIZE(bad));
+}
+
+static uint64_t maddr(struct conf_world *w, uint32_t table, uint32_t s)
+{
+	(void)w;
+	return hx_slot(table, s);
+}
+
+static uint64_t read_entry(struct conf_world *w, uint32_t table, uint32_t s)
+{
+	(void)w;
+	return hx_get(table, s);
+}
+
+static void write_entry(struct conf_world *w, uint32_t table, uint32_t s,
+			uint64_t entry)
+{
+	(void)w;
+	hx_set(table, s, entry);
+}
+
+static uint64_t page(struct conf_world *w, uint32_t n)
+{
+	(void)w;
+	return (MFN_PAGE + n) << 12;
+}
+
+static void touch(struct conf_world *w, uint32_t table, uint32_t s, int write)
+{
+	(void)w;
+	hx_touch(table, s, write);
+}
+
+static void report(struct conf_world *w, const char *test, const char *why)
+{
+	hx_audit();
+	if (!why && hx.broken)
+		why = hx.what;
+	failed += !!why;
+	printf("%s %u - %s: %s\n", why ? "not ok" : "ok", ++nr, w->name, test);
+	if (why)
+		printf("# %s\n", why);
+}
+
+static void run(const char *name, unsigned int preempt)
+{
+	struct ptebatch_env env = {
+		.hypercall = hypercall,
+		.slot = slot,
+		.features = PTEBATCH_ENV_PRESERVE_AD,
+	};
+	struct conf_world w = {
+		.name = name,
+		.backend = &ptebatch_hypercall,
+		.env = &env,
+		.tables = NR_TABLES,
+		.pages = NR_PAGES,
+		.ignore = PTEBATCH_PTE_US | PTEBATCH_PTE_G | 1UL << 52,
+		.reset = reset,
+		.maddr = maddr,
+		.read = read_entry,
+		.write = write_entry,
+		.page = page,
+		.touch = touch,
+		.report = report,
+		.bad_address = bad,
+		.not_a_table = MFN_L2 << 12,
+	};
+	unsigned int before = nr, count = 0;
+
+	harness_reset();
+	hx.preempt = preempt;
+	if (ptebatch_hypercall.probe(&env) ||
+	    env.have != (PTEBATCH_HAVE_RUNS | PTEBATCH_HAVE_VALUES)) {
+		printf("Bail out! the probe did not find both calls\n");
+		exit(1);
+	}
+	conformance_run(&w, &count);
+	printf("%s %u - %s: the suite reported each of its tests\n",
+	       count && nr - before == count ? "ok" : "not ok", nr + 1, name);
+	failed += !(count && nr - before == count);
+	nr++;
+}
+
+int main(void)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	run("handlers", 0);
+	run("handlers, preempted whenever asked", 1);
+	printf("1..%u\n", nr);
+	return failed != 0;
+}
