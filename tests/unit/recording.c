@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "recording.h"
+
+struct recording recording;
+
+void recording_reset(void)
+{
+	memset(&recording, 0, sizeof(recording));
+	recording.fail_after = -1;
+	recording.err = -PTEBATCH_EBUSY;
+}
+
+/* Returns 1 where this slot is the one that fails. */
+static int put(const struct recorded *slot)
+{
+	if (recording.fail_after == 0) {
+		recording.fail_after = -1;
+		return 1;
+	}
+	if (recording.fail_after > 0)
+		recording.fail_after--;
+	if (recording.slots < RECORDING_MAX)
+		recording.slot[recording.slots] = *slot;
+	recording.slots++;
+	return 0;
+}
+
+static void flush_tlb(uint32_t nr, const struct ptebatch_tlb *tlb,
+		      struct ptebatch_progress *progress)
+{
+	if (!tlb || (nr && !progress->records && !progress->slots))
+		return;
+	if (recording.tlb_err) {
+		if (!progress->err)
+			progress->err = recording.tlb_err;
+		return;
+	}
+	recording.tlb = *tlb;
+	recording.tlbs++;
+	progress->tlb_flushes++;
+}
+
+static void start(uint32_t nr, struct ptebatch_progress *progress)
+{
+	recording.calls++;
+	recording.last_nr = nr;
+	progress->records = 0;
+	progress->slots = 0;
+	progress->err = 0;
+	progress->hypercalls++;
+}
+
+static void runs(struct ptebatch_env *env, uint32_t owner,
+		 const struct ptebatch_run *runs, uint32_t nr,
+		 const struct ptebatch_tlb *tlb,
+		 struct ptebatch_progress *progress)
+{
+	uint32_t i, k;
+
+	(void)env;
+	start(nr, progress);
+	for (i = 0; i < nr && !progress->err; i++) {
+		for (k = 0; k < runs[i].count; k++) {
+			struct recorded slot = {
+				.pte = runs[i].pte + 8 * (uint64_t)k,
+				.op = runs[i].op,
+				.owner = owner,
+				.clear = runs[i].clear,
+				.set = runs[i].set,
+				.old = runs[i].old ? runs[i].old + 8ull * k : 0,
+			};
+
+			if (put(&slot)) {
+				progress->slots = k;
+				progress->err = recording.err;
+				break;
+			}
+		}
+		if (!progress->err)
+			progress->records++;
+	}
+	flush_tlb(nr, tlb, progress);
+}
+
+static void values(struct ptebatch_env *env, uint32_t owner,
+		   const struct ptebatch_value *values, uint32_t nr,
+		   const struct ptebatch_tlb *tlb,
+		   struct ptebatch_progress *progress)
+{
+	uint32_t i;
+
+	(void)env;
+	start(nr, progress);
+	for (i = 0; i < nr; i++) {
+		struct recorded slot = {
+			.pte = values[i].ptr & ~7ull,
+			.value = 1,
+			.op = (uint32_t)(values[i].ptr & 7),
+			.owner = owner,
+			.val = values[i].val,
+		};
+
+		if (put(&slot)) {
+			progress->err = recording.err;
+			break;
+		}
+		progress->records++;
+	}
+	flush_tlb(nr, tlb, progress);
+}
+
+static int probe(struct ptebatch_env *env)
+{
+	env->have = 0;
+	return 0;
+}
+
+const struct ptebatch_backend recording_backend = {
+	PTEBATCH_BACKEND_VERSION, "recording", probe, runs, values,
+};

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A backend that records what it is asked for, slot by slot, and that can fail
+ * at any of them.
+ */
+#ifndef RECORDING_H
+#define RECORDING_H
+
+#include <ptebatch/ptebatch.h>
+
+#define RECORDING_MAX 4096
+
+struct recorded {
+	uint64_t pte;
+	int value; /* else a run's slot */
+	uint32_t op, owner;
+	uint64_t clear, set, old, val; /* old: of this slot */
+};
+
+extern struct recording {
+	/* IN: how many slots to apply before one fails; -1: none fails. */
+	int64_t fail_after;
+	int err;     /* IN: with what */
+	int tlb_err; /* IN: what a TLB flush fails with, or 0 */
+
+	unsigned int calls, slots, tlbs;
+	uint32_t last_nr;
+	struct ptebatch_tlb tlb; /* the last one */
+	struct recorded slot[RECORDING_MAX];
+} recording;
+
+void recording_reset(void);
+
+extern const struct ptebatch_backend recording_backend;
+
+#endif /* RECORDING_H */

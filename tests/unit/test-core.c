@@ -1,0 +1,927 @@
+/* SPDX-License-Identifier: MIT */
+/* The core's contract, against a backend that records and fails at will. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "recording.h"
+
+#define RW PTEBATCH_PTE_RW
+#define NX PTEBATCH_PTE_NX
+#define A PTEBATCH_PTE_A
+#define D PTEBATCH_PTE_D
+#define TABLE 0x10000ull
+#define SLOT(i) (TABLE + 8ull * (i))
+#define RUNS 8
+#define KEEP PTEBATCH_VALUE_KEEP
+#define EXACT PTEBATCH_VALUE_EXACT
+
+static const struct ptebatch_tlb all = { PTEBATCH_TLB_ALL, 0, 0, 0, 0 };
+static const struct ptebatch_tlb local = { PTEBATCH_TLB_LOCAL, 0, 0, 0, 0 };
+
+static struct ptebatch_env env;
+static struct ptebatch b;
+static uint64_t storage[RUNS * sizeof(struct ptebatch_run) / 8];
+static uint64_t old[512];
+static uint64_t memory[1024];
+
+static volatile uint64_t *slot(void *ctx, uint64_t maddr)
+{
+	(void)ctx;
+	return maddr >= TABLE && maddr < TABLE + sizeof(memory)
+		       ? &memory[(maddr - TABLE) / 8]
+		       : NULL;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	recording_reset();
+	memset(&env, 0, sizeof(env));
+	memset(memory, 0, sizeof(memory));
+	return ptebatch_init(&b, &recording_backend, &env, storage,
+			     sizeof(storage));
+}
+
+static void run(uint64_t pte, uint32_t count)
+{
+	assert_int_equal(ptebatch_add_run(&b, pte, count, RW, 0), 0);
+}
+
+/* ---- init ---- */
+
+static void init_refuses_a_batch_without_storage(void **state)
+{
+	(void)state;
+	assert_int_equal(ptebatch_init(&b, &recording_backend, &env, NULL, 80),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_init(&b, &recording_backend, &env, storage,
+				       0),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_init(&b, &recording_backend, &env, storage,
+				       sizeof(struct ptebatch_run) - 1),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_init(&b, &recording_backend, &env,
+				       (char *)storage + 4, 80),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_init(&b, &recording_backend, &env, storage,
+				       sizeof(struct ptebatch_run)),
+			 0);
+}
+
+static void init_refuses_null_arguments_and_operations(void **state)
+{
+	struct ptebatch_backend bad;
+	int i;
+
+	(void)state;
+	assert_int_equal(ptebatch_init(NULL, &recording_backend, &env, storage,
+				       80),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_init(&b, NULL, &env, storage, 80),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_init(&b, &recording_backend, NULL, storage,
+				       80),
+			 -PTEBATCH_EINVAL);
+	for (i = 0; i < 5; i++) {
+		bad = recording_backend;
+		if (i == 0)
+			bad.version = 0;
+		if (i == 1)
+			bad.name = NULL;
+		if (i == 2)
+			bad.probe = NULL;
+		if (i == 3)
+			bad.runs = NULL;
+		if (i == 4)
+			bad.values = NULL;
+		assert_int_equal(ptebatch_init(&b, &bad, &env, storage, 80),
+				 -PTEBATCH_EINVAL);
+	}
+}
+
+/* ---- bad records queue nothing ---- */
+
+static void refuse_run(uint64_t pte, uint32_t count, uint64_t clear,
+		       uint64_t set)
+{
+	struct ptebatch_run r = { pte, count, 0, clear, set, 0 };
+	struct ptebatch_progress p;
+	uint64_t pending = ptebatch_pending(&b);
+
+	assert_int_equal(ptebatch_add_run(&b, pte, count, clear, set),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_add_run_old(&b, pte, count, clear, set, old),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_apply_run(&recording_backend, &env, &r, NULL,
+					    &p),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(p.err, -PTEBATCH_EINVAL);
+	assert_int_equal(p.records, 0);
+	if (!clear && !set) {
+		assert_int_equal(ptebatch_add_clear(&b, pte, count, old),
+				 -PTEBATCH_EINVAL);
+		assert_int_equal(ptebatch_add_clear(&b, pte, count, NULL),
+				 -PTEBATCH_EINVAL);
+	}
+	assert_int_equal(ptebatch_pending(&b), pending);
+	assert_int_equal(recording.calls, 0);
+}
+
+static void a_count_of_zero_or_too_many_is_refused(void **state)
+{
+	(void)state;
+	refuse_run(TABLE, 0, 0, 0);
+	refuse_run(TABLE, 513, 0, 0);
+	refuse_run(TABLE, 0xffffffffu, 0, 0);
+	refuse_run(TABLE, 0x20000000u, 0, 0);
+}
+
+static void a_count_of_zero_is_refused_beside_an_open_run(void **state)
+{
+	(void)state;
+	run(SLOT(0), 4);
+	refuse_run(SLOT(4), 0, RW, 0);
+	refuse_run(SLOT(4), 0xffffffffu, RW, 0);
+	refuse_run(SLOT(4), 509, RW, 0);
+	assert_int_equal(ptebatch_pending(&b), 4);
+}
+
+static void a_run_past_its_table_is_refused(void **state)
+{
+	(void)state;
+	refuse_run(SLOT(511), 2, 0, 0);
+	refuse_run(SLOT(1), 512, 0, 0);
+	run(SLOT(511), 1);
+	run(SLOT(0), 512);
+}
+
+static void an_unaligned_or_absent_maddr_is_refused(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 1; i < 8; i++)
+		refuse_run(TABLE + i, 1, 0, 0);
+	refuse_run(1ull << 52, 1, 0, 0);
+	refuse_run(~7ull, 1, 0, 0);
+	refuse_run(~0ull, 1, 0, 0);
+	assert_int_equal(ptebatch_add_value(&b, TABLE + 4, 0, KEEP),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_add_value(&b, 1ull << 52, 0, KEEP),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_pending(&b), 0);
+	run((1ull << 52) - 8, 1); /* the last slot there can be */
+}
+
+static void the_first_maddr_1_does_not_extend_nothing(void **state)
+{
+	(void)state;
+	/* 1 is what the batch remembers while no run is open. */
+	assert_int_equal(ptebatch_add_run(&b, 1, 1, 0, 0), -PTEBATCH_EINVAL);
+	run(SLOT(0), 1);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(ptebatch_add_run(&b, 1, 1, RW, 0), -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_pending(&b), 0);
+}
+
+static void mask_bits_not_allowed_are_refused(void **state)
+{
+	int bit;
+
+	(void)state;
+	for (bit = 0; bit < 64; bit++) {
+		uint64_t mask = 1ull << bit;
+
+		if (mask & PTEBATCH_RUN_FLAGS)
+			continue;
+		refuse_run(TABLE, 1, mask, 0);
+		refuse_run(TABLE, 1, 0, mask);
+		refuse_run(TABLE, 1, RW, RW | mask);
+	}
+	assert_int_equal(ptebatch_add_run(&b, TABLE, 1, PTEBATCH_RUN_FLAGS,
+					  PTEBATCH_RUN_FLAGS),
+			 0);
+}
+
+static void old_values_need_an_array(void **state)
+{
+	(void)state;
+	assert_int_equal(ptebatch_add_run_old(&b, TABLE, 1, A, 0, NULL),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_add_clear(&b, TABLE, 1, NULL), 0);
+}
+
+static void a_value_mode_not_known_is_refused(void **state)
+{
+	uint32_t mode;
+
+	(void)state;
+	for (mode = 0; mode < 16; mode++)
+		assert_int_equal(ptebatch_add_value(&b, TABLE, 0, mode),
+				 mode == KEEP || mode == EXACT
+					 ? 0
+					 : -PTEBATCH_EINVAL);
+}
+
+static void apply_run_refuses_a_bad_operation(void **state)
+{
+	struct ptebatch_run r = { TABLE, 1, 2, 0, 0, 0 };
+	struct ptebatch_tlb bad = { 9, 0, 0, 0, 0 };
+	struct ptebatch_progress p;
+
+	(void)state;
+	assert_int_equal(ptebatch_apply_run(&recording_backend, &env, &r, NULL,
+					    &p),
+			 -PTEBATCH_EINVAL);
+	r.op = PTEBATCH_OP_CLEAR;
+	r.clear = RW;
+	assert_int_equal(ptebatch_apply_run(&recording_backend, &env, &r, NULL,
+					    &p),
+			 -PTEBATCH_EINVAL);
+	r.clear = 0;
+	assert_int_equal(ptebatch_apply_run(&recording_backend, &env, &r, &bad,
+					    &p),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(recording.calls, 0);
+	assert_int_equal(ptebatch_apply_run(&recording_backend, &env, &r, &all,
+					    &p),
+			 0);
+	assert_int_equal(p.records, 1);
+	assert_int_equal(recording.slot[0].owner, PTEBATCH_DOMID_SELF);
+	assert_int_equal(recording.tlbs, 1);
+}
+
+/* ---- merging ---- */
+
+static void adjacent_alike_runs_become_one_record(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < 512; i++)
+		run(SLOT(i), 1);
+	assert_int_equal(ptebatch_pending(&b), 512);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(recording.last_nr, 1);
+	assert_int_equal(recording.slots, 512);
+	for (i = 0; i < 512; i++)
+		assert_int_equal(recording.slot[i].pte, SLOT(i));
+	assert_int_equal(b.counters.queued, 512);
+	assert_int_equal(b.counters.merged, 511);
+	assert_int_equal(b.counters.flushed, 512);
+}
+
+static void runs_of_several_slots_merge_too(void **state)
+{
+	(void)state;
+	run(SLOT(0), 5);
+	run(SLOT(5), 7);
+	run(SLOT(12), 500);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(recording.last_nr, 1);
+	assert_int_equal(recording.slots, 512);
+	assert_int_equal(b.counters.merged, 507);
+}
+
+static void a_run_never_grows_into_the_next_table(void **state)
+{
+	(void)state;
+	run(SLOT(510), 2);
+	run(SLOT(512), 1);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(recording.last_nr, 2);
+	assert_int_equal(b.counters.merged, 0);
+}
+
+static void other_masks_open_another_record(void **state)
+{
+	(void)state;
+	run(SLOT(0), 1);
+	assert_int_equal(ptebatch_add_run(&b, SLOT(1), 1, RW, NX), 0);
+	assert_int_equal(ptebatch_add_run(&b, SLOT(2), 1, 0, NX), 0);
+	run(SLOT(5), 1);
+	run(SLOT(4), 1);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(recording.last_nr, 5);
+}
+
+static void old_values_and_clears_never_merge(void **state)
+{
+	(void)state;
+	run(SLOT(0), 1);
+	assert_int_equal(ptebatch_add_run_old(&b, SLOT(1), 1, RW, 0, old), 0);
+	run(SLOT(2), 1);
+	assert_int_equal(ptebatch_add_clear(&b, SLOT(3), 1, NULL), 0);
+	assert_int_equal(ptebatch_add_clear(&b, SLOT(4), 1, NULL), 0);
+	assert_int_equal(ptebatch_add_run(&b, SLOT(5), 1, 0, 0), 0);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(recording.last_nr, 6);
+	assert_int_equal(recording.slot[1].old, (uintptr_t)old);
+	assert_int_equal(recording.slot[2].old, 0);
+	assert_int_equal(recording.slot[3].op, PTEBATCH_OP_CLEAR);
+	assert_int_equal(recording.slot[5].op, PTEBATCH_OP_FLAGS);
+}
+
+static void nothing_merges_into_what_was_flushed(void **state)
+{
+	(void)state;
+	run(SLOT(0), 1);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	run(SLOT(1), 1);
+	assert_int_equal(ptebatch_pending(&b), 1);
+	assert_int_equal(ptebatch_discard(&b), 1);
+	run(SLOT(2), 1);
+	assert_int_equal(ptebatch_skip(&b), 1);
+	run(SLOT(3), 1);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(recording.slots, 2);
+	assert_int_equal(recording.slot[1].pte, SLOT(3));
+}
+
+/* ---- order and automatic flushes ---- */
+
+static void slots_apply_in_the_order_queued(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		run(SLOT(9), 1);
+		assert_int_equal(ptebatch_add_value(&b, SLOT(9), i, KEEP), 0);
+	}
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(recording.slots, 6);
+	for (i = 0; i < 6; i++) {
+		assert_int_equal(recording.slot[i].value, i & 1);
+		if (i & 1)
+			assert_int_equal(recording.slot[i].val, i / 2);
+	}
+	assert_int_equal(b.counters.flushes[PTEBATCH_FLUSH_KIND], 5);
+	assert_int_equal(b.counters.flushes[PTEBATCH_FLUSH_EXPLICIT], 1);
+}
+
+static void a_full_storage_flushes_without_a_tlb_flush(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i <= RUNS; i++)
+		run(SLOT(2 * i), 1);
+	assert_int_equal(b.counters.flushes[PTEBATCH_FLUSH_FULL], 1);
+	assert_int_equal(recording.slots, RUNS);
+	assert_int_equal(recording.tlbs, 0);
+	assert_int_equal(ptebatch_pending(&b), 1);
+}
+
+static void values_use_all_of_the_storage(void **state)
+{
+	int i, max = RUNS * 40 / 16;
+
+	(void)state;
+	for (i = 0; i < max; i++)
+		assert_int_equal(ptebatch_add_value(&b, SLOT(i), i, EXACT), 0);
+	assert_int_equal(recording.calls, 0);
+	assert_int_equal(ptebatch_add_value(&b, SLOT(i), i, EXACT), 0);
+	assert_int_equal(recording.slots, max);
+	assert_int_equal(b.counters.flushes[PTEBATCH_FLUSH_FULL], 1);
+	assert_int_equal(b.counters.queued, max + 1);
+}
+
+static void a_failed_automatic_flush_queues_nothing(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < RUNS; i++)
+		run(SLOT(2 * i), 1);
+	recording.fail_after = 0;
+	assert_int_equal(ptebatch_add_run(&b, SLOT(100), 1, RW, 0),
+			 -PTEBATCH_EBUSY);
+	assert_int_equal(ptebatch_pending(&b), RUNS);
+	recording.fail_after = 3;
+	assert_int_equal(ptebatch_add_value(&b, SLOT(100), 0, KEEP),
+			 -PTEBATCH_EBUSY);
+	assert_int_equal(ptebatch_pending(&b), RUNS - 3);
+	assert_int_equal(b.last.pte, SLOT(6));
+	recording.fail_after = 0;
+	assert_int_equal(ptebatch_set_owner(&b, 1), -PTEBATCH_EBUSY);
+	assert_int_equal(b.owner, PTEBATCH_DOMID_SELF);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(recording.slots, RUNS);
+	assert_int_equal(b.counters.queued, RUNS);
+	assert_int_equal(b.counters.failures, 3);
+}
+
+static void another_owner_flushes_first(void **state)
+{
+	(void)state;
+	run(SLOT(0), 1);
+	assert_int_equal(ptebatch_set_owner(&b, PTEBATCH_DOMID_SELF), 0);
+	assert_int_equal(recording.calls, 0);
+	assert_int_equal(ptebatch_set_owner(&b, 7), 0);
+	assert_int_equal(recording.slots, 1);
+	run(SLOT(1), 1);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(recording.slot[0].owner, PTEBATCH_DOMID_SELF);
+	assert_int_equal(recording.slot[1].owner, 7);
+	assert_int_equal(b.counters.flushes[PTEBATCH_FLUSH_OWNER], 1);
+}
+
+static void another_owner_gets_no_tlb_flush_of_the_first(void **state)
+{
+	(void)state;
+	ptebatch_begin(&b);
+	ptebatch_begin(&b);
+	run(SLOT(0), 1);
+	assert_int_equal(ptebatch_end(&b, &all), 0);
+	assert_int_equal(ptebatch_set_owner(&b, 7), 0);
+	assert_int_equal(recording.tlbs, 1);
+	assert_int_equal(ptebatch_end(&b, NULL), 0);
+	assert_int_equal(recording.tlbs, 1);
+}
+
+/* ---- failure at every entry ---- */
+
+#define FAIL_SLOTS 14
+
+static void queue_for_failure(void)
+{
+	run(SLOT(0), 5);
+	assert_int_equal(ptebatch_add_run_old(&b, SLOT(20), 3, A, 0, old), 0);
+	assert_int_equal(ptebatch_add_clear(&b, SLOT(40), 1, old + 10), 0);
+	assert_int_equal(ptebatch_add_run(&b, SLOT(60), 5, 0, NX), 0);
+}
+
+static uint64_t fail_slot(int i)
+{
+	return i < 5	? SLOT(i)
+	       : i < 8	? SLOT(20 + i - 5)
+	       : i == 8 ? SLOT(40)
+			: SLOT(60 + i - 9);
+}
+
+static uint64_t fail_old(int i)
+{
+	return i < 5	? 0
+	       : i < 8	? (uintptr_t)(old + i - 5)
+	       : i == 8 ? (uintptr_t)(old + 10)
+			: 0;
+}
+
+static void check_order(int left_out)
+{
+	unsigned int k = 0;
+	int i;
+
+	for (i = 0; i < FAIL_SLOTS; i++) {
+		if (i == left_out)
+			continue;
+		assert_int_equal(recording.slot[k].pte, fail_slot(i));
+		assert_int_equal(recording.slot[k].old, fail_old(i));
+		k++;
+	}
+	assert_int_equal(recording.slots, k);
+}
+
+static void a_failed_flush_resumes_at_each_slot(void **state)
+{
+	int n;
+
+	for (n = 0; n < FAIL_SLOTS; n++) {
+		setup(state);
+		queue_for_failure();
+		recording.fail_after = n;
+		assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
+		assert_int_equal(b.last.err, -PTEBATCH_EBUSY);
+		assert_int_equal(b.last.slots, n);
+		assert_int_equal(b.last.pte, fail_slot(n));
+		assert_int_equal(ptebatch_pending(&b), FAIL_SLOTS - n);
+		assert_int_equal(recording.tlbs, n ? 1 : 0);
+		assert_int_equal(ptebatch_flush(&b, NULL), 0);
+		assert_int_equal(b.last.slots, FAIL_SLOTS - n);
+		assert_int_equal(b.last.pte, 0);
+		assert_int_equal(b.counters.flushed, FAIL_SLOTS);
+		assert_int_equal(b.counters.failures, 1);
+		check_order(-1);
+	}
+}
+
+static void skip_drops_the_failing_slot_alone(void **state)
+{
+	int n;
+
+	for (n = 0; n < FAIL_SLOTS; n++) {
+		setup(state);
+		queue_for_failure();
+		recording.fail_after = n;
+		assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EBUSY);
+		assert_int_equal(ptebatch_skip(&b), 1);
+		assert_int_equal(ptebatch_pending(&b), FAIL_SLOTS - n - 1);
+		assert_int_equal(ptebatch_flush(&b, NULL), 0);
+		check_order(n);
+	}
+}
+
+static void discard_drops_the_tail_at_each_slot(void **state)
+{
+	int n;
+
+	for (n = 0; n < FAIL_SLOTS; n++) {
+		setup(state);
+		queue_for_failure();
+		recording.fail_after = n;
+		assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EBUSY);
+		assert_int_equal(ptebatch_discard(&b), FAIL_SLOTS - n);
+		assert_int_equal(ptebatch_pending(&b), 0);
+		assert_int_equal(ptebatch_flush(&b, NULL), 0);
+		assert_int_equal(recording.slots, n);
+	}
+}
+
+static void values_fail_and_resume_at_each_record(void **state)
+{
+	int n, i;
+
+	for (n = 0; n < 6; n++) {
+		setup(state);
+		for (i = 0; i < 6; i++)
+			assert_int_equal(ptebatch_add_value(&b, SLOT(i), i,
+							    i & 1 ? KEEP
+								  : EXACT),
+					 0);
+		recording.fail_after = n;
+		assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
+		assert_int_equal(b.last.records, n);
+		assert_int_equal(b.last.slots, n);
+		assert_int_equal(b.last.pte, SLOT(n));
+		assert_int_equal(ptebatch_pending(&b), 6 - n);
+		if (n & 1)
+			assert_int_equal(ptebatch_skip(&b), 1);
+		assert_int_equal(ptebatch_flush(&b, NULL), 0);
+		assert_int_equal(recording.slots, n & 1 ? 5 : 6);
+		assert_int_equal(recording.slot[4].pte,
+				 n & 1 && n < 5 ? SLOT(5) : SLOT(4));
+	}
+}
+
+static void records_queue_behind_a_failed_tail(void **state)
+{
+	(void)state;
+	queue_for_failure();
+	recording.fail_after = 2;
+	assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EBUSY);
+	run(SLOT(100), 1); /* not merged, not lost */
+	assert_int_equal(ptebatch_pending(&b), FAIL_SLOTS - 2 + 1);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(recording.slots, FAIL_SLOTS + 1);
+	assert_int_equal(recording.slot[FAIL_SLOTS].pte, SLOT(100));
+}
+
+static void skip_and_discard_know_the_open_run(void **state)
+{
+	(void)state;
+	assert_int_equal(ptebatch_skip(&b), 0);
+	assert_int_equal(ptebatch_discard(&b), 0);
+	run(SLOT(0), 1);
+	run(SLOT(1), 1);
+	run(SLOT(2), 1);
+	assert_int_equal(ptebatch_skip(&b), 1);
+	assert_int_equal(ptebatch_pending(&b), 2);
+	run(SLOT(3), 1);
+	assert_int_equal(ptebatch_pending(&b), 3);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(recording.slot[0].pte, SLOT(1));
+	assert_int_equal(recording.slots, 3);
+	run(SLOT(0), 1);
+	run(SLOT(1), 1);
+	assert_int_equal(ptebatch_discard(&b), 2);
+	assert_int_equal(b.counters.queued, 6);
+	assert_int_equal(b.counters.merged, 3);
+}
+
+/* ---- TLB requests ---- */
+
+static void a_malformed_tlb_request_does_nothing(void **state)
+{
+	uint64_t mask = 1;
+	const struct ptebatch_tlb bad[] = {
+		{ 4, 0, 0, 0, 0 },
+		{ PTEBATCH_TLB_NONE, 0, 0x1000, 1, 0 },
+		{ PTEBATCH_TLB_NONE, 1, 0, 0, 0 },
+		{ PTEBATCH_TLB_LOCAL, 0, 0x1000, 0, 0 },
+		{ PTEBATCH_TLB_LOCAL, 0, 0x1008, 1, 0 },
+		{ PTEBATCH_TLB_ALL, 0, 0xfffffffffffff000, 2, 0 },
+		{ PTEBATCH_TLB_ALL, 0, 0, 1ull << 53, 0 },
+		{ PTEBATCH_TLB_ALL, 1, 0, 0, 0 },
+		{ PTEBATCH_TLB_ALL, 0, 0, 0, (uintptr_t)&mask },
+		{ PTEBATCH_TLB_VCPUS, 0, 0, 0, (uintptr_t)&mask },
+		{ PTEBATCH_TLB_VCPUS, 1, 0, 0, 0 },
+	};
+	unsigned int i;
+
+	(void)state;
+	run(SLOT(0), 1);
+	ptebatch_begin(&b);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(ptebatch_flush(&b, &bad[i]), -PTEBATCH_EINVAL);
+		assert_int_equal(ptebatch_end(&b, &bad[i]), -PTEBATCH_EINVAL);
+	}
+	assert_int_equal(recording.calls, 0);
+	assert_int_equal(ptebatch_pending(&b), 1);
+	assert_int_equal(ptebatch_end(&b, &all), 0);
+	assert_int_equal(recording.tlbs, 1);
+}
+
+static void well_formed_tlb_requests_reach_the_backend(void **state)
+{
+	uint64_t mask[2] = { 1, 1 };
+	const struct ptebatch_tlb good[] = {
+		{ PTEBATCH_TLB_LOCAL, 0, 0, 0, 0 },
+		{ PTEBATCH_TLB_ALL, 0, 0xfffffffffffff000, 1, 0 },
+		{ PTEBATCH_TLB_ALL, 0, 0x5000, 1000, 0 },
+		{ PTEBATCH_TLB_VCPUS, 100, 0x5000, 1, (uintptr_t)mask },
+	};
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		run(SLOT(i), 1);
+		assert_int_equal(ptebatch_flush(&b, &good[i]), 0);
+		assert_memory_equal(&recording.tlb, &good[i], sizeof(good[i]));
+	}
+	assert_int_equal(recording.tlbs, i);
+	assert_int_equal(recording.calls, i); /* they rode along */
+}
+
+static void an_empty_flush_with_a_request_is_a_tlb_flush(void **state)
+{
+	const struct ptebatch_tlb none = { 0, 0, 0, 0, 0 };
+
+	(void)state;
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(ptebatch_flush(&b, &none), 0);
+	assert_int_equal(recording.calls, 0);
+	assert_int_equal(ptebatch_flush(&b, &all), 0);
+	assert_int_equal(recording.tlbs, 1);
+	assert_int_equal(b.counters.tlb_flushes, 1);
+}
+
+static void no_tlb_flush_where_nothing_was_applied(void **state)
+{
+	(void)state;
+	run(SLOT(0), 2);
+	recording.fail_after = 0;
+	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
+	assert_int_equal(recording.tlbs, 0);
+	recording.fail_after = 1;
+	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
+	assert_int_equal(recording.tlbs, 1);
+	recording.fail_after = 0;
+	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
+	assert_int_equal(recording.tlbs, 1);
+}
+
+static void a_tlb_flush_owed_by_an_earlier_flush_is_made(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i <= RUNS; i++) /* one automatic flush */
+		run(SLOT(2 * i), 1);
+	recording.fail_after = 0;
+	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
+	assert_int_equal(b.last.slots, 0);
+	assert_int_equal(recording.tlbs, 1);
+	recording.fail_after = 0;
+	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
+	assert_int_equal(recording.tlbs, 1); /* once */
+}
+
+static void a_failing_tlb_flush_is_an_error(void **state)
+{
+	(void)state;
+	run(SLOT(0), 1);
+	recording.tlb_err = -PTEBATCH_EFAULT;
+	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EFAULT);
+	assert_int_equal(ptebatch_pending(&b), 0);
+	assert_int_equal(b.last.slots, 1);
+	assert_int_equal(b.last.pte, 0);
+	assert_int_equal(b.counters.tlb_flushes, 0);
+	recording.tlb_err = 0;
+	assert_int_equal(ptebatch_flush(&b, &all), 0);
+	assert_int_equal(recording.tlbs, 1);
+}
+
+/* ---- sections ---- */
+
+static void only_the_outermost_end_flushes(void **state)
+{
+	(void)state;
+	assert_int_equal(ptebatch_end(&b, NULL), -PTEBATCH_EINVAL);
+	ptebatch_begin(&b);
+	run(SLOT(0), 1);
+	ptebatch_begin(&b);
+	run(SLOT(1), 1);
+	assert_int_equal(ptebatch_end(&b, &local), 0);
+	assert_int_equal(recording.calls, 0);
+	assert_int_equal(ptebatch_end(&b, NULL), 0);
+	assert_int_equal(recording.slots, 2);
+	assert_int_equal(recording.tlbs, 1);
+	assert_int_equal(recording.tlb.who, PTEBATCH_TLB_LOCAL);
+	assert_int_equal(b.counters.flushes[PTEBATCH_FLUSH_END], 1);
+	assert_int_equal(ptebatch_end(&b, NULL), -PTEBATCH_EINVAL);
+}
+
+static void check_combined(const struct ptebatch_tlb *one,
+			   const struct ptebatch_tlb *two, uint32_t who,
+			   uint64_t addr, uint64_t pages)
+{
+	ptebatch_begin(&b);
+	ptebatch_begin(&b);
+	assert_int_equal(ptebatch_end(&b, one), 0);
+	assert_int_equal(ptebatch_end(&b, two), 0);
+	assert_int_equal(recording.tlb.who, who);
+	assert_int_equal(recording.tlb.addr, addr);
+	assert_int_equal(recording.tlb.pages, pages);
+	assert_int_equal(recording.tlb.vcpus, 0);
+	assert_int_equal(recording.tlb.nr_vcpus, 0);
+}
+
+static void inner_requests_combine_into_one_that_covers_all(void **state)
+{
+	uint64_t mask = 1;
+	const struct ptebatch_tlb low = { PTEBATCH_TLB_LOCAL, 0, 0x5000, 2, 0 };
+	const struct ptebatch_tlb high = { PTEBATCH_TLB_LOCAL, 0, 0x9000, 1,
+					   0 };
+	const struct ptebatch_tlb wide = { PTEBATCH_TLB_ALL, 0, 0x1000, 100,
+					   0 };
+	const struct ptebatch_tlb top = { PTEBATCH_TLB_ALL, 0,
+					  0xfffffffffffff000, 1, 0 };
+	const struct ptebatch_tlb some = { PTEBATCH_TLB_VCPUS, 1, 0x5000, 1,
+					   (uintptr_t)&mask };
+
+	(void)state;
+	check_combined(&low, NULL, PTEBATCH_TLB_LOCAL, 0x5000, 2);
+	check_combined(&low, &high, PTEBATCH_TLB_LOCAL, 0x5000, 5);
+	check_combined(&high, &low, PTEBATCH_TLB_LOCAL, 0x5000, 5);
+	check_combined(&wide, &low, PTEBATCH_TLB_ALL, 0x1000, 100);
+	check_combined(&low, &wide, PTEBATCH_TLB_ALL, 0x1000, 100);
+	check_combined(&low, &local, PTEBATCH_TLB_LOCAL, 0, 0);
+	check_combined(&local, &wide, PTEBATCH_TLB_ALL, 0, 0);
+	check_combined(&low, &top, PTEBATCH_TLB_ALL, 0x5000,
+		       (1ull << 52) - 5);
+	check_combined(&some, NULL, PTEBATCH_TLB_ALL, 0x5000, 1);
+	check_combined(&low, &some, PTEBATCH_TLB_ALL, 0x5000, 2);
+	assert_int_equal(recording.tlbs, 10);
+}
+
+static void a_request_serves_one_flush_only(void **state)
+{
+	(void)state;
+	check_combined(&all, &all, PTEBATCH_TLB_ALL, 0, 0);
+	run(SLOT(0), 1);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(recording.tlbs, 1);
+}
+
+static void an_inner_request_outlives_a_failed_flush(void **state)
+{
+	(void)state;
+	ptebatch_begin(&b);
+	ptebatch_begin(&b);
+	run(SLOT(0), 2);
+	assert_int_equal(ptebatch_end(&b, &all), 0);
+	recording.fail_after = 0;
+	assert_int_equal(ptebatch_end(&b, NULL), -PTEBATCH_EBUSY);
+	assert_int_equal(recording.tlbs, 0);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(recording.tlbs, 1);
+}
+
+/* ---- peek ---- */
+
+static void peek_walks_what_is_queued(void **state)
+{
+	uint64_t e;
+
+	(void)state;
+	env.slot = slot;
+	memory[1] = 0x1067;
+	memory[2] = 0x2066;
+	run(SLOT(0), 1);
+	run(SLOT(1), 1); /* in the open run */
+	run(SLOT(2), 1);
+	assert_int_equal(ptebatch_peek(&b, SLOT(1), &e), 0);
+	assert_int_equal(e, 0x1065);
+	assert_int_equal(ptebatch_peek(&b, SLOT(2), &e), 0);
+	assert_int_equal(e, 0x2066); /* absent: passed over */
+	assert_int_equal(ptebatch_peek(&b, SLOT(3), &e), 0);
+	assert_int_equal(e, 0);
+	assert_int_equal(ptebatch_add_run(&b, SLOT(1), 1, 0, NX), 0);
+	assert_int_equal(ptebatch_peek(&b, SLOT(1), &e), 0);
+	assert_int_equal(e, 0x1065 | NX);
+	assert_int_equal(ptebatch_add_clear(&b, SLOT(1), 1, NULL), 0);
+	assert_int_equal(ptebatch_peek(&b, SLOT(1), &e), 0);
+	assert_int_equal(e, 0);
+	ptebatch_discard(&b);
+	assert_int_equal(ptebatch_add_value(&b, SLOT(1), 0x3001, KEEP), 0);
+	assert_int_equal(ptebatch_peek(&b, SLOT(1), &e), 0);
+	assert_int_equal(e, 0x3061);
+	assert_int_equal(ptebatch_add_value(&b, SLOT(1), 0x4001, EXACT), 0);
+	assert_int_equal(ptebatch_peek(&b, SLOT(1), &e), 0);
+	assert_int_equal(e, 0x4001);
+	assert_int_equal(recording.calls, 0);
+}
+
+static void peek_needs_a_mapping_of_an_aligned_slot(void **state)
+{
+	uint64_t e;
+
+	(void)state;
+	assert_int_equal(ptebatch_peek(&b, SLOT(1), &e), -PTEBATCH_EOPNOTSUPP);
+	env.slot = slot;
+	assert_int_equal(ptebatch_peek(&b, SLOT(1) + 1, &e), -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_peek(&b, 0x900000, &e), -PTEBATCH_EOPNOTSUPP);
+	assert_int_equal(ptebatch_peek(&b, SLOT(1), &e), 0);
+}
+
+static void every_error_has_a_word(void **state)
+{
+	static const int errors[] = {
+		0,
+		PTEBATCH_EPERM,
+		PTEBATCH_ESRCH,
+		PTEBATCH_EFAULT,
+		PTEBATCH_EBUSY,
+		PTEBATCH_EINVAL,
+		PTEBATCH_ENOSYS,
+		PTEBATCH_EOPNOTSUPP,
+	};
+	const char *unknown = ptebatch_strerror(-9999);
+	unsigned int i;
+
+	(void)state;
+	assert_non_null(unknown);
+	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		assert_non_null(ptebatch_strerror(-errors[i]));
+		assert_string_not_equal(ptebatch_strerror(-errors[i]), unknown);
+	}
+	assert_string_equal(ptebatch_strerror(PTEBATCH_EINVAL), unknown);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(init_refuses_a_batch_without_storage),
+		TEST(init_refuses_null_arguments_and_operations),
+		TEST(a_count_of_zero_or_too_many_is_refused),
+		TEST(a_count_of_zero_is_refused_beside_an_open_run),
+		TEST(a_run_past_its_table_is_refused),
+		TEST(an_unaligned_or_absent_maddr_is_refused),
+		TEST(the_first_maddr_1_does_not_extend_nothing),
+		TEST(mask_bits_not_allowed_are_refused),
+		TEST(old_values_need_an_array),
+		TEST(a_value_mode_not_known_is_refused),
+		TEST(apply_run_refuses_a_bad_operation),
+		TEST(adjacent_alike_runs_become_one_record),
+		TEST(runs_of_several_slots_merge_too),
+		TEST(a_run_never_grows_into_the_next_table),
+		TEST(other_masks_open_another_record),
+		TEST(old_values_and_clears_never_merge),
+		TEST(nothing_merges_into_what_was_flushed),
+		TEST(slots_apply_in_the_order_queued),
+		TEST(a_full_storage_flushes_without_a_tlb_flush),
+		TEST(values_use_all_of_the_storage),
+		TEST(a_failed_automatic_flush_queues_nothing),
+		TEST(another_owner_flushes_first),
+		TEST(another_owner_gets_no_tlb_flush_of_the_first),
+		TEST(a_failed_flush_resumes_at_each_slot),
+		TEST(skip_drops_the_failing_slot_alone),
+		TEST(discard_drops_the_tail_at_each_slot),
+		TEST(values_fail_and_resume_at_each_record),
+		TEST(records_queue_behind_a_failed_tail),
+		TEST(skip_and_discard_know_the_open_run),
+		TEST(a_malformed_tlb_request_does_nothing),
+		TEST(well_formed_tlb_requests_reach_the_backend),
+		TEST(an_empty_flush_with_a_request_is_a_tlb_flush),
+		TEST(no_tlb_flush_where_nothing_was_applied),
+		TEST(a_tlb_flush_owed_by_an_earlier_flush_is_made),
+		TEST(a_failing_tlb_flush_is_an_error),
+		TEST(only_the_outermost_end_flushes),
+		TEST(inner_requests_combine_into_one_that_covers_all),
+		TEST(a_request_serves_one_flush_only),
+		TEST(an_inner_request_outlives_a_failed_flush),
+		TEST(peek_walks_what_is_queued),
+		TEST(peek_needs_a_mapping_of_an_aligned_slot),
+		TEST(every_error_has_a_word),
+	};
+
+	return cmocka_run_group_tests_name("core", tests, NULL, NULL);
+}
