@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "fake-xen.h"
+
+#define P PTEBATCH_PTE_P
+#define AD (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
+
+struct fake fake;
+
+static volatile uint64_t *slot(void *ctx, uint64_t maddr)
+{
+	(void)ctx;
+	if (maddr < FAKE_AT || maddr >= FAKE_AT + sizeof(fake.table))
+		return NULL;
+	return &fake.table[0][0] + (maddr - FAKE_AT) / 8;
+}
+
+/* 0, or the error for this slot. */
+static int may_apply(int new_call)
+{
+	if (new_call && fake.gone_after >= 0 &&
+	    fake.applied >= (uint64_t)fake.gone_after) {
+		fake.has_runs = 0;
+		fake.has_values = 0;
+		return PTEBATCH_ENOSYS;
+	}
+	if (fake.fail_after == 0) {
+		fake.fail_after = -1;
+		return fake.err;
+	}
+	if (fake.fail_after > 0)
+		fake.fail_after--;
+	fake.applied++;
+	return 0;
+}
+
+static int put_value(int new_call, uint64_t ptr, uint64_t val)
+{
+	volatile uint64_t *p = slot(NULL, ptr & ~7ull);
+	int err;
+
+	if (!p || ((ptr & 7) != PTEBATCH_VALUE_EXACT &&
+		   (ptr & 7) != PTEBATCH_VALUE_KEEP))
+		return PTEBATCH_EINVAL;
+	err = may_apply(new_call);
+	if (!err)
+		*p = (ptr & 7) == PTEBATCH_VALUE_KEEP ? val | (*p & AD) : val;
+	return err;
+}
+
+static int put_run_slot(const struct ptebatch_run *run, uint32_t i)
+{
+	volatile uint64_t *p = slot(NULL, run->pte + 8 * (uint64_t)i);
+	uint64_t e;
+	int err;
+
+	if (!p)
+		return PTEBATCH_EINVAL;
+	err = may_apply(1);
+	if (err)
+		return err;
+	e = *p;
+	if (run->old)
+		((uint64_t *)(uintptr_t)run->old)[i] = e;
+	if (run->op == PTEBATCH_OP_CLEAR)
+		*p = 0;
+	else if (e & P)
+		*p = (e & ~run->clear) | run->set;
+	return 0;
+}
+
+static int64_t answer(uint64_t done, uint32_t slots, int err, uint64_t how)
+{
+	/* A call that could not even begin is refused. */
+	if (err == PTEBATCH_ENOSYS && !done && !slots)
+		return -PTEBATCH_ENOSYS;
+	if (PTEBATCH_HOW_TLB_WHO(how) && (done || slots))
+		fake.tlbs++;
+	return (int64_t)PTEBATCH_ANSWER(done, slots, err);
+}
+
+static int64_t new_runs(uint64_t a1, uint64_t a2, uint64_t how, uint64_t a4,
+			uint64_t a5)
+{
+	const struct ptebatch_run *runs = (const void *)(uintptr_t)a1;
+	struct ptebatch_run one = {
+		a1, (uint32_t)a2, PTEBATCH_HOW_OP(how), a4, a5, 0
+	};
+	uint32_t i, k;
+	int err = 0;
+
+	if (PTEBATCH_HOW_OP(how) != PTEBATCH_HOW_LIST) {
+		if (PTEBATCH_HOW_TLB_WHO(how) == PTEBATCH_TLB_VCPUS)
+			return -PTEBATCH_EINVAL;
+		for (k = 0; k < one.count && !err; k += !err)
+			err = put_run_slot(&one, k);
+		return answer(k, 0, err, how);
+	}
+	for (i = 0; i < a2; i++) {
+		for (k = 0; k < runs[i].count; k++) {
+			err = put_run_slot(&runs[i], k);
+			if (err)
+				return answer(i, k, err, how);
+		}
+	}
+	fake.tlbs += !a2 && PTEBATCH_HOW_TLB_WHO(how);
+	return answer(a2, 0, 0, how);
+}
+
+static int64_t new_values(uint64_t a1, uint64_t a2, uint64_t how)
+{
+	const struct ptebatch_value *values = (const void *)(uintptr_t)a1;
+	uint32_t i;
+	int err;
+
+	for (i = 0; i < a2; i++) {
+		err = put_value(1, values[i].ptr, values[i].val);
+		if (err)
+			return answer(i, 0, err, how);
+	}
+	fake.tlbs += !a2 && PTEBATCH_HOW_TLB_WHO(how);
+	return answer(a2, 0, 0, how);
+}
+
+static int64_t new_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t how,
+			uint64_t a4, uint64_t a5)
+{
+	int runs = nr == __HYPERVISOR_ptebatch_runs;
+
+	if (!(runs ? fake.has_runs : fake.has_values))
+		return -PTEBATCH_ENOSYS;
+	if (how == PTEBATCH_HOW_PROBE) {
+		if (a1 != PTEBATCH_MAGIC || a4 || a5)
+			return -PTEBATCH_EINVAL;
+		if (a2 == PTEBATCH_ASK_RECORDS)
+			return (int64_t)fake.most_records;
+		if (a2 != PTEBATCH_ASK_VERSION)
+			return -PTEBATCH_EINVAL;
+		return (int64_t)((runs ? PTEBATCH_IS_RUNS : PTEBATCH_IS_VALUES) +
+				 PTEBATCH_ABI_VERSION);
+	}
+	if (how & PTEBATCH_HOW_RESERVED || a2 >> 32)
+		return -PTEBATCH_EINVAL;
+	if ((!runs || PTEBATCH_HOW_OP(how) == PTEBATCH_HOW_LIST) &&
+	    a2 > fake.most_records)
+		return -PTEBATCH_EINVAL;
+	return runs ? new_runs(a1, a2, how, a4, a5) : new_values(a1, a2, how);
+}
+
+static int64_t mmu_update(uint64_t a1, uint64_t count, uint64_t a3)
+{
+	const struct ptebatch_value *values = (const void *)(uintptr_t)a1;
+	uint32_t *done = (void *)(uintptr_t)a3;
+	uint32_t i;
+	int err = 0;
+
+	if (fake.no_mmu_update)
+		return -PTEBATCH_ENOSYS;
+	for (i = 0; i < count && i < fake.mmu_most; i++) {
+		err = put_value(0, values[i].ptr, values[i].val);
+		if (err)
+			break;
+	}
+	if (done)
+		*done = i;
+	return -err;
+}
+
+static int64_t mmuext_op(struct fake_call *call)
+{
+	const struct {
+		uint32_t cmd, pad;
+		uint64_t addr, vcpus;
+	} *op = (const void *)(uintptr_t)call->a1;
+
+	call->cmd = op->cmd;
+	call->addr = op->addr;
+	if (op->cmd < 6 || op->cmd > 11)
+		return -PTEBATCH_ENOSYS;
+	if ((op->cmd == 8 || op->cmd == 9) && fake.mmuext_err)
+		return fake.mmuext_err;
+	fake.tlbs++;
+	return 0;
+}
+
+static int64_t hypercall(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
+			 uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	struct fake_call *call = &fake.call[fake.calls % FAKE_CALLS];
+	uint64_t *p = &fake.table[0][0], *touched = &fake.touched[0][0];
+	unsigned int i;
+
+	(void)ctx;
+	memset(call, 0, sizeof(*call));
+	call->nr = nr;
+	call->a1 = a1;
+	call->a2 = a2;
+	call->a3 = a3;
+	call->a4 = a4;
+	call->a5 = a5;
+	fake.calls++;
+	if (fake.hardware)
+		for (i = 0; i < FAKE_TABLES * PTEBATCH_TABLE_SLOTS; i++)
+			if (p[i] & P) {
+				touched[i] |= fake.hardware;
+				p[i] |= fake.hardware;
+			}
+	switch (nr) {
+	case 1:
+		return mmu_update(a1, a2, a3);
+	case 26:
+		return mmuext_op(call);
+	case __HYPERVISOR_ptebatch_runs:
+	case __HYPERVISOR_ptebatch_values:
+		if (PTEBATCH_HOW_TLB_WHO(a3) == PTEBATCH_TLB_VCPUS && a5 &&
+		    a3 != PTEBATCH_HOW_PROBE)
+			memcpy(&call->tlb, (const void *)(uintptr_t)a5,
+			       sizeof(call->tlb));
+		return new_call(nr, a1, a2, a3, a4, a5);
+	}
+	return -PTEBATCH_ENOSYS;
+}
+
+void fake_reset(struct ptebatch_env *env)
+{
+	memset(&fake, 0, sizeof(fake));
+	fake.has_runs = 1;
+	fake.has_values = 1;
+	fake.most_records = 0x7fffffff;
+	fake.fail_after = -1;
+	fake.err = PTEBATCH_EBUSY;
+	fake.gone_after = -1;
+	fake.mmu_most = -1u;
+	memset(env, 0, sizeof(*env));
+	env->hypercall = hypercall;
+	env->slot = slot;
+	env->features = PTEBATCH_ENV_PRESERVE_AD;
+}

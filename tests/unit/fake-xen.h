@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * As much of a hypervisor as the backends talk to: mmu_update, mmuext_op and
+ * the two calls of <ptebatch/abi.h>, over two tables in plain memory.
+ */
+#ifndef FAKE_XEN_H
+#define FAKE_XEN_H
+
+#include <ptebatch/ptebatch.h>
+
+#define FAKE_TABLES 2
+#define FAKE_AT 0x10000000ull
+#define FAKE_SLOT(table, slot) (FAKE_AT + 4096ull * (table) + 8ull * (slot))
+#define FAKE_CALLS 4096
+
+struct fake_call {
+	uint32_t nr;
+	uint64_t a1, a2, a3, a4, a5;
+	struct ptebatch_tlb tlb; /* where a5 told of one */
+	uint32_t cmd;            /* of the first mmuext op */
+	uint64_t addr;
+};
+
+extern struct fake {
+	uint64_t table[FAKE_TABLES][PTEBATCH_TABLE_SLOTS];
+
+	/* IN: what this Xen has. */
+	int has_runs, has_values, no_mmu_update;
+	uint64_t most_records;
+	/* IN: slots to apply before one fails, -1 for none; with what. */
+	int64_t fail_after;
+	int err;
+	/* IN: the new calls vanish for good when that many slots are done. */
+	int64_t gone_after;
+	/* IN: mmu_update stops without an error after so many entries. */
+	uint32_t mmu_most;
+	int mmuext_err; /* IN: for masks only */
+	/* IN: bits that hardware sets in every present entry at each call. */
+	uint64_t hardware;
+	/* OUT: where it did. */
+	uint64_t touched[FAKE_TABLES][PTEBATCH_TABLE_SLOTS];
+
+	unsigned int calls, applied, tlbs;
+	struct fake_call call[FAKE_CALLS];
+} fake;
+
+void fake_reset(struct ptebatch_env *env);
+
+#endif /* FAKE_XEN_H */

@@ -1,0 +1,864 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The backends mmu-update and hypercall against a fake of what they call. What
+ * they do to entries is the conformance suite's, which runs here too, in each
+ * environment; the tests below are about how they do it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../conformance/conformance.h"
+#include "fake-xen.h"
+
+#define P PTEBATCH_PTE_P
+#define RW PTEBATCH_PTE_RW
+#define NX PTEBATCH_PTE_NX
+#define A PTEBATCH_PTE_A
+#define D PTEBATCH_PTE_D
+#define KEEP PTEBATCH_VALUE_KEEP
+#define EXACT PTEBATCH_VALUE_EXACT
+#define SLOT(i) FAKE_SLOT(0, i)
+#define ENTRY(i) ((0x1000ull * (i)) + 0x100000 + P)
+#define RUNS __HYPERVISOR_ptebatch_runs
+#define VALUES __HYPERVISOR_ptebatch_values
+
+static const struct ptebatch_tlb all = { PTEBATCH_TLB_ALL, 0, 0, 0, 0 };
+
+static struct ptebatch_env env;
+static struct ptebatch b;
+static uint64_t storage[64 * sizeof(struct ptebatch_run) / 8];
+static uint64_t old[512];
+
+static void start(const struct ptebatch_backend *backend)
+{
+	int i;
+
+	for (i = 0; i < 512; i++)
+		fake.table[0][i] = ENTRY(i) | RW | A | D;
+	assert_int_equal(backend->probe(&env), 0);
+	assert_int_equal(ptebatch_init(&b, backend, &env, storage,
+				       sizeof(storage)),
+			 0);
+	fake.calls = 0;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	fake_reset(&env);
+	return 0;
+}
+
+static void run(uint32_t slot, uint32_t count)
+{
+	assert_int_equal(ptebatch_add_run(&b, SLOT(slot), count, RW, 0), 0);
+}
+
+static void check_ro(uint32_t from, uint32_t to)
+{
+	uint32_t i;
+
+	for (i = 0; i < 512; i++)
+		assert_int_equal(fake.table[0][i],
+				 ENTRY(i) | A | D |
+					 (i >= from && i < to ? 0 : RW));
+}
+
+/* ---- mmu-update ---- */
+
+static void mmu_update_needs_a_hypercall(void **state)
+{
+	struct ptebatch_progress p = { 0 };
+
+	(void)state;
+	env.hypercall = NULL;
+	assert_int_equal(ptebatch_mmu_update.probe(&env), -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_hypercall.probe(&env), -PTEBATCH_EINVAL);
+	ptebatch_mmu_update.runs(&env, PTEBATCH_DOMID_SELF, NULL, 0, &all, &p);
+	assert_int_equal(p.err, -PTEBATCH_EINVAL);
+	fake_reset(&env);
+	fake.no_mmu_update = 1;
+	assert_int_equal(ptebatch_mmu_update.probe(&env), -PTEBATCH_ENOSYS);
+}
+
+static void mmu_update_continues_after_a_partial_done(void **state)
+{
+	int i;
+
+	(void)state;
+	start(&ptebatch_mmu_update);
+	fake.mmu_most = 7;
+	run(0, 512);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	check_ro(0, 512);
+	for (i = 0; i < 20; i++)
+		assert_int_equal(ptebatch_add_value(&b, SLOT(i),
+						    ENTRY(i) | RW | A | D,
+						    KEEP),
+				 0);
+	fake.calls = 0;
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(fake.calls, 3);
+	check_ro(20, 512);
+}
+
+static void mmu_update_that_does_nothing_is_an_error(void **state)
+{
+	(void)state;
+	start(&ptebatch_mmu_update);
+	fake.mmu_most = 0;
+	run(0, 4);
+	assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_pending(&b), 4);
+}
+
+static void mmu_update_takes_the_callers_values_as_they_are(void **state)
+{
+	(void)state;
+	start(&ptebatch_mmu_update);
+	assert_int_equal(ptebatch_add_value(&b, SLOT(0), ENTRY(0), KEEP), 0);
+	assert_int_equal(ptebatch_add_value(&b, SLOT(1), ENTRY(1), EXACT), 0);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(fake.calls, 1);
+	assert_int_equal(fake.call[0].a1, (uintptr_t)storage);
+	assert_int_equal(fake.call[0].a2, 2);
+	assert_int_equal(fake.table[0][0], ENTRY(0) | A | D);
+	assert_int_equal(fake.table[0][1], ENTRY(1));
+}
+
+static void mmu_update_shares_a_call_between_sparse_runs(void **state)
+{
+	int i;
+
+	(void)state;
+	start(&ptebatch_mmu_update);
+	for (i = 0; i < 60; i++)
+		run(2 * i, 1);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(fake.calls, 1);
+	assert_int_equal(fake.call[0].a2, 60);
+}
+
+static void mmu_update_is_not_called_for_what_does_not_change(void **state)
+{
+	(void)state;
+	start(&ptebatch_mmu_update);
+	assert_int_equal(ptebatch_add_run(&b, SLOT(0), 512, NX, RW), 0);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(fake.calls, 0);
+	assert_int_equal(b.last.slots, 512);
+}
+
+static void mmu_update_reads_a_slot_after_writing_it(void **state)
+{
+	(void)state;
+	start(&ptebatch_mmu_update);
+	run(0, 8);
+	assert_int_equal(ptebatch_add_run(&b, SLOT(4), 8, 0, NX), 0);
+	assert_int_equal(ptebatch_add_run(&b, SLOT(0), 1, 0, RW), 0);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(fake.table[0][0], ENTRY(0) | RW | A | D);
+	assert_int_equal(fake.table[0][4], ENTRY(4) | A | D | NX);
+	assert_int_equal(fake.table[0][8], ENTRY(8) | RW | A | D | NX);
+}
+
+/* Hardware sets A and D after the entries were read: none may be lost. */
+static void mmu_update_loses_no_a_or_d_bit(void **state)
+{
+	int i;
+
+	(void)state;
+	start(&ptebatch_mmu_update);
+	for (i = 0; i < 512; i++)
+		fake.table[0][i] = ENTRY(i) | RW | (i & 1 ? A : 0);
+	fake.hardware = A | D;
+	run(0, 512);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	check_ro(0, 512);
+}
+
+static void check_failure(const struct ptebatch_backend *backend, int n)
+{
+	fake_reset(&env);
+	start(backend);
+	/* 300 slots in three runs; each 7th absent, so some cost no update. */
+	run(0, 100);
+	run(150, 150);
+	run(301, 50);
+	fake.fail_after = n;
+	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
+	assert_int_equal(b.last.slots, n);
+	assert_int_equal(ptebatch_pending(&b), 300 - n);
+	assert_int_equal(b.last.pte, SLOT(n < 100   ? n
+					  : n < 250 ? 50 + n
+						    : 51 + n));
+	assert_int_equal(fake.tlbs, n ? 1 : 0);
+	assert_int_equal(fake.applied, n);
+	assert_int_equal(ptebatch_flush(&b, &all), 0);
+	assert_int_equal(fake.applied, 300);
+	assert_int_equal(fake.table[0][99], ENTRY(99) | A | D);
+	assert_int_equal(fake.table[0][100], ENTRY(100) | RW | A | D);
+	assert_int_equal(fake.table[0][299], ENTRY(299) | A | D);
+	assert_int_equal(fake.table[0][350], ENTRY(350) | A | D);
+}
+
+static void mmu_update_fails_and_resumes_at_each_slot(void **state)
+{
+	int n;
+
+	(void)state;
+	for (n = 0; n < 300; n++)
+		check_failure(&ptebatch_mmu_update, n);
+}
+
+static void mmu_update_counts_absent_slots_before_a_failure(void **state)
+{
+	(void)state;
+	start(&ptebatch_mmu_update);
+	fake.table[0][0] = 0;
+	fake.table[0][1] = 0;
+	fake.table[0][4] = 0;
+	run(0, 8);
+	fake.fail_after = 2;
+	assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EBUSY);
+	assert_int_equal(b.last.pte, SLOT(5));
+	assert_int_equal(b.last.slots, 5);
+}
+
+static void mmu_update_refuses_what_it_cannot_read(void **state)
+{
+	(void)state;
+	start(&ptebatch_mmu_update);
+	env.slot = NULL;
+	run(0, 8);
+	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EOPNOTSUPP);
+	assert_int_equal(ptebatch_discard(&b), 8);
+	assert_int_equal(ptebatch_add_clear(&b, SLOT(0), 8, old), 0);
+	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EOPNOTSUPP);
+	assert_int_equal(ptebatch_discard(&b), 8);
+	assert_int_equal(fake.calls, 0);
+	/* These need not be read. */
+	assert_int_equal(ptebatch_add_clear(&b, SLOT(0), 8, NULL), 0);
+	assert_int_equal(ptebatch_add_value(&b, SLOT(8), 0, EXACT), 0);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(fake.table[0][7], 0);
+	assert_int_equal(fake.table[0][8], 0);
+}
+
+static void mmu_update_without_preserve_ad_loses_nothing_either(void **state)
+{
+	int transient, i;
+
+	for (transient = 0; transient < 2; transient++) {
+		setup(state);
+		env.features = transient ? PTEBATCH_ENV_TRANSIENT_OK : 0;
+		start(&ptebatch_mmu_update);
+		for (i = 0; i < 4; i++)
+			fake.table[0][i] = ENTRY(i) | RW | (i & 1 ? A : 0);
+		fake.hardware = D;
+		run(0, 2);
+		for (i = 2; i < 4; i++)
+			assert_int_equal(ptebatch_add_value(&b, SLOT(i),
+							    ENTRY(i), KEEP),
+					 0);
+		assert_int_equal(ptebatch_flush(&b, NULL), 0);
+		for (i = 0; i < 4; i++)
+			assert_int_equal(fake.table[0][i],
+					 ENTRY(i) | (i & 1 ? A : 0) |
+						 fake.touched[0][i]);
+	}
+}
+
+static void mmu_update_without_preserve_ad_restores_a_refused_entry(void **state)
+{
+	(void)state;
+	env.features = PTEBATCH_ENV_TRANSIENT_OK;
+	start(&ptebatch_mmu_update);
+	run(0, 2);
+	fake.fail_after = 1;
+	assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EBUSY);
+	assert_int_equal(b.last.pte, SLOT(1));
+	check_ro(0, 1);
+}
+
+static void mmu_update_without_preserve_ad_needs_a_mapping(void **state)
+{
+	(void)state;
+	env.features = PTEBATCH_ENV_TRANSIENT_OK;
+	start(&ptebatch_mmu_update);
+	env.slot = NULL;
+	assert_int_equal(ptebatch_add_value(&b, SLOT(0), ENTRY(0), EXACT), 0);
+	assert_int_equal(ptebatch_add_value(&b, SLOT(1), ENTRY(1), KEEP), 0);
+	assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EOPNOTSUPP);
+	assert_int_equal(b.last.slots, 1);
+	assert_int_equal(b.last.pte, SLOT(1));
+}
+
+static void mmu_update_names_the_owner(void **state)
+{
+	uint32_t owner = 5u | 6u << 16;
+
+	(void)state;
+	start(&ptebatch_mmu_update);
+	assert_int_equal(ptebatch_set_owner(&b, owner), 0);
+	assert_int_equal(ptebatch_add_run_old(&b, SLOT(0), 4, A | RW, 0, old),
+			 0);
+	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EOPNOTSUPP);
+	assert_int_equal(fake.calls, 0);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(fake.calls, 1);
+	assert_int_equal(fake.call[0].a4, owner);
+	assert_int_equal(fake.table[0][3], ENTRY(3) | D);
+	assert_int_equal(old[3], ENTRY(3) | RW | A | D);
+}
+
+static void mmu_update_clears_no_a_of_foreign_pages(void **state)
+{
+	(void)state;
+	start(&ptebatch_mmu_update);
+	assert_int_equal(ptebatch_set_owner(&b, 5), 0);
+	assert_int_equal(ptebatch_add_run(&b, SLOT(0), 1, A, 0), 0);
+	assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EOPNOTSUPP);
+	ptebatch_discard(&b);
+	assert_int_equal(ptebatch_add_clear(&b, SLOT(0), 1, old), 0);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(old[0], ENTRY(0) | RW | A | D);
+	assert_int_equal(fake.table[0][0], 0);
+}
+
+static void flush_by_mmuext(const struct ptebatch_tlb *tlb, uint32_t cmd,
+			    uint32_t ops, unsigned int calls)
+{
+	fake.calls = 0;
+	assert_int_equal(ptebatch_flush(&b, tlb), 0);
+	assert_int_equal(fake.calls, calls);
+	assert_int_equal(fake.call[calls - 1].nr, 26);
+	assert_int_equal(fake.call[calls - 1].cmd, cmd);
+	assert_int_equal(fake.call[calls - 1].a2, ops);
+	assert_int_equal(fake.call[calls - 1].a4, PTEBATCH_DOMID_SELF);
+}
+
+static void mmu_update_flushes_the_tlb_by_mmuext_op(void **state)
+{
+	uint64_t mask = 3;
+	struct ptebatch_tlb tlb = { PTEBATCH_TLB_LOCAL, 0, 0, 0, 0 };
+
+	(void)state;
+	start(&ptebatch_mmu_update);
+	flush_by_mmuext(&tlb, 6, 1, 1);
+	tlb.addr = 0x5000;
+	tlb.pages = 1;
+	flush_by_mmuext(&tlb, 7, 1, 1);
+	assert_int_equal(fake.call[0].addr, 0x5000);
+	tlb.pages = 32;
+	flush_by_mmuext(&tlb, 7, 32, 1);
+	tlb.pages = 33;
+	flush_by_mmuext(&tlb, 6, 1, 1);
+	tlb.who = PTEBATCH_TLB_ALL;
+	flush_by_mmuext(&tlb, 10, 1, 1);
+	tlb.pages = 1;
+	flush_by_mmuext(&tlb, 11, 1, 1);
+	tlb.who = PTEBATCH_TLB_VCPUS;
+	tlb.nr_vcpus = 2;
+	tlb.vcpus = (uintptr_t)&mask;
+	flush_by_mmuext(&tlb, 9, 1, 1);
+	tlb.pages = 2;
+	flush_by_mmuext(&tlb, 8, 1, 1);
+	/* A mask shorter than the domain faults: everybody, then. */
+	fake.mmuext_err = -PTEBATCH_EINVAL;
+	flush_by_mmuext(&tlb, 10, 1, 2);
+}
+
+/* ---- hypercall ---- */
+
+static void probe_asks_each_call_by_itself(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		fake_reset(&env);
+		fake.has_runs = i & 1;
+		fake.has_values = i >> 1;
+		assert_int_equal(ptebatch_hypercall.probe(&env), 0);
+		assert_int_equal(env.have,
+				 (i & 1 ? PTEBATCH_HAVE_RUNS : 0) |
+					 (i >> 1 ? PTEBATCH_HAVE_VALUES : 0));
+	}
+	fake.no_mmu_update = 1;
+	assert_int_equal(ptebatch_hypercall.probe(&env), 0);
+	fake.has_values = 0;
+	assert_int_equal(ptebatch_hypercall.probe(&env), -PTEBATCH_ENOSYS);
+}
+
+static void one_run_goes_in_registers(void **state)
+{
+	struct ptebatch_run r = { SLOT(3), 5, 0, RW, NX, 0 };
+	struct ptebatch_tlb page = { PTEBATCH_TLB_LOCAL, 0, 0x5000, 1, 0 };
+	struct ptebatch_progress p;
+
+	(void)state;
+	start(&ptebatch_hypercall);
+	assert_int_equal(ptebatch_apply_run(&ptebatch_hypercall, &env, &r,
+					    &page, &p),
+			 0);
+	assert_int_equal(fake.calls, 1);
+	assert_int_equal(fake.call[0].nr, RUNS);
+	assert_int_equal(fake.call[0].a1, SLOT(3));
+	assert_int_equal(fake.call[0].a2, 5);
+	assert_int_equal(fake.call[0].a3, 0x5000 | 0x40 | 0x10);
+	assert_int_equal(fake.call[0].a4, RW);
+	assert_int_equal(fake.call[0].a5, NX);
+	assert_int_equal(p.tlb_flushes, 1);
+	assert_int_equal(p.hypercalls, 1);
+	assert_int_equal(fake.table[0][7], ENTRY(7) | A | D | NX);
+}
+
+static void the_register_form_tells_every_simple_flush(void **state)
+{
+	static const struct {
+		struct ptebatch_tlb tlb;
+		uint64_t how;
+	} cases[] = {
+		{ { PTEBATCH_TLB_NONE, 0, 0, 0, 0 }, 0x00 },
+		{ { PTEBATCH_TLB_LOCAL, 0, 0, 0, 0 }, 0x10 },
+		{ { PTEBATCH_TLB_ALL, 0, 0, 0, 0 }, 0x20 },
+		{ { PTEBATCH_TLB_ALL, 0, 0xfffffffffffff000, 1, 0 },
+		  0xfffffffffffff060 },
+		{ { PTEBATCH_TLB_LOCAL, 0, 0, 1, 0 }, 0x50 },
+	};
+	struct ptebatch_run r = { SLOT(3), 1, PTEBATCH_OP_CLEAR, 0, 0, 0 };
+	struct ptebatch_progress p;
+	unsigned int i;
+
+	(void)state;
+	start(&ptebatch_hypercall);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(ptebatch_apply_run(&ptebatch_hypercall, &env,
+						    &r, &cases[i].tlb, &p),
+				 0);
+		assert_int_equal(fake.call[i].a3, cases[i].how | 1);
+		assert_int_equal(p.tlb_flushes, i > 0);
+	}
+}
+
+static void all_else_goes_as_a_list(void **state)
+{
+	uint64_t mask = 1;
+	struct ptebatch_tlb some = { PTEBATCH_TLB_VCPUS, 1, 0, 0,
+				     (uintptr_t)&mask };
+	struct ptebatch_tlb range = { PTEBATCH_TLB_ALL, 0, 0x5000, 2, 0 };
+
+	(void)state;
+	start(&ptebatch_hypercall);
+	run(0, 1);
+	assert_int_equal(ptebatch_flush(&b, &some), 0);
+	assert_int_equal(fake.call[0].a1, (uintptr_t)storage);
+	assert_int_equal(fake.call[0].a3, PTEBATCH_HOW_LIST | 0x30);
+	assert_int_equal(fake.call[0].a4, PTEBATCH_DOMID_SELF);
+	assert_memory_equal(&fake.call[0].tlb, &some, sizeof(some));
+	run(1, 1);
+	assert_int_equal(ptebatch_flush(&b, &range), 0);
+	assert_memory_equal(&fake.call[1].tlb, &range, sizeof(range));
+	assert_int_equal(ptebatch_add_clear(&b, SLOT(9), 1, old), 0);
+	assert_int_equal(ptebatch_flush(&b, &all), 0);
+	assert_int_equal(fake.call[2].a3, PTEBATCH_HOW_LIST | 0x20);
+	assert_int_equal(fake.call[2].a5, 0);
+	assert_int_equal(ptebatch_set_owner(&b, 7), 0);
+	run(2, 1);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(fake.call[3].a3, PTEBATCH_HOW_LIST);
+	assert_int_equal(fake.call[3].a4, 7);
+	assert_int_equal(ptebatch_add_value(&b, SLOT(3), ENTRY(3), KEEP), 0);
+	assert_int_equal(ptebatch_flush(&b, &all), 0);
+	assert_int_equal(fake.call[4].nr, VALUES);
+	assert_int_equal(fake.call[4].a3, 0x20);
+	assert_int_equal(fake.calls, 5);
+}
+
+static void a_tlb_flush_alone_is_an_empty_list(void **state)
+{
+	(void)state;
+	start(&ptebatch_hypercall);
+	assert_int_equal(ptebatch_flush(&b, &all), 0);
+	assert_int_equal(fake.call[0].nr, RUNS);
+	assert_int_equal(fake.call[0].a2, 0);
+	assert_int_equal(fake.tlbs, 1);
+	fake.has_runs = 0;
+	assert_int_equal(ptebatch_flush(&b, &all), 0);
+	assert_int_equal(fake.tlbs, 2);
+	assert_int_equal(fake.call[2].nr, VALUES);
+	assert_int_equal(env.have, PTEBATCH_HAVE_VALUES);
+	fake.has_values = 0;
+	assert_int_equal(ptebatch_flush(&b, &all), 0);
+	assert_int_equal(fake.call[4].nr, 26);
+	assert_int_equal(b.counters.tlb_flushes, 3);
+	assert_int_equal(env.have, 0);
+}
+
+static void hypercall_fails_and_resumes_at_each_slot(void **state)
+{
+	int n;
+
+	(void)state;
+	for (n = 0; n < 300; n++)
+		check_failure(&ptebatch_hypercall, n);
+}
+
+static void a_single_run_fails_and_resumes_at_each_slot(void **state)
+{
+	int n;
+
+	for (n = 0; n < 512; n++) {
+		setup(state);
+		start(&ptebatch_hypercall);
+		run(0, 512);
+		fake.fail_after = n;
+		assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
+		assert_int_equal(b.last.slots, n);
+		assert_int_equal(b.counters.tlb_flushes, n != 0);
+		assert_int_equal(ptebatch_flush(&b, &all), 0);
+		assert_int_equal(fake.applied, 512);
+		check_ro(0, 512);
+	}
+}
+
+static void calls_that_vanish_lose_and_repeat_nothing(void **state)
+{
+	int n, i;
+
+	for (n = 0; n <= 60; n++) {
+		setup(state);
+		start(&ptebatch_hypercall);
+		/* Applied twice, this would not be undone: order shows. */
+		run(0, 20);
+		assert_int_equal(ptebatch_add_run_old(&b, SLOT(30), 20, NX, NX,
+						      old),
+				 0);
+		assert_int_equal(ptebatch_add_clear(&b, SLOT(60), 20, old + 20),
+				 0);
+		fake.gone_after = n;
+		assert_int_equal(ptebatch_flush(&b, &all), 0);
+		assert_int_equal(b.last.slots, 60);
+		assert_int_equal(env.have,
+				 n < 60 ? PTEBATCH_HAVE_VALUES
+					: PTEBATCH_HAVE_VALUES |
+						  PTEBATCH_HAVE_RUNS);
+		assert_true(b.counters.tlb_flushes >= 1);
+		assert_int_equal(b.counters.tlb_flushes, fake.tlbs);
+		assert_int_equal(fake.call[fake.calls - 1].nr,
+				 n < 60 ? 26 : RUNS);
+		for (i = 0; i < 20; i++) {
+			assert_int_equal(fake.table[0][i], ENTRY(i) | A | D);
+			assert_int_equal(old[i], ENTRY(30 + i) | RW | A | D);
+			assert_int_equal(fake.table[0][30 + i], old[i] | NX);
+			assert_int_equal(old[20 + i],
+					 ENTRY(60 + i) | RW | A | D);
+			assert_int_equal(fake.table[0][60 + i], 0);
+		}
+	}
+}
+
+static void a_single_run_survives_a_call_that_vanishes(void **state)
+{
+	int n;
+
+	for (n = 0; n <= 64; n++) {
+		setup(state);
+		start(&ptebatch_hypercall);
+		run(0, 64);
+		fake.gone_after = n;
+		assert_int_equal(ptebatch_flush(&b, &all), 0);
+		assert_int_equal(b.last.records, 1);
+		assert_int_equal(b.last.slots, 64);
+		assert_int_equal(fake.applied, 64);
+		check_ro(0, 64);
+	}
+}
+
+static void values_survive_a_call_that_vanishes(void **state)
+{
+	int n, i;
+
+	for (n = 0; n <= 30; n++) {
+		setup(state);
+		start(&ptebatch_hypercall);
+		for (i = 0; i < 30; i++)
+			assert_int_equal(ptebatch_add_value(&b, SLOT(i),
+							    ENTRY(i), KEEP),
+					 0);
+		fake.gone_after = n;
+		assert_int_equal(ptebatch_flush(&b, &all), 0);
+		assert_int_equal(b.last.slots, 30);
+		assert_int_equal(fake.applied, 30);
+		check_ro(0, 30);
+	}
+}
+
+static void a_fallback_that_fails_tells_the_slot(void **state)
+{
+	int n;
+
+	for (n = 11; n < 40; n++) {
+		setup(state);
+		start(&ptebatch_hypercall);
+		run(0, 20);
+		run(30, 20);
+		fake.gone_after = 10;
+		fake.fail_after = n;
+		assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
+		assert_int_equal(b.last.slots, n);
+		assert_int_equal(b.last.records, n / 20);
+		assert_int_equal(b.last.pte, SLOT(n < 20 ? n : n + 10));
+		assert_int_equal(fake.call[fake.calls - 1].nr, 26);
+		assert_int_equal(ptebatch_flush(&b, &all), 0);
+		assert_int_equal(fake.applied, 40);
+	}
+}
+
+static void with_one_call_only_the_other_kind_falls_back(void **state)
+{
+	(void)state;
+	fake.has_values = 0;
+	start(&ptebatch_hypercall);
+	run(0, 1);
+	assert_int_equal(ptebatch_add_value(&b, SLOT(1), ENTRY(1), KEEP), 0);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(fake.calls, 2);
+	assert_int_equal(fake.call[0].nr, RUNS);
+	assert_int_equal(fake.call[1].nr, 1);
+
+	fake_reset(&env);
+	fake.has_runs = 0;
+	start(&ptebatch_hypercall);
+	run(0, 1);
+	assert_int_equal(ptebatch_add_value(&b, SLOT(1), ENTRY(1), KEEP), 0);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(fake.calls, 2);
+	assert_int_equal(fake.call[0].nr, 1);
+	assert_int_equal(fake.call[1].nr, VALUES);
+	check_ro(0, 2);
+}
+
+static void a_limit_of_records_makes_several_calls(void **state)
+{
+	int i;
+
+	(void)state;
+	fake.most_records = 11; /* 8 are used */
+	start(&ptebatch_hypercall);
+	for (i = 0; i < 20; i++)
+		run(2 * i, 1);
+	assert_int_equal(ptebatch_flush(&b, &all), 0);
+	assert_int_equal(fake.calls, 3);
+	assert_int_equal(fake.call[0].a2, 8);
+	assert_int_equal(fake.call[2].a2, 4);
+	assert_int_equal(PTEBATCH_HOW_TLB_WHO(fake.call[1].a3), 0);
+	assert_int_equal(PTEBATCH_HOW_TLB_WHO(fake.call[2].a3),
+			 PTEBATCH_TLB_ALL);
+	assert_int_equal(fake.tlbs, 1);
+	assert_int_equal(b.last.slots, 20);
+}
+
+static void a_flush_owed_by_an_earlier_call_is_made_alone(void **state)
+{
+	int i, n;
+
+	for (n = 1; n < 20; n++) {
+		setup(state);
+		fake.most_records = 8;
+		start(&ptebatch_hypercall);
+		for (i = 0; i < 20; i++)
+			run(2 * i, 1);
+		fake.fail_after = n;
+		assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
+		assert_int_equal(b.last.slots, n);
+		assert_int_equal(fake.tlbs, 1);
+		assert_int_equal(b.counters.tlb_flushes, 1);
+	}
+}
+
+/* ---- the conformance suite over the fake ---- */
+
+static unsigned int conformance_skipped;
+
+static void w_reset(struct conf_world *w)
+{
+	(void)w;
+	memset(fake.table, 0, sizeof(fake.table));
+}
+
+static uint64_t w_maddr(struct conf_world *w, uint32_t table, uint32_t slot)
+{
+	(void)w;
+	return FAKE_SLOT(table, slot);
+}
+
+static uint64_t w_read(struct conf_world *w, uint32_t table, uint32_t slot)
+{
+	(void)w;
+	return fake.table[table][slot];
+}
+
+static void w_write(struct conf_world *w, uint32_t table, uint32_t slot,
+		    uint64_t entry)
+{
+	(void)w;
+	fake.table[table][slot] = entry;
+}
+
+static uint64_t w_page(struct conf_world *w, uint32_t page)
+{
+	(void)w;
+	return 0x20000000 + 4096ull * page;
+}
+
+static void w_touch(struct conf_world *w, uint32_t table, uint32_t slot,
+		    int write)
+{
+	(void)w;
+	fake.table[table][slot] |= A | (write ? D : 0);
+}
+
+static void w_report(struct conf_world *w, const char *test, const char *why)
+{
+	if (why)
+		print_error("%s: %s: %s\n", w->name, test, why);
+	conformance_skipped += strstr(test, "# SKIP") != NULL;
+}
+
+static void conform(const struct ptebatch_backend *backend, const char *name)
+{
+	struct conf_world w = {
+		.name = name,
+		.backend = backend,
+		.env = &env,
+		.tables = FAKE_TABLES,
+		.pages = 512,
+		.without = CONF_NO_CHECKS,
+		.reset = w_reset,
+		.maddr = w_maddr,
+		.read = w_read,
+		.write = w_write,
+		.page = w_page,
+		.touch = w_touch,
+		.report = w_report,
+	};
+	unsigned int count;
+
+	assert_int_equal(backend->probe(&env), 0);
+	assert_int_equal(conformance_run(&w, &count), 0);
+	assert_true(count > 30);
+}
+
+static void mmu_update_conforms(void **state)
+{
+	(void)state;
+	conform(&ptebatch_mmu_update, "mmu-update");
+}
+
+static void mmu_update_conforms_without_preserve_ad(void **state)
+{
+	(void)state;
+	env.features = 0;
+	conform(&ptebatch_mmu_update, "mmu-update without PRESERVE_AD");
+	env.features = PTEBATCH_ENV_TRANSIENT_OK;
+	conform(&ptebatch_mmu_update, "mmu-update, two steps");
+}
+
+static void hypercall_conforms(void **state)
+{
+	(void)state;
+	conform(&ptebatch_hypercall, "hypercall");
+}
+
+static void hypercall_conforms_with_one_call_or_none(void **state)
+{
+	(void)state;
+	fake.has_runs = 0;
+	conform(&ptebatch_hypercall, "hypercall without runs");
+	fake.has_values = 0;
+	conform(&ptebatch_hypercall, "hypercall without either");
+	fake.has_runs = 1;
+	conform(&ptebatch_hypercall, "hypercall without values");
+}
+
+static void hypercall_conforms_with_few_records_a_call(void **state)
+{
+	(void)state;
+	fake.most_records = 2;
+	conform(&ptebatch_hypercall, "hypercall of two records");
+}
+
+/* ---- native ---- */
+
+static void native_needs_a_mapping_and_a_tlb_flush(void **state)
+{
+	(void)state;
+	env.hypercall = NULL;
+	start(&ptebatch_native);
+	run(0, 8);
+	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EOPNOTSUPP);
+	assert_int_equal(b.last.slots, 0);
+	check_ro(0, 0);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	check_ro(0, 8);
+	assert_int_equal(ptebatch_add_run(&b, 0x5000, 1, RW, 0), 0);
+	assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EOPNOTSUPP);
+	assert_int_equal(b.last.pte, 0x5000);
+	env.slot = NULL;
+	assert_int_equal(ptebatch_native.probe(&env), -PTEBATCH_EINVAL);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(native_needs_a_mapping_and_a_tlb_flush),
+		TEST(mmu_update_needs_a_hypercall),
+		TEST(mmu_update_continues_after_a_partial_done),
+		TEST(mmu_update_that_does_nothing_is_an_error),
+		TEST(mmu_update_takes_the_callers_values_as_they_are),
+		TEST(mmu_update_shares_a_call_between_sparse_runs),
+		TEST(mmu_update_is_not_called_for_what_does_not_change),
+		TEST(mmu_update_reads_a_slot_after_writing_it),
+		TEST(mmu_update_loses_no_a_or_d_bit),
+		TEST(mmu_update_fails_and_resumes_at_each_slot),
+		TEST(mmu_update_counts_absent_slots_before_a_failure),
+		TEST(mmu_update_refuses_what_it_cannot_read),
+		TEST(mmu_update_without_preserve_ad_loses_nothing_either),
+		TEST(mmu_update_without_preserve_ad_restores_a_refused_entry),
+		TEST(mmu_update_without_preserve_ad_needs_a_mapping),
+		TEST(mmu_update_names_the_owner),
+		TEST(mmu_update_clears_no_a_of_foreign_pages),
+		TEST(mmu_update_flushes_the_tlb_by_mmuext_op),
+		TEST(probe_asks_each_call_by_itself),
+		TEST(one_run_goes_in_registers),
+		TEST(the_register_form_tells_every_simple_flush),
+		TEST(all_else_goes_as_a_list),
+		TEST(a_tlb_flush_alone_is_an_empty_list),
+		TEST(hypercall_fails_and_resumes_at_each_slot),
+		TEST(a_single_run_fails_and_resumes_at_each_slot),
+		TEST(calls_that_vanish_lose_and_repeat_nothing),
+		TEST(a_single_run_survives_a_call_that_vanishes),
+		TEST(values_survive_a_call_that_vanishes),
+		TEST(a_fallback_that_fails_tells_the_slot),
+		TEST(with_one_call_only_the_other_kind_falls_back),
+		TEST(a_limit_of_records_makes_several_calls),
+		TEST(a_flush_owed_by_an_earlier_call_is_made_alone),
+		TEST(mmu_update_conforms),
+		TEST(mmu_update_conforms_without_preserve_ad),
+		TEST(hypercall_conforms),
+		TEST(hypercall_conforms_with_one_call_or_none),
+		TEST(hypercall_conforms_with_few_records_a_call),
+	};
+
+	return cmocka_run_group_tests_name("backends", tests, NULL, NULL);
+}
