@@ -9,6 +9,7 @@
  *   mm.c       memory, page tables, and how the library reaches them
  *   world.c    L1 tables and data pages for tests and benchmarks
  *   tests.c    the conformance suite on Xen, and what only Xen can show
+ *   abi.c      the two hypercalls by hand: bad arguments, forms, multicalls
  *   bench.c    what each way of changing PTEs costs
  *
  * Memory: every page that is used is mapped at VIRT_BASE + its (guest)
@@ -78,7 +79,7 @@ uint32_t xen_features(void);
 extern struct ptebatch_env xen_env; /* stock features, slots by direct map */
 
 /* world.c */
-#define WORLD_TABLES 9u
+#define WORLD_TABLES 16u
 #define WORLD_SLOTS (WORLD_TABLES * PTEBATCH_TABLE_SLOTS)
 /* Pages of which no other mapping is writable, after the WORLD_SLOTS others. */
 #define WORLD_SOLE 512u
@@ -90,11 +91,16 @@ volatile uint64_t *slot_entry(uint32_t slot); /* read-only mapping of it */
 uint64_t *slot_va(uint32_t slot);	    /* what the slot maps */
 void *page_virt(uint32_t page);
 uint64_t page_maddr(uint32_t page);
-void slots_fill(uint32_t first, uint32_t nr, uint32_t page, uint64_t flags);
+/*
+ * nr entries from first on, each stride-th, become the pages from page on with
+ * these flags, A and D as they say; absent if flags is 0.
+ */
+void slots_fill(uint32_t first, uint32_t nr, uint32_t stride, uint32_t page,
+		uint64_t flags);
 void *table_virt(uint32_t table);
 
 /* tests.c, bench.c: how many failed */
-unsigned int tests_run(void);
+unsigned int tests_run(int expect_new);
 unsigned int bench_run(int all);
 
 void *memset(void *p, int c, size_t n);

@@ -124,6 +124,7 @@ void remove_table(uint64_t va)
 void *page_alloc(void)
 {
 	void *page = free_list;
+	unsigned int i;
 
 	if (page)
 		free_list = *(void **)page;
@@ -131,7 +132,9 @@ void *page_alloc(void)
 		page = (void *)(VIRT_BASE + (next_pfn++ << 12));
 	else
 		panic("out of memory");
-	return memset(page, 0, PAGE);
+	for (i = 0; i < PAGE / 8; i++)
+		((volatile uint64_t *)page)[i] = 0;
+	return page;
 }
 
 void page_free(void *page)

@@ -1,0 +1,652 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The two hypercalls by hand, past the library: every argument that must be
+ * refused, buffers that fault half way, the forms against each other, and
+ * calls inside a multicall.
+ */
+#include "tests.h"
+
+#define EINVAL PTEBATCH_EINVAL
+#define EFAULT PTEBATCH_EFAULT
+#define ESRCH PTEBATCH_ESRCH
+#define EOPNOTSUPP PTEBATCH_EOPNOTSUPP
+#define SELF PTEBATCH_DOMID_SELF
+#define DATA (P | US | A)
+#define FLAGS PTEBATCH_OP_FLAGS
+#define CLEAR PTEBATCH_OP_CLEAR
+#define LIST PTEBATCH_HOW_LIST
+#define BY_RECORD (LIST | PTEBATCH_HOW_TLB(PTEBATCH_TLB_VCPUS))
+#define XENS_MEMORY 0xffff82d040000000ul
+#define NOTHING_THERE (TEST_BASE + (1ul << 32))
+
+static int64_t runs(uint64_t what, uint64_t count, uint64_t how, uint64_t a4,
+		    uint64_t a5)
+{
+	return hypercall5(__HYPERVISOR_ptebatch_runs, what, count, how, a4, a5);
+}
+
+static int64_t values(uint64_t what, uint64_t count, uint64_t how, uint64_t a4,
+		      uint64_t a5)
+{
+	return hypercall5(__HYPERVISOR_ptebatch_values, what, count, how, a4,
+			  a5);
+}
+
+static uint64_t addr(const volatile void *p)
+{
+	return (uint64_t)p;
+}
+
+/* Refused or stopped with this error, and nothing done. */
+static int refused(int64_t ret, int err)
+{
+	return ret == -err || (uint64_t)ret == PTEBATCH_ANSWER(0, 0, err);
+}
+
+static struct ptebatch_run run_of(uint32_t slot, uint32_t count, uint64_t clear,
+				  uint64_t set)
+{
+	struct ptebatch_run r = { slot_maddr(slot), count, FLAGS, clear, set,
+				  0 };
+
+	return r;
+}
+
+/* Slots 0 to 511, writable data, and what they hold. */
+static uint64_t entries[PTEBATCH_TABLE_SLOTS];
+
+static void fill(void)
+{
+	uint32_t i;
+
+	slots_fill(0, PTEBATCH_TABLE_SLOTS, 1, 0, DATA | RW);
+	for (i = 0; i < PTEBATCH_TABLE_SLOTS; i++)
+		entries[i] = *slot_entry(i);
+}
+
+static int unchanged(void)
+{
+	uint32_t i, changed = 0;
+
+	for (i = 0; i < PTEBATCH_TABLE_SLOTS; i++)
+		changed += *slot_entry(i) != entries[i];
+	return !changed;
+}
+
+/* How many slots from 0 on are read-only now; -1 if others are too. */
+static int read_only(void)
+{
+	uint32_t i, n = 0;
+
+	while (n < PTEBATCH_TABLE_SLOTS && !(*slot_entry(n) & RW))
+		n++;
+	for (i = n; i < PTEBATCH_TABLE_SLOTS; i++)
+		if (*slot_entry(i) != entries[i])
+			return -1;
+	return (int)n;
+}
+
+/* --- Refused, each for its own reason ------------------------------------ */
+
+static const char *probe_answers_to_the_magic_only(void)
+{
+	const uint64_t how = PTEBATCH_HOW_PROBE;
+
+	CHECK((uint64_t)runs(PTEBATCH_MAGIC, PTEBATCH_ASK_VERSION, how, 0, 0) ==
+	      (PTEBATCH_IS_RUNS | PTEBATCH_ABI_VERSION));
+	CHECK((uint64_t)values(PTEBATCH_MAGIC, PTEBATCH_ASK_VERSION, how, 0,
+			       0) == (PTEBATCH_IS_VALUES | PTEBATCH_ABI_VERSION));
+	CHECK(runs(PTEBATCH_MAGIC + 1, PTEBATCH_ASK_VERSION, how, 0, 0) < 0);
+	CHECK(values(0, PTEBATCH_ASK_VERSION, how, 0, 0) < 0);
+	CHECK(runs(PTEBATCH_MAGIC, 99, how, 0, 0) == -EOPNOTSUPP);
+	CHECK(runs(PTEBATCH_MAGIC, PTEBATCH_ASK_RECORDS, how, 0, 0) >= 512);
+	CHECK((uint64_t)runs(PTEBATCH_MAGIC, PTEBATCH_ASK_FAST, how, 0, 0) ==
+	      PTEBATCH_FAST_FLAGS);
+	return NULL;
+}
+
+static const char *masks_with_other_bits_are_refused(void)
+{
+	struct ptebatch_run r;
+	uint32_t bit;
+
+	fill();
+	for (bit = 0; bit < 64; bit++) {
+		uint64_t mask = 1ul << bit;
+
+		if (mask & PTEBATCH_RUN_FLAGS)
+			continue;
+		CHECK(refused(runs(slot_maddr(0), 1, FLAGS, mask, 0), EINVAL));
+		CHECK(refused(runs(slot_maddr(0), 1, FLAGS, 0, mask), EINVAL));
+		r = run_of(0, 1, RW | mask, 0);
+		CHECK(refused(runs(addr(&r), 1, LIST, SELF, 0), EINVAL));
+		r = run_of(0, 1, RW, mask);
+		CHECK(refused(runs(addr(&r), 1, LIST, SELF, 0), EINVAL));
+	}
+	CHECK(refused(runs(slot_maddr(0), 1, CLEAR, RW, 0), EINVAL));
+	CHECK(refused(runs(slot_maddr(0), 1, CLEAR, 0, RW), EINVAL));
+	CHECK(unchanged());
+	return NULL;
+}
+
+static const char *a_run_past_its_table_is_refused(void)
+{
+	struct ptebatch_run r = run_of(511, 2, RW, 0);
+
+	fill();
+	CHECK(refused(runs(slot_maddr(511), 2, FLAGS, RW, 0), EINVAL));
+	CHECK(refused(runs(slot_maddr(0), 513, FLAGS, RW, 0), EINVAL));
+	CHECK(refused(runs(slot_maddr(1), 512, CLEAR, 0, 0), EINVAL));
+	CHECK(refused(runs(addr(&r), 1, LIST, SELF, 0), EINVAL));
+	CHECK(unchanged());
+	return NULL;
+}
+
+static const char *an_unaligned_slot_is_refused(void)
+{
+	struct ptebatch_value v;
+	uint32_t i;
+
+	fill();
+	for (i = 1; i < 8; i++) {
+		CHECK(refused(runs(slot_maddr(0) + i, 1, FLAGS, RW, 0),
+			      EINVAL));
+		v = (struct ptebatch_value){ slot_maddr(0) + i, 0 };
+		if (i != PTEBATCH_VALUE_KEEP)
+			CHECK(refused(values(addr(&v), 1, 0, SELF, 0), EINVAL));
+	}
+	CHECK(unchanged());
+	return NULL;
+}
+
+static const char *refused_everywhere(uint64_t maddr)
+{
+	struct ptebatch_run r = { maddr, 1, FLAGS, RW, 0, 0 };
+	struct ptebatch_value v = { maddr, 0 };
+
+	CHECK(refused(runs(maddr, 1, FLAGS, RW, 0), EINVAL));
+	CHECK(refused(runs(maddr, 1, CLEAR, 0, 0), EINVAL));
+	CHECK(refused(runs(addr(&r), 1, LIST, SELF, 0), EINVAL));
+	CHECK(refused(values(addr(&v), 1, 0, SELF, 0), EINVAL));
+	return NULL;
+}
+
+static const char *a_frame_that_is_not_there_is_refused(void)
+{
+	static const uint64_t absent[] = {
+		1ul << 34, 1ul << 45, 1ul << 51, 0x000ffffffffff000, 1ul << 52,
+		1ul << 62, 1ul << 63, ~0xffful, PTEBATCH_MAGIC & ~7ul,
+	};
+	uint32_t i;
+	const char *why;
+
+	for (i = 0; i < sizeof(absent) / sizeof(*absent); i++) {
+		why = refused_everywhere(absent[i]);
+		if (why)
+			return why;
+	}
+	return NULL;
+}
+
+static const char *a_frame_of_somebody_else_is_refused(void)
+{
+	/* Machine frame 0 is never a domain's, nor is the APIC. */
+	const char *why = refused_everywhere(0);
+
+	return why ? why : refused_everywhere(0xfee00000);
+}
+
+static const char *a_frame_that_is_no_l1_table_is_refused(void)
+{
+	uint64_t l4 = virt_to_maddr((void *)start_info->pt_base), l3, l2;
+	uint64_t seen, *data = page_virt(0);
+	const char *why;
+
+	*data = 0x1234567;
+	why = refused_everywhere(page_maddr(0));
+	if (why)
+		return why;
+	CHECK(*data == 0x1234567);
+	*data = 0;
+
+	/* The tables above TEST_BASE. */
+	l3 = *maddr_to_virt(l4 + (TEST_BASE >> 36 & 0xff8)) & FRAME;
+	l2 = *maddr_to_virt(l3 + (TEST_BASE >> 27 & 0xff8)) & FRAME;
+	seen = *maddr_to_virt(l2);
+	CHECK((seen & FRAME) == slot_maddr(0));
+	why = refused_everywhere(l2);
+	if (why)
+		return why;
+	CHECK(*maddr_to_virt(l2) == seen);
+	why = refused_everywhere(l3);
+	return why ? why : refused_everywhere(l4);
+}
+
+static const char *counts_of_0_and_of_2_to_the_32_minus_1(void)
+{
+	const uint64_t most = 0xffffffff;
+	struct ptebatch_run r[2] = { run_of(0, 0, RW, 0), run_of(0, 1, RW, 0) };
+	struct ptebatch_value v = { slot_maddr(0), 0 };
+
+	fill();
+	/* Of nothing: done. */
+	CHECK(runs(slot_maddr(0), 0, FLAGS, RW, 0) == 0);
+	CHECK(runs(addr(r), 0, LIST, SELF, 0) == 0);
+	CHECK(values(addr(&v), 0, 0, SELF, 0) == 0);
+	CHECK(refused(runs(addr(r), 1, LIST, SELF, 0), EINVAL));
+	/* Of all there can be. */
+	CHECK(refused(runs(slot_maddr(0), most, FLAGS, RW, 0), EINVAL));
+	CHECK(refused(runs(addr(&r[1]), most, LIST, SELF, 0), EINVAL));
+	CHECK(refused(values(addr(&v), most, 0, SELF, 0), EINVAL));
+	r[0].count = 0xffffffff;
+	CHECK(refused(runs(addr(r), 1, LIST, SELF, 0), EINVAL));
+	CHECK(unchanged());
+	return NULL;
+}
+
+static const char *forged_progress_passes_over_and_no_more(void)
+{
+	struct ptebatch_run r[3] = { run_of(0, 4, RW, 0), run_of(4, 4, RW, 0),
+				     run_of(8, 4, RW, 0) };
+	const uint64_t one_done = 1ul << 32;
+
+	fill();
+	CHECK(refused(runs(slot_maddr(0), 2 | 3 * one_done, FLAGS, RW, 0),
+		      EINVAL));
+	CHECK(refused(runs(addr(r), 1 | 2 * one_done, LIST, SELF, 0), EINVAL));
+	CHECK(refused(values(addr(r), 1 | 2 * one_done, 0, SELF, 0), EINVAL));
+	CHECK(runs(addr(r), 1, LIST, SELF | 4 * one_done, 0) != 1);
+	CHECK(runs(addr(r), 1, LIST, SELF | 99 * one_done, 0) != 1);
+	CHECK(unchanged());
+
+	/* Two of three records, of the second the last slot. */
+	CHECK(runs(addr(r), 3 | one_done, LIST, SELF | 3 * one_done, 0) == 3);
+	CHECK(*slot_entry(0) == entries[0]);
+	CHECK(*slot_entry(6) == entries[6]);
+	CHECK(*slot_entry(7) == (entries[7] & ~RW));
+	CHECK(*slot_entry(11) == (entries[11] & ~RW));
+	CHECK(*slot_entry(12) == entries[12]);
+	return NULL;
+}
+
+static const char *reserved_bits_are_refused(void)
+{
+	struct ptebatch_run r = run_of(0, 1, RW, 0);
+	struct ptebatch_value v = { slot_maddr(0), 0 };
+	uint32_t bit;
+
+	fill();
+	for (bit = 7; bit < 64; bit++) {
+		uint64_t how = 1ul << bit;
+
+		CHECK(refused(runs(slot_maddr(0), 1, FLAGS | how, RW, 0),
+			      EINVAL));
+		CHECK(refused(runs(addr(&r), 1, LIST | how, SELF, 0), EINVAL));
+		CHECK(refused(values(addr(&v), 1, how, SELF, 0), EINVAL));
+	}
+	for (bit = 48; bit < 64; bit++)
+		CHECK(refused(runs(addr(&r), 1, LIST, SELF | 1ul << bit, 0),
+			      EINVAL));
+	for (bit = 32; bit < 64; bit++)
+		CHECK(refused(values(addr(&v), 1, 0, SELF | 1ul << bit, 0),
+			      EINVAL));
+	/* A TLB record that is not asked for; a page of nobody's TLB. */
+	CHECK(refused(runs(addr(&r), 1, LIST, SELF, 8), EINVAL));
+	CHECK(refused(values(addr(&v), 1, 0, SELF, 8), EINVAL));
+	CHECK(refused(runs(slot_maddr(0), 1, PTEBATCH_HOW_TLB_PAGE, RW, 0),
+		      EINVAL));
+	CHECK(unchanged());
+	return NULL;
+}
+
+static const char *an_operation_not_known_is_not_supported(void)
+{
+	struct ptebatch_run r = run_of(0, 1, RW, 0);
+	struct ptebatch_value v = { slot_maddr(0), 0 };
+	uint32_t op;
+
+	fill();
+	for (op = 1; op < 15; op++) {
+		if (op != CLEAR && op != LIST)
+			CHECK(runs(slot_maddr(0), 1, op, RW, 0) == -EOPNOTSUPP);
+		CHECK(values(addr(&v), 1, op, SELF, 0) == -EOPNOTSUPP);
+	}
+	r.op = 2;
+	CHECK(refused(runs(addr(&r), 1, LIST, SELF, 0), EOPNOTSUPP));
+	r.op = 0x80000000;
+	CHECK(refused(runs(addr(&r), 1, LIST, SELF, 0), EOPNOTSUPP));
+	CHECK(unchanged());
+	return NULL;
+}
+
+static const char *an_owner_that_does_not_exist_is_refused(void)
+{
+	static const uint32_t owners[] = { 0x1234, 0x1235u << 16 | SELF,
+					   0x1235u << 16 | 0x1234,
+					   0xffffu << 16 | SELF };
+	struct ptebatch_run r = run_of(0, 1, RW, 0);
+	struct ptebatch_value v = { slot_maddr(0), 0 };
+	uint32_t i;
+
+	fill();
+	for (i = 0; i < sizeof(owners) / sizeof(*owners); i++) {
+		CHECK(runs(addr(&r), 1, LIST, owners[i], 0) == -ESRCH);
+		CHECK(values(addr(&v), 1, 0, owners[i], 0) == -ESRCH);
+	}
+	CHECK(unchanged());
+	/* Oneself by one's number, dom0. */
+	CHECK(runs(addr(&r), 1, LIST, 1u << 16 | SELF, 0) == 1);
+	CHECK(*slot_entry(0) == (entries[0] & ~RW));
+	return NULL;
+}
+
+static const char *bad_tlb_records_are_refused(void)
+{
+	static const uint64_t mask = 1;
+	const uint64_t good = (uint64_t)&mask;
+	const struct ptebatch_tlb bad[] = {
+		{ 4, 0, 0, 0, 0 },
+		{ PTEBATCH_TLB_NONE, 0, 0, 1, 0 },
+		{ PTEBATCH_TLB_ALL, 0, PAGE, 0, 0 },
+		{ PTEBATCH_TLB_ALL, 0, 8, 1, 0 },
+		{ PTEBATCH_TLB_ALL, 1, 0, 0, 0 },
+		{ PTEBATCH_TLB_LOCAL, 0, 0, 0, good },
+		{ PTEBATCH_TLB_LOCAL, 0, 0, ~0ul, 0 },
+		{ PTEBATCH_TLB_LOCAL, 0, 1ul << 48, 1, 0 },
+		{ PTEBATCH_TLB_VCPUS, 0, 0, 0, good },
+	};
+	struct ptebatch_tlb tlb = { PTEBATCH_TLB_VCPUS, 64, 0, 0,
+				    NOTHING_THERE };
+	struct ptebatch_run r = run_of(0, 1, RW, 0);
+	struct ptebatch_value v = { slot_maddr(0), 0 };
+	const uint64_t by_record = PTEBATCH_HOW_TLB(PTEBATCH_TLB_VCPUS);
+	uint32_t i;
+
+	fill();
+	for (i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		CHECK(runs(addr(&r), 1, BY_RECORD, SELF, addr(&bad[i])) ==
+		      -EINVAL);
+		CHECK(values(addr(&v), 1, by_record, SELF, addr(&bad[i])) ==
+		      -EINVAL);
+	}
+	/* Records and masks that cannot be read, or not by the guest. */
+	CHECK(runs(addr(&r), 1, BY_RECORD, SELF, 0) == -EFAULT);
+	CHECK(runs(addr(&r), 1, BY_RECORD, SELF, NOTHING_THERE) == -EFAULT);
+	CHECK(runs(addr(&r), 1, BY_RECORD, SELF, XENS_MEMORY) == -EFAULT);
+	CHECK(runs(addr(&r), 1, BY_RECORD, SELF, addr(&tlb)) == -EFAULT);
+	tlb.vcpus = XENS_MEMORY;
+	CHECK(runs(addr(&r), 1, BY_RECORD, SELF, addr(&tlb)) == -EFAULT);
+	/* The register form has no room for one. */
+	CHECK(runs(slot_maddr(0), 1, by_record, RW, 0) == -EINVAL);
+	CHECK(unchanged());
+	return NULL;
+}
+
+/* --- Buffers that fault -------------------------------------------------- */
+
+/* A page with nothing after it: slot 600 maps page 600, slot 601 is absent. */
+static void *before_the_end(size_t bytes)
+{
+	slots_fill(600, 1, 1, 600, P | US | RW | A | D);
+	return (char *)slot_va(601) - bytes;
+}
+
+static const char *a_list_that_faults_half_way_stops_there(void)
+{
+	struct ptebatch_run *r = before_the_end(40 * sizeof(*r));
+	uint32_t i, done;
+	int64_t ret;
+
+	fill();
+	for (i = 0; i < 40; i++)
+		r[i] = run_of(i, 1, RW, 0);
+	ret = runs(addr(r), 80, LIST, SELF, 0);
+	done = PTEBATCH_DONE(ret);
+	CHECK(PTEBATCH_ERRNO(ret) == EFAULT && ret > 0);
+	CHECK(done > 0 && done <= 40 && !PTEBATCH_SLOTS(ret));
+	CHECK(read_only() == (int)done);
+	return NULL;
+}
+
+static const char *values_that_fault_half_way_stop_there(void)
+{
+	struct ptebatch_value *v = before_the_end(40 * sizeof(*v));
+	uint32_t i, done;
+	int64_t ret;
+
+	fill();
+	for (i = 0; i < 40; i++)
+		v[i] = (struct ptebatch_value){
+			slot_maddr(i) | PTEBATCH_VALUE_KEEP, entries[i] & ~RW
+		};
+	ret = values(addr(v), 80, 0, SELF, 0);
+	done = PTEBATCH_DONE(ret);
+	CHECK(PTEBATCH_ERRNO(ret) == EFAULT && ret > 0);
+	CHECK(done > 0 && done <= 40);
+	CHECK(read_only() == (int)done);
+	return NULL;
+}
+
+static const char *old_values_that_fault_half_way_lose_one_chunk(void)
+{
+	struct ptebatch_run r = run_of(0, 512, RW, 0);
+	uint64_t *old = before_the_end(200 * sizeof(*old));
+	uint32_t i, slots;
+	int64_t ret;
+
+	fill();
+	r.old = addr(old);
+	ret = runs(addr(&r), 1, LIST, SELF, 0);
+	slots = PTEBATCH_SLOTS(ret);
+	CHECK(PTEBATCH_ERRNO(ret) == EFAULT && !PTEBATCH_DONE(ret));
+	/* Up to the chunk that did not fit, which is done and counted. */
+	CHECK(slots > 200 && slots <= 200 + PTEBATCH_OLD_CHUNK);
+	CHECK(read_only() == (int)slots);
+	for (i = 0; i + PTEBATCH_OLD_CHUNK < slots; i++)
+		CHECK(old[i] == entries[i]);
+	return NULL;
+}
+
+static const char *xens_memory_is_no_buffer(void)
+{
+	static const uint64_t nowhere[] = { 0, NOTHING_THERE, XENS_MEMORY,
+					    MACH2PHYS_VIRT_END,
+					    1ul << 63, ~7ul };
+	struct ptebatch_run r = run_of(0, 1, 0, 0);
+	uint32_t i;
+
+	fill();
+	for (i = 0; i < sizeof(nowhere) / sizeof(*nowhere); i++) {
+		CHECK(refused(runs(nowhere[i], 1, LIST, SELF, 0), EFAULT));
+		CHECK(refused(values(nowhere[i], 1, 0, SELF, 0), EFAULT));
+		r.old = nowhere[i];
+		if (r.old)
+			CHECK(PTEBATCH_ERRNO(runs(addr(&r), 1, LIST, SELF,
+						  0)) == EFAULT);
+	}
+	CHECK(unchanged());
+	return NULL;
+}
+
+/* --- Forms --------------------------------------------------------------- */
+
+/* Slots of every sort from first on: absent, RO, RW, sole RW, A and D. */
+static void mixture(uint32_t first, uint32_t sole)
+{
+	static const uint64_t flags[8] = {
+		P | US, P | US | A, P | US | RW, P | US | RW | A, 0,
+		P | US | RW | A | D, P | US | A | D | NX, P | US | RW | NX
+	};
+	uint32_t i;
+
+	for (i = 0; i < 64; i++)
+		slots_fill(first + i, 1, 1, i % 3 ? i : sole + i, flags[i % 8]);
+}
+
+static const char *the_register_form_does_what_the_list_form_does(void)
+{
+	static const struct {
+		uint32_t op;
+		uint64_t clear, set;
+	} ops[] = {
+		{ FLAGS, RW, 0 }, { FLAGS, 0, RW }, { FLAGS, NX, A },
+		{ FLAGS, A | D, 0 }, { FLAGS, RW, RW | NX },
+		{ FLAGS, RW | NX, PTEBATCH_PTE_AVAIL }, { FLAGS, 0, 0 },
+		{ CLEAR, 0, 0 },
+	};
+	uint32_t i, k;
+
+	for (i = 0; i < sizeof(ops) / sizeof(*ops); i++) {
+		struct ptebatch_run r = { slot_maddr(512), 64, ops[i].op,
+					  ops[i].clear, ops[i].set, 0 };
+		int64_t by_register, by_list;
+
+		/* Sole pages of their own, so type counts match too. */
+		mixture(0, WORLD_SLOTS);
+		mixture(512, WORLD_SLOTS + 64);
+		by_register = runs(slot_maddr(0), 64, ops[i].op, ops[i].clear,
+				   ops[i].set);
+		by_list = runs(addr(&r), 1, LIST, SELF, 0);
+		CHECK(by_register == 64);
+		CHECK(by_list == 1);
+		for (k = 0; k < 64; k++)
+			CHECK((*slot_entry(k) & ~FRAME) ==
+			      (*slot_entry(512 + k) & ~FRAME));
+	}
+	return NULL;
+}
+
+static const char *a_plain_model_agrees_with_every_change(void)
+{
+	static const uint64_t masks[] = { 0, RW, NX, A, D, RW | A, RW | D | NX,
+					  1ul << 9, 1ul << 58 };
+	const uint32_t n = sizeof(masks) / sizeof(*masks);
+	uint64_t before[64];
+	uint32_t c, s, k;
+
+	for (c = 0; c < n; c++)
+		for (s = 0; s < n; s++) {
+			mixture(0, WORLD_SLOTS);
+			for (k = 0; k < 64; k++)
+				before[k] = *slot_entry(k);
+			CHECK(runs(slot_maddr(0), 64, FLAGS, masks[c],
+				   masks[s]) == 64);
+			for (k = 0; k < 64; k++)
+				CHECK(*slot_entry(k) ==
+				      (before[k] & P
+					       ? (before[k] & ~masks[c]) |
+							 masks[s]
+					       : before[k]));
+		}
+	return NULL;
+}
+
+static const char *both_calls_work_inside_a_multicall(void)
+{
+	struct ptebatch_run r[2] = { run_of(0, 8, RW, 0), run_of(8, 8, RW, 0) };
+	struct ptebatch_value v[2];
+	multicall_entry_t calls[4] = {
+		{ .op = __HYPERVISOR_ptebatch_runs,
+		  .args = { addr(r), 2, LIST, SELF, 0 } },
+		{ .op = __HYPERVISOR_ptebatch_values,
+		  .args = { addr(v), 2, 0, SELF, 0 } },
+		{ .op = __HYPERVISOR_ptebatch_runs,
+		  .args = { slot_maddr(0), 4, CLEAR, 0, 0 } },
+		{ .op = __HYPERVISOR_ptebatch_runs,
+		  .args = { slot_maddr(511), 2, FLAGS, RW, 0 } },
+	};
+
+	fill();
+	v[0] = (struct ptebatch_value){ slot_maddr(14), entries[14] };
+	v[1] = (struct ptebatch_value){ slot_maddr(15), 0 };
+	CHECK(!hypercall5(__HYPERVISOR_multicall, addr(calls), 4, 0, 0, 0));
+	CHECK(calls[0].result == 2);
+	CHECK(calls[1].result == 2);
+	CHECK(calls[2].result == 4);
+	CHECK(refused((int64_t)calls[3].result, EINVAL));
+	CHECK(*slot_entry(0) == 0 && *slot_entry(3) == 0);
+	CHECK(*slot_entry(4) == (entries[4] & ~RW));
+	CHECK(*slot_entry(13) == (entries[13] & ~RW));
+	CHECK(*slot_entry(14) == entries[14]);
+	CHECK(*slot_entry(15) == 0);
+	CHECK(*slot_entry(16) == entries[16]);
+	return NULL;
+}
+
+static const char *a_list_stops_at_the_record_that_fails(void)
+{
+	struct ptebatch_run r[3] = { run_of(0, 4, RW, 0), run_of(4, 4, RW, 0),
+				     run_of(8, 4, RW, 0) };
+	int64_t ret;
+
+	fill();
+	r[1].clear |= P;
+	ret = runs(addr(r), 3, LIST, SELF, 0);
+	CHECK((uint64_t)ret == PTEBATCH_ANSWER(1, 0, EINVAL));
+	CHECK(read_only() == 4);
+	return NULL;
+}
+
+static const char *a_long_list_is_done_to_its_end(void)
+{
+	static struct ptebatch_run r[WORLD_SLOTS];
+	uint32_t i, wrong = 0;
+
+	slots_fill(0, WORLD_SLOTS, 1, 0, DATA | RW);
+	for (i = 0; i < WORLD_SLOTS; i++)
+		r[i] = run_of(i, 1, RW | A, NX);
+	CHECK(runs(addr(r), WORLD_SLOTS, LIST, SELF, 0) == WORLD_SLOTS);
+	for (i = 0; i < WORLD_SLOTS; i++)
+		wrong += (*slot_entry(i) & (P | RW | NX | A | D | FRAME)) !=
+			 (page_maddr(i) | P | NX);
+	CHECK(!wrong);
+	return NULL;
+}
+
+static const char *the_calls_are_answered_enosys(void)
+{
+	struct ptebatch_run r = run_of(0, 1, RW, 0);
+	struct ptebatch_value v = { slot_maddr(0), 0 };
+
+	fill();
+	CHECK(runs(PTEBATCH_MAGIC, 0, PTEBATCH_HOW_PROBE, 0, 0) ==
+	      -PTEBATCH_ENOSYS);
+	CHECK(values(PTEBATCH_MAGIC, 0, PTEBATCH_HOW_PROBE, 0, 0) ==
+	      -PTEBATCH_ENOSYS);
+	CHECK(runs(addr(&r), 1, LIST, SELF, 0) == -PTEBATCH_ENOSYS);
+	CHECK(values(addr(&v), 1, 0, SELF, 0) == -PTEBATCH_ENOSYS);
+	CHECK(unchanged());
+	return NULL;
+}
+
+#define TEST(f) { #f, f }
+const struct test abi_tests[] = {
+	TEST(probe_answers_to_the_magic_only),
+	TEST(masks_with_other_bits_are_refused),
+	TEST(a_run_past_its_table_is_refused),
+	TEST(an_unaligned_slot_is_refused),
+	TEST(a_frame_that_is_not_there_is_refused),
+	TEST(a_frame_of_somebody_else_is_refused),
+	TEST(a_frame_that_is_no_l1_table_is_refused),
+	TEST(counts_of_0_and_of_2_to_the_32_minus_1),
+	TEST(forged_progress_passes_over_and_no_more),
+	TEST(reserved_bits_are_refused),
+	TEST(an_operation_not_known_is_not_supported),
+	TEST(an_owner_that_does_not_exist_is_refused),
+	TEST(bad_tlb_records_are_refused),
+	TEST(a_list_that_faults_half_way_stops_there),
+	TEST(values_that_fault_half_way_stop_there),
+	TEST(old_values_that_fault_half_way_lose_one_chunk),
+	TEST(xens_memory_is_no_buffer),
+	TEST(the_register_form_does_what_the_list_form_does),
+	TEST(a_plain_model_agrees_with_every_change),
+	TEST(both_calls_work_inside_a_multicall),
+	TEST(a_list_stops_at_the_record_that_fails),
+	TEST(a_long_list_is_done_to_its_end),
+	{ NULL, NULL },
+};
+
+const struct test abi_tests_stock[] = {
+	TEST(the_calls_are_answered_enosys),
+	{ NULL, NULL },
+};

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What each way of changing PTEs costs. One line a case:
+ *
+ *   bench METHOD PAGES DIRECTION instructions=N hypercalls=N tlb_flushes=N
+ *         region=N checked=yes|no
+ *
+ * Under QEMU's icount the TSC counts instructions, those of the hypervisor
+ * too. Each case is set up anew and measured REPEAT times; the cheapest counts,
+ * since a timer interrupt may land in one, and "region" says which of the
+ * intervals between bench_begin and bench_end it was, for tests/xen/count.
+ * Every PTE, and every old value handed back, is checked each time.
+ *
+ * What is measured is what a guest does with a range of pages whose tables'
+ * machine addresses it knows: the calls into the library included, the setting
+ * up of a batch not. No TLB flush is asked for where the name does not say so.
+ *
+ * The pages are the domain's own. Those of methods that end in -sole are
+ * writable through the slot at hand alone, all others elsewhere too. Entries
+ * have A set and D clear; with -ad both are set, so no hardware write can hit.
+ */
+#include "minikernel.h"
+
+#define REPEAT 3
+#define PAGES_MAX 4096u
+
+enum direction { DIR_RO, DIR_RW, DIR_NX, DIR_CLEAR, DIR_YOUNG, DIRECTIONS };
+
+static const struct {
+	const char *name;
+	uint64_t start, clear, set;
+} directions[DIRECTIONS] = {
+	[DIR_RO] = { "ro", P | US | A | RW, RW, 0 },
+	[DIR_RW] = { "rw", P | US | A, 0, RW },
+	[DIR_NX] = { "nx", P | US | A | RW, 0, NX },
+	[DIR_CLEAR] = { "clear", P | US | A | RW, 0, 0 },
+	[DIR_YOUNG] = { "young", P | US | A | RW, A, 0 },
+};
+
+#define RO_RW (1u << DIR_RO | 1u << DIR_RW)
+#define EVERY (RO_RW | 1u << DIR_NX | 1u << DIR_CLEAR | 1u << DIR_YOUNG)
+
+/* The case at hand, ready before the clock starts. */
+static enum direction dir;
+static uint32_t nr, stride;
+static uint64_t clear, set;
+static uint64_t maddr[PAGES_MAX], target[PAGES_MAX], before[PAGES_MAX];
+static volatile uint64_t *entry[PAGES_MAX];
+static uint64_t old[PAGES_MAX], plain[PAGES_MAX];
+static struct ptebatch_run one;
+static uint64_t calls, flushes; /* of methods that do not use a batch */
+
+static struct ptebatch_run storage[PAGES_MAX];
+static struct ptebatch batch;
+static struct ptebatch_env env;
+static uint32_t region, failed;
+
+static uint64_t rdtsc(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+	return (uint64_t)high << 32 | low;
+}
+
+/* The pages from first on that lie in one table. */
+static uint32_t piece(uint32_t first)
+{
+	uint32_t n = PTEBATCH_TABLE_SLOTS - first % PTEBATCH_TABLE_SLOTS;
+
+	return n < nr - first ? n : nr - first;
+}
+
+/* --- The methods --------------------------------------------------------- */
+
+static int runs(void)
+{
+	uint32_t i, n;
+	int err = 0;
+
+	for (i = 0; i < nr && !err; i += n) {
+		n = piece(i);
+		err = dir == DIR_CLEAR
+			? ptebatch_add_clear(&batch, maddr[i], n, NULL)
+			: ptebatch_add_run(&batch, maddr[i], n, clear, set);
+	}
+	return err ? err : ptebatch_flush(&batch, NULL);
+}
+
+/* Each PTE queued by itself; for sparse, they cannot merge. */
+static int singles(void)
+{
+	uint32_t i;
+	int err = 0;
+
+	for (i = 0; i < nr && !err; i++)
+		err = dir == DIR_CLEAR
+			? ptebatch_add_clear(&batch, maddr[i], 1, NULL)
+			: ptebatch_add_run(&batch, maddr[i], 1, clear, set);
+	return err ? err : ptebatch_flush(&batch, NULL);
+}
+
+static int values(void)
+{
+	uint32_t i, mode = dir == DIR_CLEAR || dir == DIR_YOUNG
+				? PTEBATCH_VALUE_EXACT
+				: PTEBATCH_VALUE_KEEP;
+	int err = 0;
+
+	for (i = 0; i < nr && !err; i++)
+		err = ptebatch_add_value(&batch, maddr[i], target[i], mode);
+	return err ? err : ptebatch_flush(&batch, NULL);
+}
+
+static int with_old(void)
+{
+	uint32_t i, n;
+	int err = 0;
+
+	for (i = 0; i < nr && !err; i += n) {
+		n = piece(i);
+		err = dir == DIR_CLEAR
+			? ptebatch_add_clear(&batch, maddr[i], n, &old[i])
+			: ptebatch_add_run_old(&batch, maddr[i], n, clear, set,
+					       &old[i]);
+	}
+	return err ? err : ptebatch_flush(&batch, NULL);
+}
+
+static int straight(void)
+{
+	struct ptebatch_progress p = { 0 };
+	int err = ptebatch_apply_run(batch.backend, &env, &one, NULL, &p);
+
+	calls += p.hypercalls;
+	flushes += p.tlb_flushes;
+	return err;
+}
+
+static int straight_invlpg(void)
+{
+	struct ptebatch_tlb tlb = { PTEBATCH_TLB_LOCAL, 0,
+				    (uint64_t)slot_va(0), 1, 0 };
+	struct ptebatch_progress p = { 0 };
+	int err = ptebatch_apply_run(batch.backend, &env, &one, &tlb, &p);
+
+	calls += p.hypercalls;
+	flushes += p.tlb_flushes;
+	return err;
+}
+
+/* Without the library, as a guest that does not batch. */
+static int mmu_update_one(void)
+{
+	uint64_t mode = dir == DIR_YOUNG || dir == DIR_CLEAR
+				? MMU_NORMAL_PT_UPDATE
+				: MMU_PT_UPDATE_PRESERVE_AD;
+	int64_t err = 0;
+	uint32_t i;
+
+	for (i = 0; i < nr && !err; i++) {
+		mmu_update_t u = { maddr[i] | mode, target[i] };
+
+		err = hypercall5(__HYPERVISOR_mmu_update, (uint64_t)&u, 1, 0,
+				 DOMID_SELF, 0);
+		calls++;
+	}
+	return (int)err;
+}
+
+static int mmu_update_invlpg(void)
+{
+	int err = mmu_update_one();
+
+	calls++;
+	flushes++;
+	return err ? err : mmuext(MMUEXT_INVLPG_LOCAL, (uint64_t)slot_va(0), 0);
+}
+
+static int mmu_update_raw(void)
+{
+	static mmu_update_t u[PAGES_MAX];
+	uint32_t i;
+
+	for (i = 0; i < nr; i++) {
+		u[i].ptr = maddr[i] | MMU_PT_UPDATE_PRESERVE_AD;
+		u[i].val = target[i];
+	}
+	calls++;
+	return (int)hypercall5(__HYPERVISOR_mmu_update, (uint64_t)u, nr, 0,
+			       DOMID_SELF, 0);
+}
+
+/* Writes to the table through its read-only mapping, which Xen emulates. */
+static int trapped(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < nr; i++) {
+		uint64_t seen = before[i];
+
+		if (dir == DIR_CLEAR)
+			old[i] = __atomic_exchange_n(entry[i], 0,
+						     __ATOMIC_SEQ_CST);
+		else if (dir != DIR_YOUNG)
+			*entry[i] = target[i];
+		else if (!__atomic_compare_exchange_n(entry[i], &seen,
+						      target[i], 0,
+						      __ATOMIC_SEQ_CST,
+						      __ATOMIC_SEQ_CST))
+			return -PTEBATCH_EBUSY;
+	}
+	return 0;
+}
+
+/* What Linux on Xen did in 2007: take the entry away, then write the new. */
+static int trapped_twice(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < nr; i++) {
+		old[i] = __atomic_exchange_n(entry[i], 0, __ATOMIC_SEQ_CST);
+		*entry[i] = target[i];
+	}
+	return 0;
+}
+
+/* The same number of entries in plain memory, one locked instruction each. */
+static int floor_loop(void)
+{
+	uint64_t keep = dir == DIR_CLEAR ? 0 : ~clear, *p = plain;
+
+	if (set)
+		for (; p < plain + nr; p++)
+			__asm__ volatile("lock orq %1, %0"
+					 : "+m"(*p) : "r"(set) : "cc");
+	else
+		for (; p < plain + nr; p++)
+			__asm__ volatile("lock andq %1, %0"
+					 : "+m"(*p) : "r"(keep) : "cc");
+	return 0;
+}
+
+/* How a method differs: what it is checked for, what it works on. */
+enum { OLD = 1, SPARSE = 2, FLOOR = 4, SOLE = 8, AD = 16 };
+
+static const struct method {
+	const char *name;
+	int (*run)(void);
+	const struct ptebatch_backend *backend;
+	uint32_t directions, how;
+	uint32_t only; /* pages, where not every batch size */
+} methods[] = {
+	{ "flags", runs, &ptebatch_hypercall, EVERY, 0, 0 },
+	{ "values", values, &ptebatch_hypercall, EVERY, 0, 0 },
+	{ "exchange", with_old, &ptebatch_hypercall, 1u << DIR_CLEAR, OLD, 0 },
+	{ "age", with_old, &ptebatch_hypercall, 1u << DIR_YOUNG, OLD, 0 },
+	{ "sparse", singles, &ptebatch_hypercall, EVERY, SPARSE, 0 },
+	{ "mmu-update", runs, &ptebatch_mmu_update, EVERY, 0, 0 },
+	{ "mmu-update-one", mmu_update_one, NULL, EVERY, 0, 0 },
+	{ "trapped", trapped, NULL, EVERY, 0, 0 },
+	{ "floor", floor_loop, NULL, EVERY, FLOOR, 0 },
+	/* Beside the figures; their names begin with x-. */
+	{ "x-flags-ad", runs, &ptebatch_hypercall, RO_RW, AD, 512 },
+	{ "x-flags-sole", runs, &ptebatch_hypercall, RO_RW, SOLE, 512 },
+	{ "x-flags-queued", singles, &ptebatch_hypercall, RO_RW, 0, 512 },
+	{ "x-values-ad", values, &ptebatch_hypercall, RO_RW, AD, 512 },
+	{ "x-sparse", singles, &ptebatch_hypercall, EVERY, SPARSE, 256 },
+	{ "x-one", straight, &ptebatch_hypercall, EVERY, 0, 1 },
+	{ "x-one-invlpg", straight_invlpg, &ptebatch_hypercall, EVERY, 0, 1 },
+	{ "x-mmu-sole", mmu_update_raw, NULL, RO_RW, SOLE, 512 },
+	{ "x-mmu-raw", mmu_update_raw, NULL, RO_RW | 1u << DIR_NX, 0, 512 },
+	{ "x-mmu-one", straight, &ptebatch_mmu_update, RO_RW, 0, 1 },
+	{ "x-mmu-one-invlpg", mmu_update_invlpg, NULL, RO_RW, 0, 1 },
+	{ "x-trapped-twice", trapped_twice, NULL, RO_RW, OLD, 512 },
+};
+
+/* --- One case ------------------------------------------------------------ */
+
+static void set_up(const struct method *m)
+{
+	uint64_t flags = directions[dir].start | (m->how & AD ? D : 0);
+	uint32_t i, page0 = m->how & SOLE ? WORLD_SLOTS : 0;
+
+	stride = m->how & SPARSE ? 2 : 1;
+	clear = directions[dir].clear;
+	set = directions[dir].set;
+	slots_fill(0, nr, stride, page0, flags);
+	if (stride == 2)
+		slots_fill(1, nr, stride, 0, 0);
+	for (i = 0; i < nr; i++) {
+		entry[i] = slot_entry(i * stride);
+		maddr[i] = slot_maddr(i * stride);
+		old[i] = ~0ul;
+	}
+	for (i = 0; i < nr; i++) {
+		before[i] = plain[i] = *entry[i];
+		target[i] = dir == DIR_CLEAR ? 0 : (before[i] & ~clear) | set;
+	}
+	one = (struct ptebatch_run){
+		maddr[0], 1,
+		dir == DIR_CLEAR ? PTEBATCH_OP_CLEAR : PTEBATCH_OP_FLAGS,
+		clear, set, 0,
+	};
+}
+
+static int is_right(const struct method *m)
+{
+	uint32_t i, wrong = 0;
+
+	for (i = 0; i < nr; i++) {
+		if ((m->how & FLOOR ? plain[i] : *entry[i]) != target[i])
+			wrong++;
+		if ((m->how & OLD) && old[i] != before[i])
+			wrong++;
+		/* The slot between two sparse ones. */
+		if (stride == 2 && *slot_entry(2 * i + 1))
+			wrong++;
+	}
+	if (wrong)
+		print("# %s %s: %u of %u wrong, first entry %lx, not %lx\n",
+		      m->name, directions[dir].name, wrong, nr, *entry[0],
+		      target[0]);
+	return !wrong;
+}
+
+static void measure(const struct method *m, uint32_t pages, enum direction d)
+{
+	uint64_t best = ~0ul, best_region = 0, hypercalls = 0, tlb_flushes = 0;
+	int checked = 1, err = 0;
+	uint32_t i;
+
+	nr = pages;
+	dir = d;
+	for (i = 0; i < REPEAT && checked; i++) {
+		uint64_t before_tsc, after_tsc;
+
+		set_up(m);
+		calls = flushes = 0;
+		if (m->backend &&
+		    ptebatch_init(&batch, m->backend, &env, storage,
+				  sizeof(storage)))
+			panic("ptebatch_init failed");
+
+		bench_begin();
+		before_tsc = rdtsc();
+		err = m->run();
+		after_tsc = rdtsc();
+		bench_end();
+
+		if (err) {
+			print("# %s: error %d at slot %lx\n", m->name, err,
+			      m->backend ? batch.last.pte : 0);
+			checked = 0;
+		} else {
+			checked = is_right(m);
+		}
+		if (after_tsc - before_tsc < best) {
+			best = after_tsc - before_tsc;
+			best_region = region;
+			hypercalls = calls;
+			tlb_flushes = flushes;
+			if (m->backend) {
+				hypercalls += batch.counters.hypercalls;
+				tlb_flushes += batch.counters.tlb_flushes;
+			}
+		}
+		region++;
+	}
+	print("bench %s %u %s instructions=%lu hypercalls=%lu tlb_flushes=%lu "
+	      "region=%lu checked=%s\n",
+	      m->name, pages, directions[d].name, best, hypercalls, tlb_flushes,
+	      best_region, checked ? "yes" : "no");
+	failed += !checked;
+}
+
+unsigned int bench_run(int all)
+{
+	const struct method *m, *end = methods + sizeof(methods) / sizeof(*m);
+	uint32_t pages, d;
+
+	env = xen_env;
+	if (ptebatch_hypercall.probe(&env))
+		panic("the hypercall backend cannot work here");
+	print("# bench: new calls: runs %s, values %s\n",
+	      env.have & PTEBATCH_HAVE_RUNS ? "yes" : "no",
+	      env.have & PTEBATCH_HAVE_VALUES ? "yes" : "no");
+	world_reset();
+	for (m = methods; m < end; m++) {
+		print("# measuring %s\n", m->name);
+		for (pages = 1; pages <= PAGES_MAX; pages *= 2)
+			for (d = 0; d < DIRECTIONS; d++) {
+				if (!(m->directions & 1u << d))
+					continue;
+				if (m->only ? m->only != pages
+					    : !all && pages != 1 &&
+						      pages != 512 &&
+						      pages != 4096)
+					continue;
+				measure(m, pages, d);
+			}
+	}
+	world_reset();
+	return failed;
+}

@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests, as TAP: the conformance suite over real page tables, with each
+ * backend and with environments that lack something; then what only a real
+ * Xen can show, with each backend: faults, flushes, page types.
+ *
+ * A CHECK that does not hold ends its test. The world is reset before each.
+ */
+#include "minikernel.h"
+
+#include "conformance.h"
+#include "tests.h"
+
+#define SOLE WORLD_SLOTS /* the first page with no other writable mapping */
+#define DATA (P | US | A | D)
+
+struct ptebatch batch;
+struct ptebatch_env env;
+
+static struct ptebatch_run storage[64];
+static unsigned int number, failed;
+
+void report(const char *where, const char *test, const char *why)
+{
+	print("%sok %u - %s: %s\n", why ? "not " : "", ++number, where, test);
+	if (why) {
+		print("# %s\n", why);
+		failed++;
+	}
+}
+
+/* --- The conformance suite's world --------------------------------------- */
+
+static void w_reset(struct conf_world *w)
+{
+	(void)w;
+	world_reset();
+}
+
+static uint64_t w_maddr(struct conf_world *w, uint32_t table, uint32_t slot)
+{
+	(void)w;
+	return slot_maddr(table * PTEBATCH_TABLE_SLOTS + slot);
+}
+
+static uint64_t w_read(struct conf_world *w, uint32_t table, uint32_t slot)
+{
+	(void)w;
+	return *slot_entry(table * PTEBATCH_TABLE_SLOTS + slot);
+}
+
+static void w_write(struct conf_world *w, uint32_t table, uint32_t slot,
+		    uint64_t entry)
+{
+	uint64_t maddr = w_maddr(w, table, slot);
+	int err = update_pte(maddr, entry);
+
+	if (err)
+		panic("test broken: entry %lx refused: %d", entry, err);
+}
+
+static uint64_t w_page(struct conf_world *w, uint32_t page)
+{
+	(void)w;
+	return page_maddr(page);
+}
+
+static void w_touch(struct conf_world *w, uint32_t table, uint32_t slot,
+		    int write)
+{
+	uint64_t *va = slot_va(table * PTEBATCH_TABLE_SLOTS + slot), seen;
+
+	(void)w;
+	invlpg((uint64_t)va);
+	if (write ? probe_write(va, 0) : probe_read(va, &seen))
+		panic("test broken: access to %lx faults", (uint64_t)va);
+}
+
+static void w_report(struct conf_world *w, const char *test, const char *why)
+{
+	report(w->name, test, why);
+}
+
+/* A Xen with one of the two calls only, for the backend that uses both. */
+static int64_t without_runs(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
+			    uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	return nr == __HYPERVISOR_ptebatch_runs
+		       ? -PTEBATCH_ENOSYS
+		       : xen_env.hypercall(ctx, nr, a1, a2, a3, a4, a5);
+}
+
+static int64_t without_values(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
+			      uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	return nr == __HYPERVISOR_ptebatch_values
+		       ? -PTEBATCH_ENOSYS
+		       : xen_env.hypercall(ctx, nr, a1, a2, a3, a4, a5);
+}
+
+static int64_t without_both(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
+			    uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	return nr == __HYPERVISOR_ptebatch_runs
+		       ? -PTEBATCH_ENOSYS
+		       : without_values(ctx, nr, a1, a2, a3, a4, a5);
+}
+
+static const struct variant {
+	const char *name;
+	const struct ptebatch_backend *backend;
+	int64_t (*hypercall)(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
+			     uint64_t a3, uint64_t a4, uint64_t a5);
+	uint32_t features; /* taken away (no real Xen lacks them), or added */
+	uint32_t have;	   /* expected of probe on a Xen with the new calls */
+} variants[] = {
+#define BOTH (PTEBATCH_HAVE_RUNS | PTEBATCH_HAVE_VALUES)
+	{ "mmu-update", &ptebatch_mmu_update, NULL, 0, 0 },
+	{ "mmu-update without PRESERVE_AD", &ptebatch_mmu_update, NULL,
+	  PTEBATCH_ENV_PRESERVE_AD, 0 },
+	{ "mmu-update without PRESERVE_AD, transient ok",
+	  &ptebatch_mmu_update, NULL,
+	  PTEBATCH_ENV_PRESERVE_AD | PTEBATCH_ENV_TRANSIENT_OK, 0 },
+	{ "hypercall", &ptebatch_hypercall, NULL, 0, BOTH },
+	{ "hypercall with values only", &ptebatch_hypercall, without_runs, 0,
+	  PTEBATCH_HAVE_VALUES },
+	{ "hypercall with runs only", &ptebatch_hypercall, without_values, 0,
+	  PTEBATCH_HAVE_RUNS },
+	{ "hypercall with neither", &ptebatch_hypercall, without_both, 0, 0 },
+};
+
+static void conformance(const struct variant *v)
+{
+	struct conf_world w = {
+		.name = v->name,
+		.backend = v->backend,
+		.env = &env,
+		.tables = WORLD_TABLES,
+		.pages = WORLD_PAGES,
+		.ignore = XENS_BITS,
+		.reset = w_reset,
+		.maddr = w_maddr,
+		.read = w_read,
+		.write = w_write,
+		.page = w_page,
+		.touch = w_touch,
+		.report = w_report,
+	};
+	unsigned int count = 0, bad;
+
+	/*
+	 * The new calls refuse data pages, and buffers that fault. mmu_update
+	 * writes to data pages; only a frame that is Xen's it refuses. And its
+	 * backend stores old values by itself.
+	 */
+	if (env.have == BOTH) {
+		w.not_a_table = page_maddr(0);
+		w.bad_address = (uint64_t *)(TEST_BASE + (1ul << 32));
+	} else if (env.features & PTEBATCH_ENV_PRESERVE_AD) {
+		w.not_a_table = PAGE; /* machine frame 1 */
+	}
+	bad = conformance_run(&w, &count);
+	print("# %s: conformance, %u tests, %u failed\n", v->name, count, bad);
+	if (!count)
+		report(v->name, "the conformance suite runs", "no test");
+}
+
+/* --- Faults and flushes, with any backend -------------------------------- */
+
+/* Tables or pages can only be what their type counts say; see world.c. */
+static int pin_l1(uint32_t page)
+{
+	return mmuext(MMUEXT_PIN_L1_TABLE, page_maddr(page) >> 12, 0);
+}
+
+static int unpin(uint32_t page)
+{
+	return mmuext(MMUEXT_UNPIN_TABLE, page_maddr(page) >> 12, 0);
+}
+
+static int flush_all(void)
+{
+	static const struct ptebatch_tlb all = { PTEBATCH_TLB_ALL, 0, 0, 0, 0 };
+
+	return ptebatch_flush(&batch, &all);
+}
+
+static const char *store_faults(const struct ptebatch_tlb *tlb)
+{
+	uint64_t *va = slot_va(7), *direct = page_virt(7);
+
+	slots_fill(7, 1, 1, 7, DATA | RW);
+	CHECK(!probe_write(va, 1));
+	CHECK(!ptebatch_add_run(&batch, slot_maddr(7), 1, RW, 0));
+	CHECK(!ptebatch_flush(&batch, tlb));
+	CHECK(probe_write(va, 2));
+	CHECK(*direct == 1);
+	CHECK(!ptebatch_add_run(&batch, slot_maddr(7), 1, 0, RW));
+	CHECK(!ptebatch_flush(&batch, tlb));
+	CHECK(!probe_write(va, 3));
+	CHECK(*direct == 3);
+	CHECK(!ptebatch_add_clear(&batch, slot_maddr(7), 1, NULL));
+	CHECK(!ptebatch_flush(&batch, tlb));
+	CHECK(probe_write(va, 4));
+	CHECK(*direct == 3);
+	*direct = 0;
+	return NULL;
+}
+
+static const char *stores_obey_after_a_local_flush_of_one_page(void)
+{
+	struct ptebatch_tlb tlb = { PTEBATCH_TLB_LOCAL, 0,
+				    (uint64_t)slot_va(7), 1, 0 };
+
+	return store_faults(&tlb);
+}
+
+static const char *stores_obey_after_a_local_flush(void)
+{
+	struct ptebatch_tlb tlb = { PTEBATCH_TLB_LOCAL, 0, 0, 0, 0 };
+
+	return store_faults(&tlb);
+}
+
+static const char *stores_obey_after_a_flush_of_all_vcpus(void)
+{
+	struct ptebatch_tlb tlb = { PTEBATCH_TLB_ALL, 0, 0, 0, 0 };
+
+	return store_faults(&tlb);
+}
+
+static const char *stores_obey_after_a_range_flush(void)
+{
+	struct ptebatch_tlb tlb = { PTEBATCH_TLB_ALL, 0, (uint64_t)slot_va(0),
+				    64, 0 };
+
+	return store_faults(&tlb);
+}
+
+static const char *stores_obey_after_a_flush_by_vcpu_mask(void)
+{
+	uint64_t mask[2] = { 1, 0 };
+	struct ptebatch_tlb tlb = { PTEBATCH_TLB_VCPUS, 64, 0, 0,
+				    (uint64_t)mask };
+	const char *why = store_faults(&tlb);
+
+	if (why)
+		return why;
+	/* Bits beyond the vCPUs that there are; more than 64. */
+	mask[0] = mask[1] = ~0ul;
+	tlb.nr_vcpus = 128;
+	return store_faults(&tlb);
+}
+
+/* --- Reference counts, as the guest can observe them --------------------- */
+
+static const char *a_cleared_page_can_become_a_table_and_data_again(void)
+{
+	uint64_t entry = page_maddr(SOLE) | DATA;
+
+	slots_fill(0, 1, 1, SOLE, DATA | RW);
+	CHECK(pin_l1(SOLE));
+	CHECK(!ptebatch_add_clear(&batch, slot_maddr(0), 1, NULL));
+	CHECK(!flush_all());
+	CHECK(!pin_l1(SOLE));
+
+	/* Now it is a table: no mapping of it can be writable. */
+	CHECK(!ptebatch_add_value(&batch, slot_maddr(0), entry | RW,
+				  PTEBATCH_VALUE_EXACT));
+	CHECK(flush_all() < 0);
+	CHECK(batch.last.pte == slot_maddr(0));
+	CHECK(ptebatch_discard(&batch) == 1);
+	CHECK(*slot_entry(0) == 0);
+	CHECK(!ptebatch_add_value(&batch, slot_maddr(0), entry,
+				  PTEBATCH_VALUE_EXACT));
+	CHECK(!flush_all());
+	CHECK(!unpin(SOLE));
+
+	/* And data again. */
+	CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 1, 0, RW));
+	CHECK(!flush_all());
+	CHECK(!probe_write(slot_va(0), 0));
+	CHECK(pin_l1(SOLE));
+	return NULL;
+}
+
+static const char *a_read_only_page_can_become_a_table(void)
+{
+	uint64_t before;
+
+	slots_fill(0, 2, 1, SOLE, DATA | RW);
+	CHECK(pin_l1(SOLE));
+	CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 2, RW, 0));
+	CHECK(!flush_all());
+	CHECK(!pin_l1(SOLE));
+	before = *slot_entry(0);
+	CHECK(!(before & RW));
+	CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 1, 0, RW));
+	CHECK(flush_all() < 0);
+	CHECK(batch.last.pte == slot_maddr(0));
+	CHECK(*slot_entry(0) == before);
+	CHECK(!unpin(SOLE));
+	CHECK(!flush_all()); /* the same record again, and now it may */
+	CHECK(*slot_entry(0) == (before | RW));
+	return NULL;
+}
+
+static const char *a_refused_slot_is_named_and_can_be_skipped(void)
+{
+	slots_fill(0, 5, 1, SOLE, DATA);
+	CHECK(!pin_l1(SOLE + 2));
+	CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 5, 0, RW));
+	CHECK(flush_all() < 0);
+	CHECK(batch.last.slots == 2);
+	CHECK(batch.last.pte == slot_maddr(2));
+	CHECK(ptebatch_pending(&batch) == 3);
+	CHECK(*slot_entry(1) & RW);
+	CHECK(!(*slot_entry(2) & RW));
+	CHECK(!(*slot_entry(3) & RW));
+	CHECK(ptebatch_skip(&batch) == 1);
+	CHECK(!flush_all());
+	CHECK(!(*slot_entry(2) & RW));
+	CHECK(*slot_entry(3) & RW);
+	CHECK(*slot_entry(4) & RW);
+	CHECK(!unpin(SOLE + 2));
+	return NULL;
+}
+
+static const char *two_writable_mappings_are_two_references(void)
+{
+	slots_fill(0, 1, 1, SOLE, DATA | RW);
+	slots_fill(600, 1, 1, SOLE, DATA | RW);
+	CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 1, RW, 0));
+	CHECK(!flush_all());
+	CHECK(pin_l1(SOLE));
+	CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 1, 0, RW));
+	CHECK(!ptebatch_add_clear(&batch, slot_maddr(600), 1, NULL));
+	CHECK(!flush_all());
+	CHECK(pin_l1(SOLE));
+	CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 1, RW, 0));
+	CHECK(!flush_all());
+	CHECK(!pin_l1(SOLE));
+	CHECK(!unpin(SOLE));
+	return NULL;
+}
+
+static const char *all_pages_can_change_type_after_many_updates(void)
+{
+	uint32_t i, round;
+
+	for (round = 0; round < 8; round++) {
+		slots_fill(0, 64, 1, SOLE, DATA | RW);
+		CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 64, RW, NX));
+		CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 64, NX | A, RW));
+		CHECK(!ptebatch_add_run(&batch, slot_maddr(32), 32, RW | D, 0));
+		CHECK(!ptebatch_add_clear(&batch, slot_maddr(0), 64, NULL));
+		CHECK(!flush_all());
+	}
+	for (i = 0; i < 64; i++) {
+		CHECK(!pin_l1(SOLE + i));
+		CHECK(!unpin(SOLE + i));
+	}
+	return NULL;
+}
+
+static const char *a_cleared_table_can_be_removed_and_reused(void)
+{
+	uint32_t last = WORLD_TABLES - 1, slot = last * PTEBATCH_TABLE_SLOTS;
+	uint64_t va = (uint64_t)slot_va(slot);
+
+	slots_fill(slot, PTEBATCH_TABLE_SLOTS, 1, 0, DATA | RW);
+	CHECK(!ptebatch_add_clear(&batch, slot_maddr(slot),
+				  PTEBATCH_TABLE_SLOTS, NULL));
+	CHECK(!flush_all());
+	remove_table(va);
+	CHECK(!probe_write(table_virt(last), 1));
+	CHECK(!probe_write(table_virt(last), 0));
+	install_table(va, 1, table_virt(last));
+	slots_fill(slot, 1, 1, 0, DATA | RW);
+	CHECK(!probe_write(slot_va(slot), 0));
+	return NULL;
+}
+
+static const char *a_table_mapped_by_itself_stays_read_only(void)
+{
+	uint64_t entry = virt_to_maddr(table_virt(0)) | P | US | A;
+
+	CHECK(!update_pte(slot_maddr(3), entry));
+	CHECK(!ptebatch_add_run(&batch, slot_maddr(3), 1, 0, RW));
+	CHECK(flush_all() < 0);
+	CHECK(batch.last.pte == slot_maddr(3));
+	CHECK(!(*slot_entry(3) & RW));
+	ptebatch_discard(&batch);
+	CHECK(!ptebatch_add_run(&batch, slot_maddr(3), 1, 0, NX));
+	CHECK(!ptebatch_add_clear(&batch, slot_maddr(3), 1, NULL));
+	CHECK(!flush_all());
+	return NULL;
+}
+
+/* --- The rest, with any backend ------------------------------------------ */
+
+static const char *eight_tables_go_in_one_flush(void)
+{
+	uint32_t i, wrong = 0;
+
+	slots_fill(0, 4096, 1, 0, DATA | RW);
+	for (i = 0; i < 8; i++)
+		CHECK(!ptebatch_add_run(&batch, slot_maddr(i * 512), 512, RW,
+					NX));
+	CHECK(!flush_all());
+	for (i = 0; i < 4096; i++)
+		wrong += (*slot_entry(i) & (P | RW | NX | A | D | FRAME)) !=
+			 (page_maddr(i) | P | NX | A | D);
+	CHECK(!wrong);
+	for (i = 0; i < 8; i++)
+		CHECK(probe_write(slot_va(i * 512 + i), 1));
+	CHECK(batch.counters.flushed == 4096);
+	CHECK(batch.counters.tlb_flushes == 1);
+	if (env.have & PTEBATCH_HAVE_RUNS)
+		CHECK(batch.counters.hypercalls == 1);
+	return NULL;
+}
+
+static const char *an_owner_that_does_not_exist_is_refused(void)
+{
+	const uint32_t nobody = 0x1234;
+	uint64_t before;
+
+	slots_fill(0, 1, 1, 0, DATA | RW);
+	before = *slot_entry(0);
+	CHECK(!ptebatch_set_owner(&batch, nobody));
+	CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 1, RW, 0));
+	CHECK(ptebatch_flush(&batch, NULL) == -PTEBATCH_ESRCH);
+	CHECK(ptebatch_discard(&batch) == 1);
+	CHECK(!ptebatch_set_owner(&batch, (nobody + 1) << 16 | nobody));
+	CHECK(!ptebatch_add_value(&batch, slot_maddr(0), 0,
+				  PTEBATCH_VALUE_EXACT));
+	CHECK(ptebatch_flush(&batch, NULL) == -PTEBATCH_ESRCH);
+	CHECK(ptebatch_discard(&batch) == 1);
+	CHECK(*slot_entry(0) == before);
+	return NULL;
+}
+
+static const char *hardware_sets_a_and_d_anew_after_a_flush(void)
+{
+	uint64_t old = 0;
+
+	slots_fill(0, 1, 1, 0, DATA | RW);
+	CHECK(!ptebatch_add_run_old(&batch, slot_maddr(0), 1, A | D, 0, &old));
+	CHECK(!flush_all());
+	CHECK((old & (A | D)) == (A | D));
+	CHECK(!(*slot_entry(0) & (A | D)));
+	CHECK(!probe_read(slot_va(0), &old));
+	CHECK((*slot_entry(0) & (A | D)) == A);
+	CHECK(!probe_write(slot_va(0), 0));
+	CHECK((*slot_entry(0) & (A | D)) == (A | D));
+	return NULL;
+}
+
+#define TEST(f) { #f, f }
+static const struct test on_xen[] = {
+	TEST(stores_obey_after_a_local_flush_of_one_page),
+	TEST(stores_obey_after_a_local_flush),
+	TEST(stores_obey_after_a_flush_of_all_vcpus),
+	TEST(stores_obey_after_a_range_flush),
+	TEST(stores_obey_after_a_flush_by_vcpu_mask),
+	TEST(a_cleared_page_can_become_a_table_and_data_again),
+	TEST(a_read_only_page_can_become_a_table),
+	TEST(a_refused_slot_is_named_and_can_be_skipped),
+	TEST(two_writable_mappings_are_two_references),
+	TEST(all_pages_can_change_type_after_many_updates),
+	TEST(a_cleared_table_can_be_removed_and_reused),
+	TEST(a_table_mapped_by_itself_stays_read_only),
+	TEST(eight_tables_go_in_one_flush),
+	TEST(an_owner_that_does_not_exist_is_refused),
+	TEST(hardware_sets_a_and_d_anew_after_a_flush),
+	{ NULL, NULL },
+};
+
+static const struct ptebatch_backend *backend;
+
+void run_tests(const char *where, const struct test *t)
+{
+	for (; t->name; t++) {
+		world_reset();
+		if (ptebatch_init(&batch, backend, &env, storage,
+				  sizeof(storage)))
+			panic("ptebatch_init failed");
+		report(where, t->name, t->run());
+	}
+	world_reset();
+}
+
+unsigned int tests_run(int expect_new)
+{
+	const struct variant *v = variants;
+	int is_new;
+
+	env = xen_env;
+	is_new = !ptebatch_hypercall.probe(&env) && env.have == BOTH;
+	report("xen", "the new calls are there as told",
+	       is_new == expect_new ? NULL : "probe finds otherwise");
+
+	for (; v < variants + sizeof(variants) / sizeof(*v); v++) {
+		env = xen_env;
+		env.features ^= v->features;
+		if (v->hypercall)
+			env.hypercall = v->hypercall;
+		/* Without the calls, all of the hypercall's variants are one. */
+		if (v->have && v->have != BOTH && !is_new)
+			continue;
+		backend = v->backend;
+		if (backend->probe(&env) ||
+		    env.have != (is_new ? v->have : 0)) {
+			report(v->name, "probe", "finds other calls");
+			continue;
+		}
+		conformance(v);
+		/*
+		 * Without PRESERVE_AD what Xen refuses comes as a page fault in
+		 * the library: these tests have Xen refuse things.
+		 */
+		if (env.features & PTEBATCH_ENV_PRESERVE_AD)
+			run_tests(v->name, on_xen);
+	}
+
+	env = xen_env;
+	backend = &ptebatch_hypercall;
+	backend->probe(&env);
+	run_tests("abi", is_new ? abi_tests : abi_tests_stock);
+	print("1..%u\n", number);
+	return failed;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What tests and benchmarks work on: WORLD_TABLES L1 tables that are in use,
+ * installed one after the other from TEST_BASE on, each readable through the
+ * direct map, and WORLD_PAGES data pages of the domain's own.
+ *
+ * The first WORLD_SLOTS pages are mapped writable in the direct map as well,
+ * so a writable slot takes their type count from 1 to 2. The WORLD_SOLE pages
+ * after them are not: there a slot takes it from 0 to 1.
+ */
+#include "minikernel.h"
+
+static void *table[WORLD_TABLES];
+static void *page[WORLD_PAGES];
+static mmu_update_t batch[PTEBATCH_TABLE_SLOTS];
+
+void world_init(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < WORLD_TABLES; i++) {
+		table[i] = page_alloc();
+		install_table(TEST_BASE + i * (PAGE << 9), 1, table[i]);
+	}
+	for (i = 0; i < WORLD_PAGES; i++) {
+		page[i] = page_alloc();
+		if (i >= WORLD_SLOTS)
+			set_writable(page[i], 0);
+	}
+}
+
+void *table_virt(uint32_t t)
+{
+	return table[t];
+}
+
+uint64_t slot_maddr(uint32_t slot)
+{
+	return virt_to_maddr((void *)slot_entry(slot));
+}
+
+volatile uint64_t *slot_entry(uint32_t slot)
+{
+	return (uint64_t *)table[slot / PTEBATCH_TABLE_SLOTS] +
+	       slot % PTEBATCH_TABLE_SLOTS;
+}
+
+uint64_t *slot_va(uint32_t slot)
+{
+	return (uint64_t *)(TEST_BASE + slot * PAGE);
+}
+
+void *page_virt(uint32_t p)
+{
+	return page[p];
+}
+
+uint64_t page_maddr(uint32_t p)
+{
+	return virt_to_maddr(page[p]);
+}
+
+static void apply(uint32_t nr)
+{
+	uint32_t done = 0;
+
+	if (!nr)
+		return;
+	if (hypercall5(__HYPERVISOR_mmu_update, (uint64_t)batch, nr,
+		       (uint64_t)&done, DOMID_SELF, 0) ||
+	    done != nr)
+		panic("mmu_update stopped at %u of %u: %lx = %lx", done, nr,
+		      batch[done].ptr, batch[done].val);
+}
+
+void slots_fill(uint32_t first, uint32_t nr, uint32_t stride, uint32_t p,
+		uint64_t flags)
+{
+	uint32_t i, used = 0;
+
+	for (i = 0; i < nr; i++) {
+		uint64_t entry = flags ? page_maddr(p + i) | flags : 0;
+		uint32_t slot = first + i * stride;
+
+		if (*slot_entry(slot) == entry)
+			continue;
+		batch[used].ptr = slot_maddr(slot) | MMU_NORMAL_PT_UPDATE;
+		batch[used].val = entry;
+		if (++used == PTEBATCH_TABLE_SLOTS) {
+			apply(used);
+			used = 0;
+		}
+	}
+	apply(used);
+	/* All of it: stale entries would keep hardware from setting A and D. */
+	if (mmuext(MMUEXT_TLB_FLUSH_ALL, 0, 0))
+		panic("no TLB flush");
+}
+
+void world_reset(void)
+{
+	slots_fill(0, WORLD_SLOTS, 1, 0, 0);
+}
