@@ -199,13 +199,13 @@ static int64_t hypercall(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
 	call->a3 = a3;
 	call->a4 = a4;
 	call->a5 = a5;
-	fake.calls++;
-	if (fake.hardware)
+	if (fake.hardware && fake.calls == fake.hardware_at)
 		for (i = 0; i < FAKE_TABLES * PTEBATCH_TABLE_SLOTS; i++)
 			if (p[i] & P) {
 				touched[i] |= fake.hardware;
 				p[i] |= fake.hardware;
 			}
+	fake.calls++;
 	switch (nr) {
 	case 1:
 		return mmu_update(a1, a2, a3);

@@ -35,8 +35,12 @@ extern struct fake {
 	/* IN: mmu_update stops without an error after so many entries. */
 	uint32_t mmu_most;
 	int mmuext_err; /* IN: for masks only */
-	/* IN: bits that hardware sets in every present entry at each call. */
+	/*
+	 * IN: bits that hardware sets in every present entry, once, at the
+	 * call of this number.
+	 */
 	uint64_t hardware;
+	unsigned int hardware_at;
 	/* OUT: where it did. */
 	uint64_t touched[FAKE_TABLES][PTEBATCH_TABLE_SLOTS];
 
