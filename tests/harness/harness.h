@@ -42,6 +42,7 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define always_inline inline __attribute__((always_inline))
+#define noinline __attribute__((__noinline__))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
 #define BUILD_BUG_ON(c) ((void)sizeof(char[1 - 2 * !!(c)]))
