@@ -2,7 +2,8 @@
 /*
  * The command line is a list of words:
  *   test    the conformance suite and the tests that need a real Xen
- *   new     with test: this Xen has the new calls (else it must not have them)
+ *   new     with test: this Xen must have the new calls
+ *   old     with test: it must not
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
  *   quick   with bench: only the figures table, not every batch size
  * The last line printed is "minikernel: done, N failed".
@@ -56,7 +57,7 @@ void kernel_main(start_info_t *si)
 	      si->magic, si->nr_pages, pages_left(), (char *)si->cmd_line);
 	world_init();
 	if (has_word("test"))
-		failed += tests_run(has_word("new"));
+		failed += tests_run(has_word("new"), has_word("old"));
 	if (has_word("bench"))
 		failed += bench_run(!has_word("quick"));
 	print("minikernel: done, %u failed\n", failed);

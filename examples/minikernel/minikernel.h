@@ -100,7 +100,7 @@ void slots_fill(uint32_t first, uint32_t nr, uint32_t stride, uint32_t page,
 void *table_virt(uint32_t table);
 
 /* tests.c, bench.c: how many failed */
-unsigned int tests_run(int expect_new);
+unsigned int tests_run(int must_be_new, int must_be_old);
 unsigned int bench_run(int all);
 
 void *memset(void *p, int c, size_t n);
