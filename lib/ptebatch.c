@@ -101,18 +101,22 @@ static uint32_t slots_of(const struct ptebatch *b, uint32_t i)
 	return b->u.runs[i].count;
 }
 
+/* Gives the open record its count; the caller says what is open next. */
+static inline void close_at(struct ptebatch *b, struct ptebatch_run *run)
+{
+	uint32_t count = (uint32_t)((b->next - run->pte) / 8);
+	uint32_t more = count - run->count;
+
+	run->count = count;
+	b->counters.queued += more;
+	b->counters.merged += more;
+}
+
 static void close_run(struct ptebatch *b)
 {
-	struct ptebatch_run *run;
-	uint32_t count;
-
 	if (b->next == 1)
 		return;
-	run = &b->u.runs[b->tail - 1];
-	count = slots_of(b, b->tail - 1);
-	b->counters.queued += count - run->count;
-	b->counters.merged += count - run->count;
-	run->count = count;
+	close_at(b, &b->u.runs[b->tail - 1]);
 	b->next = 1;
 	b->limit = 0;
 }
@@ -327,15 +331,45 @@ int ptebatch_set_owner(struct ptebatch *b, uint32_t owner)
 	return err;
 }
 
+static __attribute__((noinline)) int open_run_after_flush(struct ptebatch *b,
+							   uint64_t pte,
+							   uint32_t count,
+							   uint64_t clear,
+							   uint64_t set)
+{
+	int err = make_room(b, KIND_RUNS);
+
+	return err ? err : ptebatch_open_run(b, pte, count, clear, set);
+}
+
+/*
+ * The hot path: a new record where there is room, written out so that nothing
+ * is called (but at its end) and no register saved.
+ */
 int ptebatch_open_run(struct ptebatch *b, uint64_t pte, uint32_t count,
 		      uint64_t clear, uint64_t set)
 {
-	int err = queue_run(b, pte, count, PTEBATCH_OP_FLAGS, clear, set, 0);
+	uint64_t end = pte + 8 * (uint64_t)count;
+	uint64_t limit = table_end(pte);
+	struct ptebatch_run *run;
 
-	if (err)
-		return err;
-	b->next = pte + 8 * (uint64_t)count;
-	b->limit = table_end(pte);
+	if (bad_masks(clear, set) || bad_maddr(pte) || !count || end > limit)
+		return -PTEBATCH_EINVAL;
+	if (b->kind != KIND_RUNS || b->tail >= b->max_runs)
+		return open_run_after_flush(b, pte, count, clear, set);
+	run = &b->u.runs[b->tail];
+	if (b->next != 1)
+		close_at(b, run - 1);
+	run->pte = pte;
+	run->count = count;
+	run->op = PTEBATCH_OP_FLAGS;
+	run->clear = clear;
+	run->set = set;
+	run->old = 0;
+	b->tail++;
+	b->counters.queued += count;
+	b->next = end;
+	b->limit = limit;
 	b->clear = clear;
 	b->set = set;
 	return 0;
@@ -473,18 +507,18 @@ int ptebatch_apply_run(const struct ptebatch_backend *backend,
 		       const struct ptebatch_tlb *tlb,
 		       struct ptebatch_progress *progress)
 {
-	progress->records = 0;
-	progress->slots = 0;
-	progress->err = -PTEBATCH_EINVAL;
 	progress->hypercalls = 0;
 	progress->tlb_flushes = 0;
-	if (bad_range(run->pte, run->count) || bad_masks(run->clear, run->set))
+	if (bad_range(run->pte, run->count) ||
+	    bad_masks(run->clear, run->set) ||
+	    (run->op && (run->op != PTEBATCH_OP_CLEAR || run->clear ||
+			 run->set)) ||
+	    (tlb && bad_tlb(tlb))) {
+		progress->records = 0;
+		progress->slots = 0;
+		progress->err = -PTEBATCH_EINVAL;
 		return -PTEBATCH_EINVAL;
-	if (run->op && (run->op != PTEBATCH_OP_CLEAR || run->clear || run->set))
-		return -PTEBATCH_EINVAL;
-	if (tlb && bad_tlb(tlb))
-		return -PTEBATCH_EINVAL;
-	progress->err = 0;
+	}
 	backend->runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
 	return progress->err;
 }

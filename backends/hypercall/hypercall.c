@@ -235,6 +235,9 @@ many_runs(struct ptebatch_env *env, uint32_t owner,
 {
 	struct work w = { env, tlb, progress, owner, 0 };
 
+	progress->records = 0;
+	progress->slots = 0;
+	progress->err = 0;
 	list(&w, &runs_call, runs, nr);
 	if (progress->err == -PTEBATCH_ENOSYS)
 		legacy_rest(&w, runs, nr);
@@ -249,6 +252,8 @@ one_run_stopped(struct ptebatch_env *env, const struct ptebatch_run *run,
 {
 	struct work w = { env, tlb, progress, PTEBATCH_DOMID_SELF, 0 };
 
+	progress->records = 0;
+	progress->slots = 0;
 	if (ret < 0) {
 		progress->err = (int)ret;
 	} else {
@@ -284,6 +289,7 @@ static void hypercall_values(struct ptebatch_env *env, uint32_t owner,
 	finish(&w, nr);
 }
 
+/* The hot path of a single page first: all that one run needs is here. */
 static void hypercall_runs(struct ptebatch_env *env, uint32_t owner,
 			   const struct ptebatch_run *runs, uint32_t nr,
 			   const struct ptebatch_tlb *tlb,
@@ -292,9 +298,6 @@ static void hypercall_runs(struct ptebatch_env *env, uint32_t owner,
 	uint64_t how;
 	int64_t ret;
 
-	progress->records = 0;
-	progress->slots = 0;
-	progress->err = 0;
 	if (nr != 1 || owner != PTEBATCH_DOMID_SELF || runs->old ||
 	    !has(env, &runs_call) || (tlb && !in_registers(tlb))) {
 		many_runs(env, owner, runs, nr, tlb, progress);
@@ -307,12 +310,15 @@ static void hypercall_runs(struct ptebatch_env *env, uint32_t owner,
 	ret = env->hypercall(env->ctx, __HYPERVISOR_ptebatch_runs, runs->pte,
 			     runs->count, how, runs->clear, runs->set);
 	progress->hypercalls++;
-	if (ret == runs->count) {
-		progress->records = 1;
-		progress->tlb_flushes += tlb && tlb->who;
+	if (ret != runs->count) {
+		one_run_stopped(env, runs, tlb, progress, ret);
 		return;
 	}
-	one_run_stopped(env, runs, tlb, progress, ret);
+	progress->records = 1;
+	progress->slots = 0;
+	progress->err = 0;
+	if (tlb && tlb->who != PTEBATCH_TLB_NONE)
+		progress->tlb_flushes++;
 }
 
 /* Exactly this call, and how many records it takes. */

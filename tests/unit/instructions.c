@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What instructions.sh counts: "times" repetitions of one operation, each
+ * in a function of its own, so that callgrind can tell them from the loop.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <ptebatch/ptebatch.h>
+
+#define RW PTEBATCH_PTE_RW
+#define CALLED __attribute__((noinline))
+
+static uint64_t storage[5 * 8192];
+static struct ptebatch b;
+static struct ptebatch_env env;
+
+/* The shortest hypercall there can be; it says that all is done. */
+CALLED static int64_t hypercall(void *ctx, uint32_t nr, uint64_t a1,
+				uint64_t a2, uint64_t a3, uint64_t a4,
+				uint64_t a5)
+{
+	(void)ctx;
+	(void)nr;
+	(void)a1;
+	(void)a3;
+	(void)a4;
+	(void)a5;
+	return (int64_t)a2;
+}
+
+/* One instruction, ret: what a call of "empty" costs its caller is known. */
+CALLED static int empty(struct ptebatch *b, uint64_t pte, uint32_t count)
+{
+	(void)b;
+	(void)pte;
+	(void)count;
+	__asm__ volatile("");
+	return 0;
+}
+
+CALLED static int merge_one(struct ptebatch *b, uint64_t pte, uint32_t count)
+{
+	(void)count;
+	return ptebatch_add_run(b, pte, 1, RW, 0);
+}
+
+CALLED static int merge(struct ptebatch *b, uint64_t pte, uint32_t count)
+{
+	return ptebatch_add_run(b, pte, count, RW, 0);
+}
+
+CALLED static int record(struct ptebatch *b, uint64_t pte, uint32_t count)
+{
+	return ptebatch_open_run(b, pte, count, RW, 0);
+}
+
+CALLED static int apply(struct ptebatch *b, uint64_t pte, uint32_t count)
+{
+	static struct ptebatch_env with_runs = { .hypercall = hypercall,
+					   .have = PTEBATCH_HAVE_RUNS };
+	static struct ptebatch_run run = { 0x1000, 1, 0, RW, 0, 0 };
+	static struct ptebatch_progress p;
+
+	(void)b;
+	(void)pte;
+	(void)count;
+	return ptebatch_apply_run(&ptebatch_hypercall, &with_runs, &run, NULL, &p);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int (*once)(struct ptebatch *b, uint64_t pte, uint32_t count);
+		uint64_t step;
+	} all[] = {
+		{ "empty", empty, 8 },	       { "merge_one", merge_one, 8 },
+		{ "merge", merge, 8 },	       { "record", record, 16 },
+		{ "apply", apply, 8 },
+	};
+	uint64_t pte = 0x1000;
+	unsigned int i, times;
+
+	if (argc != 3 || ptebatch_init(&b, &ptebatch_hypercall, &env,
+				       storage, sizeof(storage)))
+		return 99;
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (!strcmp(argv[1], all[i].name))
+			break;
+	if (i == sizeof(all) / sizeof(all[0]))
+		return 99;
+	for (times = (unsigned int)atoi(argv[2]); times; times--) {
+		if (all[i].once(&b, pte, 1))
+			return 1;
+		pte += all[i].step;
+	}
+	return 0;
+}

@@ -1,0 +1,61 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# How many instructions the hot paths execute, counted by callgrind (package
+# valgrind), which must stay within the limits. TAP.
+#
+# usage: instructions.sh PROGRAM    (tests/unit/instructions.c and the library,
+#                                    compiled with -O2)
+set -u
+program=${1:-./instructions}
+log=$(mktemp) || exit 99
+trap 'rm -f "$log"' EXIT
+
+if ! command -v valgrind >/dev/null; then
+	echo "Bail out! valgrind is not installed (package valgrind)"
+	exit 99
+fi
+
+# Instructions of "$2" repetitions of loop "$1".
+instructions() {
+	valgrind --tool=callgrind --callgrind-out-file=/dev/null \
+		"$program" "$1" "$2" >"$log" 2>&1 || {
+		echo "Bail out! $program $1 $2 failed" >&2
+		cat "$log" >&2
+		exit 99
+	}
+	sed -n 's/.*Collected : \([0-9]*\)$/\1/p' "$log"
+}
+
+# Hundredths of an instruction that one repetition costs.
+each() {
+	few=$(instructions "$1" 100) || exit 99
+	many=$(instructions "$1" 500) || exit 99
+	echo $(((many - few) * 100 / 400))
+}
+
+number=0
+failed=0
+# check NAME BAR GUARD OPERATION: NAME, what OPERATION costs beyond an empty
+# call. BAR is what the project wants, GUARD what it has reached: beyond BAR is
+# told as a TODO, beyond GUARD is a failure.
+check() {
+	number=$((number + 1))
+	cost=$(($(each "$4") - base))
+	line="$number - $1: $((cost / 100)).$((cost % 100)) instructions"
+	if [ "$cost" -le 0 ] || [ "$cost" -gt $((100 * $3)) ]; then
+		echo "not ok $line, at most $3 allowed"
+		failed=1
+	elif [ "$cost" -gt $((100 * $2)) ]; then
+		echo "not ok $line # TODO the bar is $2"
+	else
+		echo "ok $line, at most $2 wanted"
+	fi
+}
+
+echo 1..4
+base=$(each empty) || exit 99
+check "one more slot merges" 12 12 merge_one
+check "a run of a length not known to the compiler merges" 12 13 merge
+check "a new record is queued" 30 64 record
+check "one run reaches the hypercall and comes back" 40 96 apply
+exit $failed
