@@ -701,6 +701,17 @@ static void olds_and_values(void)
 	}
 	end();
 
+	begin("test-and-clear hands back an A that hardware just set");
+	fill(0, RW, 1);
+	hx.hw = 1;
+	EQ(with_old(hx_slot(0, 0), 512, FLAGS, A, 0, old), ANS(1, 0, 0));
+	for (unsigned int i = 0; i < 512; i++) {
+		EQ(hx.hw_set[0][i], A | D);
+		EQ(old[i], page(i, RW | A | D));
+		EQ(hx_get(0, i), page(i, RW | D));
+	}
+	end();
+
 	begin("get-and-clear hands back A and D that hardware just set");
 	fill(0, RW, 0);
 	hx.hw = 1;
