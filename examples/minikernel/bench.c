@@ -13,7 +13,8 @@
  *
  * What is measured is what a guest does with a range of pages whose tables'
  * machine addresses it knows: the calls into the library included, the setting
- * up of a batch not. No TLB flush is asked for where the name does not say so.
+ * up of a batch and the reading of the clock not. No TLB flush is asked for
+ * where the name does not say so.
  *
  * The pages are the domain's own. Those of methods that end in -sole are
  * writable through the slot at hand alone, all others elsewhere too. Entries
@@ -49,11 +50,13 @@ static volatile uint64_t *entry[PAGES_MAX];
 static uint64_t old[PAGES_MAX], plain[PAGES_MAX];
 static struct ptebatch_run one;
 static uint64_t calls, flushes; /* of methods that do not use a batch */
+static struct ptebatch_progress progress; /* of those straight to a backend */
 
 static struct ptebatch_run storage[PAGES_MAX];
 static struct ptebatch batch;
 static struct ptebatch_env env;
 static uint32_t region, failed;
+static uint64_t overhead;
 
 static uint64_t rdtsc(void)
 {
@@ -90,24 +93,27 @@ static int runs(void)
 /* Each PTE queued by itself; for sparse, they cannot merge. */
 static int singles(void)
 {
-	uint32_t i;
+	const uint64_t c = clear, st = set, *m = maddr, *end = maddr + nr;
 	int err = 0;
 
-	for (i = 0; i < nr && !err; i++)
-		err = dir == DIR_CLEAR
-			? ptebatch_add_clear(&batch, maddr[i], 1, NULL)
-			: ptebatch_add_run(&batch, maddr[i], 1, clear, set);
+	if (dir == DIR_CLEAR)
+		for (; m < end && !err; m++)
+			err = ptebatch_add_clear(&batch, *m, 1, NULL);
+	else
+		for (; m < end && !err; m++)
+			err = ptebatch_add_run(&batch, *m, 1, c, st);
 	return err ? err : ptebatch_flush(&batch, NULL);
 }
 
 static int values(void)
 {
-	uint32_t i, mode = dir == DIR_CLEAR || dir == DIR_YOUNG
-				? PTEBATCH_VALUE_EXACT
-				: PTEBATCH_VALUE_KEEP;
+	const uint32_t n = nr, mode = dir == DIR_CLEAR || dir == DIR_YOUNG
+					      ? PTEBATCH_VALUE_EXACT
+					      : PTEBATCH_VALUE_KEEP;
+	uint32_t i;
 	int err = 0;
 
-	for (i = 0; i < nr && !err; i++)
+	for (i = 0; i < n && !err; i++)
 		err = ptebatch_add_value(&batch, maddr[i], target[i], mode);
 	return err ? err : ptebatch_flush(&batch, NULL);
 }
@@ -129,24 +135,15 @@ static int with_old(void)
 
 static int straight(void)
 {
-	struct ptebatch_progress p = { 0 };
-	int err = ptebatch_apply_run(batch.backend, &env, &one, NULL, &p);
-
-	calls += p.hypercalls;
-	flushes += p.tlb_flushes;
-	return err;
+	return ptebatch_apply_run(batch.backend, &env, &one, NULL, &progress);
 }
 
 static int straight_invlpg(void)
 {
-	struct ptebatch_tlb tlb = { PTEBATCH_TLB_LOCAL, 0,
-				    (uint64_t)slot_va(0), 1, 0 };
-	struct ptebatch_progress p = { 0 };
-	int err = ptebatch_apply_run(batch.backend, &env, &one, &tlb, &p);
+	const struct ptebatch_tlb tlb = { PTEBATCH_TLB_LOCAL, 0, TEST_BASE, 1,
+					  0 };
 
-	calls += p.hypercalls;
-	flushes += p.tlb_flushes;
-	return err;
+	return ptebatch_apply_run(batch.backend, &env, &one, &tlb, &progress);
 }
 
 /* Without the library, as a guest that does not batch. */
@@ -337,6 +334,7 @@ static void measure(const struct method *m, uint32_t pages, enum direction d)
 
 		set_up(m);
 		calls = flushes = 0;
+		progress = (struct ptebatch_progress){ 0 };
 		if (m->backend &&
 		    ptebatch_init(&batch, m->backend, &env, storage,
 				  sizeof(storage)))
@@ -358,8 +356,8 @@ static void measure(const struct method *m, uint32_t pages, enum direction d)
 		if (after_tsc - before_tsc < best) {
 			best = after_tsc - before_tsc;
 			best_region = region;
-			hypercalls = calls;
-			tlb_flushes = flushes;
+			hypercalls = calls + progress.hypercalls;
+			tlb_flushes = flushes + progress.tlb_flushes;
 			if (m->backend) {
 				hypercalls += batch.counters.hypercalls;
 				tlb_flushes += batch.counters.tlb_flushes;
@@ -369,9 +367,32 @@ static void measure(const struct method *m, uint32_t pages, enum direction d)
 	}
 	print("bench %s %u %s instructions=%lu hypercalls=%lu tlb_flushes=%lu "
 	      "region=%lu checked=%s\n",
-	      m->name, pages, directions[d].name, best, hypercalls, tlb_flushes,
-	      best_region, checked ? "yes" : "no");
+	      m->name, pages, directions[d].name, best - overhead, hypercalls,
+	      tlb_flushes, best_region, checked ? "yes" : "no");
 	failed += !checked;
+}
+
+static int nothing(void)
+{
+	return 0;
+}
+
+/* What measuring itself takes, to be subtracted. */
+static uint64_t calibrate(void)
+{
+	static const struct method m = { .run = nothing };
+	const struct method *volatile p = &m;
+	uint64_t from, to, best = ~0ul;
+	uint32_t i;
+
+	for (i = 0; i < REPEAT; i++) {
+		from = rdtsc();
+		p->run();
+		to = rdtsc();
+		if (to - from < best)
+			best = to - from;
+	}
+	return best;
 }
 
 unsigned int bench_run(int all)
@@ -385,6 +406,8 @@ unsigned int bench_run(int all)
 	print("# bench: new calls: runs %s, values %s\n",
 	      env.have & PTEBATCH_HAVE_RUNS ? "yes" : "no",
 	      env.have & PTEBATCH_HAVE_VALUES ? "yes" : "no");
+	overhead = calibrate();
+	print("# measuring takes %lu instructions, not counted\n", overhead);
 	world_reset();
 	for (m = methods; m < end; m++) {
 		print("# measuring %s\n", m->name);
