@@ -17,46 +17,70 @@ int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
                           unsigned int cmd, struct vcpu *pt_vcpu,
                           struct domain *pg_dom);
 
-/* The owner of a page as struct page_info holds it: one load to compare. */
-typedef typeof(((struct page_info *)NULL)->v.inuse._domain) ptebatch_owner_t;
+/*
+ * Whose pages, and how to find them. owner: as struct page_info holds it, one
+ * load to compare. limit: frames below it need no compression of their number
+ * to find their page_info; 0 on machines that compress, which then pay for
+ * mfn_valid() an entry.
+ */
+struct ptebatch_frames {
+    typeof(((struct page_info *)NULL)->v.inuse._domain) owner;
+    unsigned long limit;
+};
 
-static inline ptebatch_owner_t ptebatch_owner(const struct domain *d)
+static always_inline struct ptebatch_frames ptebatch_frames(
+    const struct domain *d)
 {
-    return virt_to_pdx(d);
+    return (struct ptebatch_frames){
+        .owner = virt_to_pdx(d),
+        .limit = likely(!pfn_pdx_hole_shift) ? max_page : 0,
+    };
 }
 
 /*
- * The frame that a PTE maps, if it is a page of this owner; else NULL, also for
- * I/O memory, of which Xen may keep no page_info. mfn_valid() and
- * page_get_owner() in one, for it is executed once an entry: a data dependency
- * instead of a fence against running ahead of the bounds check, and no
- * compression of the frame number on machines that need none.
+ * The page that a PTE maps, if it is one of that owner's; else NULL, also for
+ * I/O memory, of which Xen may keep no page_info. It is executed once an entry,
+ * so mfn_valid() is spelt out where frame numbers are used as they are, with a
+ * data dependency instead of a fence against running ahead of the check.
  */
 static always_inline struct page_info *ptebatch_own_page(
-    intpte_t pte, ptebatch_owner_t owner)
+    intpte_t pte, const struct ptebatch_frames *frames)
 {
     /* Two shifts do what a mask and a shift do, without the constant. */
     unsigned long mfn = (pte << (64 - PADDR_BITS)) >>
                         (64 - PADDR_BITS + PAGE_SHIFT);
     struct page_info *page;
 
-    if ( unlikely(mfn >= max_page) )
-        return NULL;
-
-    mfn = array_index_nospec(mfn, max_page);
-    if ( unlikely(pfn_pdx_hole_shift) )
+    if ( unlikely(mfn >= frames->limit) )
     {
-        if ( mfn & pfn_hole_mask )
+        if ( likely(!pfn_pdx_hole_shift) || !mfn_valid(_mfn(mfn)) )
             return NULL;
-        mfn = pfn_to_pdx(mfn);
+        page = mfn_to_page(_mfn(mfn));
+    }
+    else
+    {
+        mfn = array_index_nospec(mfn, frames->limit);
+        if ( unlikely(!test_bit(mfn / PDX_GROUP_COUNT, pdx_group_valid)) )
+            return NULL;
+        page = pdx_to_page(mfn);
     }
 
-    if ( unlikely(!test_bit(mfn / PDX_GROUP_COUNT, pdx_group_valid)) )
-        return NULL;
+    return likely(page->v.inuse._domain == frames->owner) ? page : NULL;
+}
 
-    page = pdx_to_page(mfn);
+/*
+ * map_domain_page() of a table. In release builds that is the direct map, for
+ * frames that it holds, found in a few dozen instructions; found here in four.
+ */
+static always_inline void *ptebatch_map_table(const struct page_info *page,
+                                              mfn_t mfn)
+{
+#ifdef NDEBUG
+    if ( likely(page_to_pdx(page) < PFN_DOWN(DIRECTMAP_SIZE)) )
+        return page_to_virt(page);
+#endif
 
-    return likely(page->v.inuse._domain == owner) ? page : NULL;
+    return map_domain_page(mfn);
 }
 
 /*

@@ -105,6 +105,9 @@
 
 #define RECORDS_MAX      0x7fffffffU
 
+/* Not the address of a page, so equal to none, whatever the guest names. */
+#define NOWHERE          1UL
+
 #define AD_BITS          (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
 /* Bits that may differ with no reference moving. */
 #define FREE_BITS        (PTEBATCH_FAST_FLAGS & ~PTEBATCH_PTE_RW)
@@ -116,14 +119,14 @@ struct ptebatch_call {
     struct domain *pt_owner;    /* whose tables */
     struct domain *pg_owner;    /* whose pages */
     struct vcpu *pt_vcpu;
-    ptebatch_owner_t owner;     /* the caller's, for ptebatch_own_page() */
+    struct ptebatch_frames frames; /* pt_owner's */
     bool own;                   /* fast path: both the caller, no paging mode, NX */
 
-    /* The table at hand: referenced and mapped if page, locked if locked. */
+    /* The table at hand, referenced and mapped; none if page is NULL. */
     struct page_info *page;
-    l1_pgentry_t *l1;
+    void *l1;
     mfn_t mfn;
-    bool locked;
+    uint64_t locked;            /* its machine address while locked, or NOWHERE */
 
     unsigned int work;          /* since the last check for preemption */
     uint32_t xsm_checked;
@@ -136,7 +139,7 @@ struct ptebatch_call {
 static always_inline void call_init(struct ptebatch_call *c)
 {
     c->page = NULL;
-    c->locked = false;
+    c->locked = NOWHERE;
     c->work = 0;
     c->xsm_checked = 0;
     c->tlb = (struct ptebatch_tlb){};
@@ -160,10 +163,10 @@ static bool preempt(struct ptebatch_call *c)
 
 static void table_unlock(struct ptebatch_call *c)
 {
-    if ( c->locked )
+    if ( c->locked != NOWHERE )
     {
         page_unlock(c->page);
-        c->locked = false;
+        c->locked = NOWHERE;
     }
 }
 
@@ -188,33 +191,41 @@ static int table_lock(struct ptebatch_call *c, uint64_t slot)
 {
     mfn_t mfn = maddr_to_mfn(slot);
 
-    if ( unlikely(slot & ~(PADDR_MASK & ~(uint64_t)(sizeof(intpte_t) - 1))) )
-        return -EINVAL;
-
     if ( c->page && !mfn_eq(mfn, c->mfn) )
         table_put(c);
 
     if ( !c->page )
     {
-        c->page = get_page_from_mfn(mfn, c->pt_owner);
-        if ( unlikely(!c->page) )
+        struct page_info *page;
+
+        if ( unlikely(slot & ~PADDR_MASK) )
             return -EINVAL;
+
+        page = ptebatch_own_page(slot, &c->frames);
+        if ( unlikely(!page) || unlikely(!get_page(page, c->pt_owner)) )
+            return -EINVAL;
+        c->page = page;
         c->mfn = mfn;
-        c->l1 = map_domain_page(mfn);
+        c->l1 = ptebatch_map_table(page, mfn);
     }
 
-    if ( !c->locked )
-    {
-        if ( unlikely(!page_lock(c->page)) )
-            return -EINVAL;
-        c->locked = true;
+    if ( unlikely(!page_lock(c->page)) )
+        return -EINVAL;
+    c->locked = slot & PAGE_MASK;
 
-        if ( unlikely((c->page->u.inuse.type_info & PGT_type_mask) !=
-                      PGT_l1_page_table) )
-            return -EINVAL;
-    }
+    return likely((c->page->u.inuse.type_info & PGT_type_mask) ==
+                  PGT_l1_page_table) ? 0 : -EINVAL;
+}
 
-    return 0;
+/* The same, where it mostly is the table of the slot before. */
+static always_inline int table_at(struct ptebatch_call *c, uint64_t slot)
+{
+    if ( likely((slot & PAGE_MASK) == c->locked) )
+        return 0;
+
+    table_unlock(c);
+
+    return table_lock(c, slot);
 }
 
 /* --- References of one entry --------------------------------------------- */
@@ -286,17 +297,22 @@ static always_inline bool drop_entry(struct ptebatch_call *c,
     return slow;
 }
 
+/* Those of A and D that an entry keeps if it has them. */
+static always_inline intpte_t ad_kept(intpte_t keep, intpte_t set)
+{
+    return (keep | set) & AD_BITS;
+}
+
 /*
  * Writes an entry of an own table outside any paging mode; returns what it
  * was. pte is a recent value of it: only A and D may have been set since.
  */
 static always_inline intpte_t write_pte(
-    intpte_t *p, intpte_t pte, intpte_t keep, intpte_t set)
+    intpte_t *p, intpte_t pte, intpte_t keep, intpte_t set, intpte_t kept)
 {
     intpte_t seen = pte, new = (pte & keep) | set;
 
-    /* Both set in pte, and neither cleared. */
-    if ( (pte & AD_BITS & (keep | set)) == AD_BITS )
+    if ( (pte & kept) == AD_BITS )
     {
         write_atomic(p, new);
         return pte;
@@ -310,6 +326,37 @@ static always_inline intpte_t write_pte(
     }
 
     return seen;
+}
+
+/*
+ * The cases 1 and 2 of a present entry of such a table. moves: RW changes, and
+ * if gain, it becomes set. False: nothing was done, a longer way is needed.
+ * Else *pte is what the entry was, and *drop the page whose writable reference
+ * the caller has to drop, or NULL.
+ */
+static always_inline bool change_entry(
+    intpte_t *p, intpte_t *pte, intpte_t keep, intpte_t set, intpte_t kept,
+    bool moves, bool gain, const struct ptebatch_frames *frames, struct page_info **drop)
+{
+    *drop = NULL;
+
+    if ( likely(moves) )
+    {
+        struct page_info *page = ptebatch_own_page(*pte, frames);
+
+        if ( unlikely(!page) )
+            return false;
+
+        if ( !gain )
+            *drop = page;
+        else if ( unlikely(*pte & PTEBATCH_PTE_CACHE) ||
+                  unlikely(!type_get(page)) )
+            return false;
+    }
+
+    *pte = write_pte(p, *pte, keep, set, kept);
+
+    return true;
 }
 
 /* The same for any table: shadow code has to see the write. */
@@ -374,10 +421,10 @@ static int update_slow(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
  * One entry becomes (entry & keep) | set, which is either present or 0, by the
  * shortest safe way. The table is locked, *old receives the entry as it was.
  */
-static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t keep,
-                       intpte_t set, intpte_t *old)
+static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
+                       intpte_t keep, intpte_t set, intpte_t *old)
 {
-    intpte_t pte = ACCESS_ONCE(*p), new = (pte & keep) | set, diff = pte ^ new;
+    intpte_t new = (pte & keep) | set, diff = pte ^ new;
     struct page_info *page;
 
     *old = pte;
@@ -387,34 +434,32 @@ static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t keep,
     if ( unlikely(!c->own) || unlikely(!(pte & _PAGE_PRESENT)) )
         return update_slow(c, p, pte, keep, set, old);
 
-    if ( !(diff & ~FREE_BITS) )
+    if ( !(diff & ~PTEBATCH_FAST_FLAGS) )
     {
-        *old = write_pte(p, pte, keep, set);
-        return 0;
-    }
-
-    page = ptebatch_own_page(pte, c->owner);
-    if ( unlikely(!page) || unlikely(pte & PTEBATCH_PTE_CACHE) )
-        return update_slow(c, p, pte, keep, set, old);
-
-    if ( !(diff & ~(FREE_BITS | _PAGE_RW)) )
-    {
-        if ( !(new & _PAGE_RW) )
+        if ( likely(change_entry(p, old, keep, set, ad_kept(keep, set),
+                                 diff & _PAGE_RW, new & _PAGE_RW, &c->frames,
+                                 &page)) )
         {
-            *old = write_pte(p, pte, keep, set);
-            drop_writable(c, page);
+            if ( page )
+                drop_writable(c, page);
             return 0;
         }
 
-        if ( unlikely(!type_get(page)) )
+        /* An own page not yet writable needs one reference more, not two. */
+        page = ptebatch_own_page(pte, &c->frames);
+        if ( page && !(pte & PTEBATCH_PTE_CACHE) )
         {
             c->work += WORK_SLOW;
             if ( !get_page_type(page, PGT_writable_page) )
                 return -EBUSY;
+            *old = write_pte(p, pte, keep, set, ad_kept(keep, set));
+            return 0;
         }
-        *old = write_pte(p, pte, keep, set);
-        return 0;
     }
+
+    page = ptebatch_own_page(pte, &c->frames);
+    if ( unlikely(!page) )
+        return update_slow(c, p, pte, keep, set, old);
 
     /* put_page_from_l1e() knows about implicit unmaps of grants. */
     if ( new || (pte & put_pte_flags(_PAGE_GNTTAB)) )
@@ -428,7 +473,7 @@ static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t keep,
 
 /* --- Runs ---------------------------------------------------------------- */
 
-static int check_run(const struct ptebatch_run *run)
+static always_inline int check_run(const struct ptebatch_run *run)
 {
     switch ( run->op )
     {
@@ -448,27 +493,27 @@ static int check_run(const struct ptebatch_run *run)
     }
 
     /* Inside one table: count first, so that the sum cannot wrap. */
-    if ( !run->count || run->count > PTEBATCH_TABLE_SLOTS ||
+    if ( (run->pte & (sizeof(intpte_t) - 1)) || !run->count || run->count > PTEBATCH_TABLE_SLOTS ||
          PAGE_OFFSET(run->pte) + run->count * sizeof(intpte_t) > PAGE_SIZE )
         return -EINVAL;
 
     return 0;
 }
 
-static int check_xsm(struct ptebatch_call *c, uint32_t needed)
+static int ask_xsm(struct ptebatch_call *c, uint32_t needed)
 {
-    int rc;
+    int rc = xsm_mmu_update(XSM_TARGET, current->domain, c->pt_owner,
+                            c->pg_owner, needed | c->xsm_checked);
 
-    if ( likely(!(needed & ~c->xsm_checked)) )
-        return 0;
-
-    needed |= c->xsm_checked;
-    rc = xsm_mmu_update(XSM_TARGET, current->domain, c->pt_owner, c->pg_owner,
-                        needed);
     if ( !rc )
-        c->xsm_checked = needed;
+        c->xsm_checked |= needed;
 
     return rc;
+}
+
+static always_inline int check_xsm(struct ptebatch_call *c, uint32_t needed)
+{
+    return likely(!(needed & ~c->xsm_checked)) ? 0 : ask_xsm(c, needed);
 }
 
 /* What a run asks of an entry, so that a loop need not ask it of each. */
@@ -495,6 +540,12 @@ static enum run_kind run_kind(const struct ptebatch_call *c,
     return (run->clear & _PAGE_RW) ? RUN_DROP : RUN_FREE;
 }
 
+/* Whether a flags run changes RW of this entry. */
+static always_inline bool run_moves(intpte_t pte, intpte_t clear, intpte_t set)
+{
+    return (((pte & ~clear) | set) ^ pte) & _PAGE_RW;
+}
+
 /*
  * The slots of a run from i on, as long as update_slot()'s short ways do, with
  * everything that is the same for all taken out of the loop. Returns the first
@@ -505,14 +556,17 @@ static always_inline unsigned int fast_slots(
     unsigned int i, unsigned int end, intpte_t *olds)
 {
     const intpte_t set = run->set, keep = ~(run->clear | set);
-    const ptebatch_owner_t owner = c->owner;
+    const struct ptebatch_frames frames = c->frames;
     void *const l1 = c->l1;
-    unsigned long offset = PAGE_OFFSET(run->pte) + i * sizeof(*olds);
+    intpte_t kept = ad_kept(keep, set), *p = l1 + PAGE_OFFSET(run->pte) +
+                                             i * sizeof(*p);
     unsigned int left;
+
+    OPTIMIZER_HIDE_VAR(kept);   /* one register, outside the loop */
 
     for ( left = end - i; left; left-- )
     {
-        intpte_t *p = l1 + offset, pte = ACCESS_ONCE(*p);
+        intpte_t pte = ACCESS_ONCE(*p);
         struct page_info *page = NULL;
 
         if ( unlikely(!(pte & _PAGE_PRESENT)) )
@@ -523,7 +577,7 @@ static always_inline unsigned int fast_slots(
         }
         else if ( kind == RUN_CLEAR )
         {
-            page = ptebatch_own_page(pte, owner);
+            page = ptebatch_own_page(pte, &frames);
             /* put_page_from_l1e() knows about implicit unmaps of grants. */
             if ( unlikely(!page) || (pte & put_pte_flags(_PAGE_GNTTAB)) )
                 break;
@@ -532,18 +586,12 @@ static always_inline unsigned int fast_slots(
         }
         else
         {
-            if ( (kind == RUN_GAIN && likely(!(pte & _PAGE_RW))) ||
-                 (kind == RUN_DROP && likely(pte & _PAGE_RW)) )
-            {
-                page = ptebatch_own_page(pte, owner);
-                if ( unlikely(!page) ||
-                     (kind == RUN_GAIN &&
-                      (unlikely(pte & PTEBATCH_PTE_CACHE) ||
-                       unlikely(!type_get(page)))) )
-                    break;
-            }
+            bool moves = (kind == RUN_GAIN && !(pte & _PAGE_RW)) ||
+                         (kind == RUN_DROP && (pte & _PAGE_RW));
 
-            pte = write_pte(p, pte, keep, set);
+            if ( unlikely(!change_entry(p, &pte, keep, set, kept, moves,
+                                        kind == RUN_GAIN, &frames, &page)) )
+                break;
         }
 
         if ( olds )
@@ -557,8 +605,13 @@ static always_inline unsigned int fast_slots(
             left = 1;
         }
 
-        /* The mask keeps a CPU that runs ahead of "end" inside the table. */
-        offset = (offset + sizeof(*p)) & ~PAGE_MASK;
+        /*
+         * A CPU that runs ahead of the end must not take what lies behind the
+         * table for an entry and look up its frame.
+         */
+        p++;
+        if ( kind != RUN_FREE )
+            p = l1 + PAGE_OFFSET(p);
     }
 
     return end - left;
@@ -610,10 +663,10 @@ static always_inline int run_slots(
 
         /* The slot that stopped the loop, one way or another. */
         offset = PAGE_OFFSET(run->pte) + *done * sizeof(*p);
-        p = (void *)c->l1 + (offset & ~PAGE_MASK);
+        p = c->l1 + (offset & ~PAGE_MASK);
         old = ACCESS_ONCE(*p);
         rc = !flags || (old & _PAGE_PRESENT)
-             ? update_slot(c, p, flags ? ~(run->clear | run->set) : 0,
+             ? update_slot(c, p, old, flags ? ~(run->clear | run->set) : 0,
                            run->set, &old)
              : 0;
         if ( unlikely(rc) )
@@ -628,34 +681,40 @@ static always_inline int run_slots(
     return 0;
 }
 
-/* -ERESTART: to be preempted, *done says where. */
-static int do_run(struct ptebatch_call *c, const struct ptebatch_run *run,
-                  unsigned int *done)
+/* Flags of an entry for which XSM has not been asked yet. */
+static always_inline intpte_t xsm_unasked(const struct ptebatch_call *c)
+{
+    return ((c->xsm_checked & XSM_MMU_UPDATE_READ) ? 0 : _PAGE_PRESENT) |
+           ((c->xsm_checked & XSM_MMU_UPDATE_WRITE) ? 0 : _PAGE_RW);
+}
+
+/* What of mmu_update's permissions an entry needs. */
+static always_inline uint32_t xsm_needed(intpte_t pte)
+{
+    uint32_t needed = XSM_MMU_NORMAL_UPDATE;
+
+    if ( pte & _PAGE_PRESENT )
+        needed |= XSM_MMU_UPDATE_READ |
+                  ((pte & _PAGE_RW) ? XSM_MMU_UPDATE_WRITE : 0);
+
+    return needed;
+}
+
+/* Many slots, or old values, from *done on. */
+static int do_slots(struct ptebatch_call *c, const struct ptebatch_run *run,
+                    unsigned int *done)
 {
     intpte_t olds[PTEBATCH_OLD_CHUNK];
-    uint32_t need = XSM_MMU_NORMAL_UPDATE;
-    int rc = check_run(run);
-
-    if ( unlikely(rc) )
-        return rc;
-
-    /* A flags run cannot make a frame accessible that was not, but for RW. */
-    if ( run->op == PTEBATCH_OP_FLAGS )
-        need |= XSM_MMU_UPDATE_READ |
-                (((run->set & _PAGE_RW) || !(run->clear & _PAGE_RW))
-                 ? XSM_MMU_UPDATE_WRITE : 0);
-    rc = check_xsm(c, need);
-    if ( unlikely(rc) )
-        return rc;
 
     while ( *done < run->count )
     {
         unsigned int start = *done, end = run->count;
+        int rc;
 
         if ( preempt(c) )
             return -ERESTART;
 
-        rc = table_lock(c, run->pte);
+        rc = table_at(c, run->pte);
         if ( unlikely(rc) )
             return rc;
 
@@ -679,18 +738,82 @@ static int do_run(struct ptebatch_call *c, const struct ptebatch_run *run,
             return rc;
     }
 
+    return 0;
+}
+
+/* -ERESTART: to be preempted, *done says where. */
+static int do_run(struct ptebatch_call *c, const struct ptebatch_run *run,
+                  unsigned int *done)
+{
+    int rc = check_run(run);
+
+    if ( unlikely(rc) )
+        return rc;
+
+    /* Of a flags run: as if of entries with all that it does not take away. */
+    rc = check_xsm(c, run->op == PTEBATCH_OP_FLAGS
+                      ? xsm_needed(run->set | PTEBATCH_PTE_P |
+                                   (PTEBATCH_PTE_RW & ~run->clear))
+                      : XSM_MMU_NORMAL_UPDATE);
+    if ( unlikely(rc) )
+        return rc;
+
+    rc = do_slots(c, run, done);
     c->work += WORK_RECORD;
 
-    return 0;
+    return rc;
+}
+
+/*
+ * The records of a list from i on, as long as each changes the flags of one
+ * present entry of the table at hand; the first that does not is returned.
+ */
+static always_inline unsigned int fast_singles(
+    struct ptebatch_call *c, const struct ptebatch_run *runs, unsigned int i,
+    unsigned int n)
+{
+    const struct ptebatch_frames frames = c->frames;
+    const intpte_t ask = xsm_unasked(c);
+    void *l1;
+
+    if ( !c->own || table_at(c, runs[i].pte) )
+        return i;
+
+    l1 = c->l1;
+    for ( ; i < n; i++ )
+    {
+        const struct ptebatch_run *run = &runs[i];
+        const intpte_t clear = run->clear, set = run->set;
+        intpte_t pte, *p = l1 + (run->pte & 0xff8);
+        struct page_info *drop;
+
+        if ( unlikely((run->pte & ~(uint64_t)0xff8) != c->locked) ||
+             unlikely(run->count != 1) ||
+             unlikely(run->op != PTEBATCH_OP_FLAGS) || unlikely(run->old) ||
+             unlikely((clear | set) & ~PTEBATCH_FAST_FLAGS) ||
+             unlikely((~clear | set) & ask) )
+            break;
+
+        pte = ACCESS_ONCE(*p);
+        if ( unlikely(!(pte & _PAGE_PRESENT)) ||
+             unlikely(!change_entry(p, &pte, ~clear, set, ad_kept(~clear, set),
+                                    run_moves(pte, clear, set), set & _PAGE_RW,
+                                    &frames, &drop)) )
+            break;
+
+        if ( drop && unlikely(drop_writable(c, drop)) )
+            return i + 1;
+    }
+
+    return i;
 }
 
 /* --- Values -------------------------------------------------------------- */
 
-static int do_value(struct ptebatch_call *c, const struct ptebatch_value *v)
+static always_inline int do_value(struct ptebatch_call *c, const struct ptebatch_value *v)
 {
     unsigned int mode = v->ptr & (sizeof(intpte_t) - 1);
     intpte_t val = v->val, keep, old, *p;
-    uint32_t need = XSM_MMU_NORMAL_UPDATE;
     int rc;
 
     if ( mode == PTEBATCH_VALUE_KEEP )
@@ -700,18 +823,15 @@ static int do_value(struct ptebatch_call *c, const struct ptebatch_value *v)
     else
         return -EINVAL;
 
-    if ( val & _PAGE_PRESENT )
-        need |= XSM_MMU_UPDATE_READ |
-                ((val & _PAGE_RW) ? XSM_MMU_UPDATE_WRITE : 0);
-    rc = check_xsm(c, need);
+    rc = check_xsm(c, xsm_needed(val));
     if ( unlikely(rc) )
         return rc;
 
-    rc = table_lock(c, v->ptr - mode);
+    rc = table_at(c, v->ptr - mode);
     if ( unlikely(rc) )
         return rc;
 
-    p = (void *)c->l1 + (v->ptr & ~PAGE_MASK & ~(sizeof(*p) - 1));
+    p = c->l1 + (v->ptr & ~PAGE_MASK & ~(sizeof(*p) - 1));
 
     if ( likely(c->own) )
     {
@@ -722,7 +842,7 @@ static int do_value(struct ptebatch_call *c, const struct ptebatch_value *v)
         /* What update_slot() takes: same frame and flags, or exactly gone. */
         if ( (pte & _PAGE_PRESENT) &&
              (!((pte ^ new) & ~PTEBATCH_FAST_FLAGS) || !(new | keep)) )
-            return update_slot(c, p, keep, new, &old);
+            return update_slot(c, p, pte, keep, new, &old);
     }
 
     c->work += WORK_SLOW;
@@ -731,17 +851,78 @@ static int do_value(struct ptebatch_call *c, const struct ptebatch_value *v)
                                  c->mfn, mode, c->pt_vcpu, c->pg_owner);
 }
 
+/*
+ * The values from i on, as long as each changes a present entry of the table
+ * at hand without changing its frame, or (EXACT 0) takes it away, and its mode
+ * is this one; the first that does not is returned.
+ */
+static always_inline unsigned int fast_values(
+    struct ptebatch_call *c, const struct ptebatch_value *values,
+    unsigned int mode, unsigned int i, unsigned int n)
+{
+    const intpte_t ask = xsm_unasked(c);
+    const intpte_t keep = mode == PTEBATCH_VALUE_KEEP ? AD_BITS : 0;
+    const struct ptebatch_frames frames = c->frames;
+    void *l1;
+
+    if ( i == n || !c->own || table_at(c, values[i].ptr) )
+        return i;
+
+    l1 = c->l1;
+    for ( ; i < n; i++ )
+    {
+        const uint64_t ptr = values[i].ptr;
+        intpte_t val = values[i].val, pte, *p = l1 + (ptr & 0xff8);
+        struct page_info *drop;
+
+        /* The locked table, and the mode: nothing else is left of ptr. */
+        if ( unlikely((ptr & ~(uint64_t)0xff8) != (c->locked | mode)) ||
+             unlikely(val & ask) )
+            break;
+
+        pte = ACCESS_ONCE(*p);
+        if ( unlikely(!(pte & _PAGE_PRESENT)) )
+            break;
+
+        if ( mode == PTEBATCH_VALUE_EXACT && !val )
+        {
+            drop = ptebatch_own_page(pte, &frames);
+            if ( unlikely(!drop) || (pte & put_pte_flags(_PAGE_GNTTAB)) )
+                break;
+
+            pte = xchg(p, 0);
+            if ( unlikely(drop_entry(c, drop, pte)) )
+                return i + 1;
+            continue;
+        }
+
+        /* Xen adds G to user entries; adjust_guest_l1e() would do no more. */
+        val |= pte & PTEBATCH_PTE_G;
+        if ( unlikely((pte ^ val) & ~PTEBATCH_FAST_FLAGS) )
+            break;
+
+        if ( unlikely(!change_entry(p, &pte, keep, val, ad_kept(keep, val),
+                                    (pte ^ val) & _PAGE_RW, val & _PAGE_RW,
+                                    &frames, &drop)) )
+            break;
+
+        if ( drop && unlikely(drop_writable(c, drop)) )
+            return i + 1;
+    }
+
+    return i;
+}
+
 /* --- TLB ----------------------------------------------------------------- */
 
-/* All of it is checked and copied before the first update. */
+/*
+ * All of it is checked and copied before the first update. record: argument 5
+ * is a TLB record's address, if anything.
+ */
 static int tlb_parse(struct ptebatch_call *c, unsigned long how, bool record,
                      unsigned long arg)
 {
     struct ptebatch_tlb *tlb = &c->tlb;
-
-    /* Nothing asked for: the most frequent answer of a long batch. */
-    if ( !(how & ~0xfUL) && (!record || !arg) )
-        return 0;
 
     if ( how & PTEBATCH_HOW_RESERVED )
         return -EINVAL;
@@ -818,9 +999,6 @@ static void tlb_flush(const struct ptebatch_call *c)
 
     switch ( tlb->who )
     {
-    case PTEBATCH_TLB_NONE:
-        break;
-
     case PTEBATCH_TLB_LOCAL:
         if ( !tlb->pages || tlb->pages > 32 )
             flush_tlb_local();
@@ -882,6 +1060,74 @@ static long probe(unsigned long what, unsigned long item, uint64_t is)
     }
 }
 
+/*
+ * Who is who. For a foreign pt_owner, as for mmu_update, the domain is meant
+ * to be paused; its first vCPU stands for it in the paging code.
+ */
+static int owners_get_foreign(struct ptebatch_call *c, unsigned long owner)
+{
+    struct domain *currd = current->domain, *d = currd;
+    unsigned int pt = (owner >> 16) & 0xffff;
+    int rc;
+
+    if ( pt && pt - 1 != currd->domain_id )
+    {
+        d = rcu_lock_domain_by_id(pt - 1);
+        if ( !d )
+            return -ESRCH;
+
+        rc = -EOPNOTSUPP;
+        if ( !is_pv_domain(d) || paging_mode_refcounts(d) )
+            goto out;
+
+        rc = -EINVAL;
+        if ( !d->vcpu || !d->vcpu[0] )
+            goto out;
+
+        c->pt_owner = d;
+        c->frames = ptebatch_frames(d);
+        c->pt_vcpu = d->vcpu[0];
+    }
+
+    rc = -ESRCH;
+    c->pg_owner = get_pg_owner((uint16_t)owner);
+    if ( !c->pg_owner )
+        goto out;
+
+    c->own = c->own && d == currd && c->pg_owner == currd;
+
+    /* Before anything at all: even a TLB flush alone is an act on others. */
+    rc = check_xsm(c, XSM_MMU_NORMAL_UPDATE);
+    if ( !rc )
+        return 0;
+
+    put_pg_owner(c->pg_owner);
+
+ out:
+    if ( d != currd )
+        rcu_unlock_domain(d);
+
+    return rc;
+}
+
+static always_inline int owners_get(struct ptebatch_call *c,
+                                    unsigned long owner)
+{
+    struct vcpu *curr = current;
+    struct domain *d = curr->domain;
+
+    if ( unlikely(paging_mode_refcounts(d)) )
+        return -EOPNOTSUPP;
+
+    c->pt_vcpu = curr;
+    c->pt_owner = d;
+    c->pg_owner = d;
+    c->frames = ptebatch_frames(d);
+    c->own = !paging_mode_enabled(d) && cpu_has_nx;
+
+    return likely(owner == DOMID_SELF) ? 0 : owners_get_foreign(c, owner);
+}
+
 static void owners_put(struct ptebatch_call *c, unsigned long owner)
 {
     if ( likely(owner == DOMID_SELF) )
@@ -893,69 +1139,6 @@ static void owners_put(struct ptebatch_call *c, unsigned long owner)
 }
 
 /*
- * Who is who. For a foreign pt_owner, as for mmu_update, the domain is meant
- * to be paused; its first vCPU stands for it in the paging code.
- */
-static int owners_get(struct ptebatch_call *c, unsigned long owner)
-{
-    struct vcpu *curr = current;
-    unsigned int pt = (owner >> 16) & 0xffff;
-    int rc;
-
-    c->pt_owner = curr->domain;
-    c->pt_vcpu = curr;
-
-    /* Nearly always, and worth a short way. */
-    if ( likely(owner == DOMID_SELF) )
-    {
-        c->pg_owner = curr->domain;
-        c->own = !paging_mode_enabled(curr->domain) && cpu_has_nx;
-        c->owner = ptebatch_owner(curr->domain);
-        return paging_mode_refcounts(curr->domain) ? -EOPNOTSUPP : 0;
-    }
-
-    if ( pt && pt - 1 != curr->domain->domain_id )
-    {
-        struct domain *d = rcu_lock_domain_by_id(pt - 1);
-
-        if ( !d )
-            return -ESRCH;
-
-        if ( !is_pv_domain(d) || paging_mode_refcounts(d) || !d->vcpu ||
-             !d->vcpu[0] )
-        {
-            bool pv = is_pv_domain(d) && !paging_mode_refcounts(d);
-
-            rcu_unlock_domain(d);
-            return pv ? -EINVAL : -EOPNOTSUPP;
-        }
-        c->pt_owner = d;
-        c->pt_vcpu = d->vcpu[0];
-    }
-    else if ( paging_mode_refcounts(curr->domain) )
-        return -EOPNOTSUPP;
-
-    c->pg_owner = get_pg_owner((uint16_t)owner);
-    if ( !c->pg_owner )
-    {
-        if ( c->pt_owner != curr->domain )
-            rcu_unlock_domain(c->pt_owner);
-        return -ESRCH;
-    }
-
-    c->own = c->pt_owner == curr->domain && c->pg_owner == curr->domain &&
-             !paging_mode_enabled(curr->domain) && cpu_has_nx;
-    c->owner = ptebatch_owner(curr->domain);
-
-    /* Before anything at all: even a TLB flush alone is an act on others. */
-    rc = check_xsm(c, XSM_MMU_NORMAL_UPDATE);
-    if ( rc )
-        owners_put(c, owner);
-
-    return rc;
-}
-
-/*
  * The end of a call that got past its arguments: drops the table, then flushes
  * if anything was done, now or before a preemption, or nothing was asked for.
  */
@@ -964,46 +1147,131 @@ static long finish(struct ptebatch_call *c, unsigned int count,
 {
     table_put(c);
 
-    if ( done || slots || !count )
+    if ( c->tlb.who != PTEBATCH_TLB_NONE && (done || slots || !count) )
         tlb_flush(c);
 
     return PTEBATCH_ANSWER(done, slots, -rc);
 }
 
-long do_ptebatch_runs(unsigned long what, unsigned long count,
+/*
+ * What most calls of mprotect() come down to: the flags of one entry of the
+ * caller's own, with its INVLPG or none. The steps are those of table_lock(),
+ * fast_slots() and finish(), with everything that cannot happen here left out.
+ * Returns 0 if it is not that simple, or if anything is wrong: then nothing
+ * was done, and runs_registers() decides.
+ */
+static always_inline long one_slot(unsigned long what, unsigned long how,
+                                   unsigned long clear, unsigned long set)
+{
+    const unsigned long invlpg = PTEBATCH_HOW_TLB(PTEBATCH_TLB_LOCAL) |
+                                 PTEBATCH_HOW_TLB_PAGE;
+    struct vcpu *curr = current;
+    struct domain *d = curr->domain;
+    const struct ptebatch_frames frames = ptebatch_frames(d);
+    struct page_info *table, *drop = NULL;
+    intpte_t pte, *p;
+    long ret = 0;
+
+    if ( paging_mode_enabled(d) || !cpu_has_nx ||
+         ((clear | set) & ~PTEBATCH_FAST_FLAGS) ||
+         (what & (~PADDR_MASK | (sizeof(*p) - 1))) ||
+         (how && ((how & ~PTEBATCH_HOW_TLB_ADDR) != invlpg ||
+                  !__addr_ok(how & PTEBATCH_HOW_TLB_ADDR))) )
+        return 0;
+
+    if ( xsm_mmu_update(XSM_TARGET, d, d, d,
+                        xsm_needed(set | PTEBATCH_PTE_P |
+                                   (PTEBATCH_PTE_RW & ~clear))) )
+        return 0;
+
+    table = ptebatch_own_page(what, &frames);
+    if ( unlikely(!table) || unlikely(!get_page(table, d)) )
+        return 0;
+
+    if ( unlikely(!page_lock(table)) )
+        goto put;
+
+    if ( unlikely((table->u.inuse.type_info & PGT_type_mask) !=
+                  PGT_l1_page_table) )
+        goto unlock;
+
+    p = ptebatch_map_table(table, maddr_to_mfn(what)) + PAGE_OFFSET(what);
+    pte = ACCESS_ONCE(*p);
+    if ( unlikely(!(pte & _PAGE_PRESENT)) ||
+         likely(change_entry(p, &pte, ~clear, set, ad_kept(~clear, set),
+                             run_moves(pte, clear, set), set & _PAGE_RW,
+                             &frames, &drop)) )
+    {
+        ret = PTEBATCH_ANSWER(1, 0, 0);
+        if ( drop && unlikely(!type_put(drop)) )
+            put_page_type(drop);
+    }
+    unmap_domain_page(p);
+
+ unlock:
+    page_unlock(table);
+ put:
+    put_page(table);
+
+    if ( ret && how )
+        paging_invlpg(curr, how & PTEBATCH_HOW_TLB_ADDR);
+
+    return ret;
+}
+
+/* A list of one whose record is the arguments: the cheapest way to change one. */
+static long runs_registers(unsigned long what, unsigned long count,
+                           unsigned long how, unsigned long clear,
+                           unsigned long set)
+{
+    struct ptebatch_call c;
+    const struct ptebatch_run run = {
+        .pte = what,
+        .count = count,
+        .op = PTEBATCH_HOW_OP(how),
+        .clear = clear,
+        .set = set,
+    };
+    unsigned int done = count >> 32;
+    int rc;
+
+    if ( done > run.count )
+        return -EINVAL;
+
+    call_init(&c);
+    rc = owners_get(&c, DOMID_SELF);
+    if ( !rc && (how & ~0xfUL) )
+        rc = tlb_parse(&c, how, false, 0);
+    if ( unlikely(rc) )
+        return rc;
+
+    if ( likely(run.count) )
+        rc = do_run(&c, &run, &done);
+
+    if ( unlikely(rc == -ERESTART) )
+    {
+        table_put(&c);
+        return hypercall_create_continuation(
+            __HYPERVISOR_ptebatch_runs, "lllll", what,
+            run.count | ((unsigned long)done << 32), how, clear, set);
+    }
+
+    return finish(&c, run.count, done, 0, rc);
+}
+
+static long runs_list(unsigned long what, unsigned long count,
                       unsigned long how, unsigned long arg4,
                       unsigned long arg5)
 {
     struct ptebatch_call c;
     struct ptebatch_run runs[RUN_CHUNK];
-    unsigned int nr = count, done = count >> 32, slots = 0;
-    unsigned long owner = DOMID_SELF;
-    bool list = false;
+    unsigned int nr = count, done = count >> 32;
+    unsigned int slots = (arg4 >> 32) & 0xffff;
+    unsigned long owner = (uint32_t)arg4;
     long ret;
     int rc;
 
-    switch ( PTEBATCH_HOW_OP(how) )
-    {
-    case PTEBATCH_OP_FLAGS:
-    case PTEBATCH_OP_CLEAR:
-        break;
-
-    case PTEBATCH_HOW_LIST:
-        list = true;
-        if ( nr > RECORDS_MAX || (arg4 >> 48) )
-            return -EINVAL;
-        owner = (uint32_t)arg4;
-        slots = arg4 >> 32;
-        break;
-
-    case PTEBATCH_HOW_PROBE:
-        return probe(what, count, PTEBATCH_IS_RUNS);
-
-    default:
-        return -EOPNOTSUPP;
-    }
-
-    if ( done > nr )
+    if ( nr > RECORDS_MAX || done > nr || (arg4 >> 48) )
         return -EINVAL;
 
     call_init(&c);
@@ -1011,61 +1279,63 @@ long do_ptebatch_runs(unsigned long what, unsigned long count,
     if ( unlikely(rc) )
         return rc;
 
-    rc = tlb_parse(&c, how, list, arg5);
+    rc = tlb_parse(&c, how, true, arg5);
     if ( unlikely(rc) )
     {
         ret = rc;
         goto out;
     }
 
-    if ( !list )
+    while ( !rc && done < nr )
     {
-        /* The register form is a list of one whose record is the arguments. */
-        runs[0] = (struct ptebatch_run){
-            .pte = what,
-            .count = nr,
-            .op = PTEBATCH_HOW_OP(how),
-            .clear = arg4,
-            .set = arg5,
-        };
-        if ( nr )
-            rc = do_run(&c, &runs[0], &done);
-    }
-    else
-    {
-        while ( !rc && done < nr )
+        unsigned int i, n = min(nr - done, RUN_CHUNK);
+
+        table_unlock(&c);
+        if ( raw_copy_from_guest(runs, (const void *)(what + done *
+                                                      sizeof(*runs)),
+                                 n * sizeof(*runs)) )
         {
-            unsigned int i, n = min(nr - done, RUN_CHUNK);
+            rc = -EFAULT;
+            break;
+        }
 
-            table_unlock(&c);
-            if ( raw_copy_from_guest(runs, (const void *)(what + done *
-                                                          sizeof(*runs)),
-                                     n * sizeof(*runs)) )
+        for ( i = 0; i < n; i++, done++, slots = 0 )
+        {
+            if ( likely(!slots) )
             {
-                rc = -EFAULT;
-                break;
-            }
+                unsigned int next;
 
-            for ( i = 0; i < n; i++, done++, slots = 0 )
-            {
-                /* Only forged progress can be at or past the end. */
-                if ( unlikely(slots) && slots >= runs[i].count )
-                    rc = -EINVAL;
-                else
-                    rc = do_run(&c, &runs[i], &slots);
-                if ( unlikely(rc) )
+                if ( preempt(&c) )
+                {
+                    rc = -ERESTART;
+                    break;
+                }
+
+                next = fast_singles(&c, runs, i, n);
+                c.work += (next - i) * (WORK_FAST + WORK_RECORD);
+                done += next - i;
+                i = next;
+                if ( i == n )
                     break;
             }
+
+            /* Only forged progress can be at or past the end. */
+            if ( unlikely(slots) && slots >= runs[i].count )
+                rc = -EINVAL;
+            else
+                rc = do_run(&c, &runs[i], &slots);
+            if ( unlikely(rc) )
+                break;
         }
     }
 
-    if ( rc == -ERESTART )
+    if ( unlikely(rc == -ERESTART) )
     {
         table_put(&c);
         ret = hypercall_create_continuation(
             __HYPERVISOR_ptebatch_runs, "lllll", what,
             nr | ((unsigned long)done << 32), how,
-            list ? owner | ((unsigned long)slots << 32) : arg4, arg5);
+            owner | ((unsigned long)slots << 32), arg5);
     }
     else
         ret = finish(&c, nr, done, slots, rc);
@@ -1074,6 +1344,35 @@ long do_ptebatch_runs(unsigned long what, unsigned long count,
     owners_put(&c, owner);
 
     return ret;
+}
+
+long do_ptebatch_runs(unsigned long what, unsigned long count,
+                      unsigned long how, unsigned long arg4,
+                      unsigned long arg5)
+{
+    switch ( PTEBATCH_HOW_OP(how) )
+    {
+    case PTEBATCH_OP_FLAGS:
+        if ( count == 1 )
+        {
+            long ret = one_slot(what, how, arg4, arg5);
+
+            if ( likely(ret) )
+                return ret;
+        }
+        /* fall through */
+    case PTEBATCH_OP_CLEAR:
+        return runs_registers(what, count, how, arg4, arg5);
+
+    case PTEBATCH_HOW_LIST:
+        return runs_list(what, count, how, arg4, arg5);
+
+    case PTEBATCH_HOW_PROBE:
+        return probe(what, count, PTEBATCH_IS_RUNS);
+
+    default:
+        return -EOPNOTSUPP;
+    }
 }
 
 long do_ptebatch_values(unsigned long what, unsigned long count,
@@ -1106,7 +1405,7 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
         goto out;
     }
 
-    while ( !rc && done < nr )
+    while ( likely(!rc) && done < nr )
     {
         unsigned int i, n = min(nr - done, VALUE_CHUNK);
 
@@ -1119,12 +1418,30 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
             break;
         }
 
-        for ( i = 0; i < n; i++ )
+        for ( i = 0; i < n; )
         {
-            rc = preempt(&c) ? -ERESTART : do_value(&c, &values[i]);
+            unsigned int next = i;
+
+            if ( preempt(&c) )
+            {
+                rc = -ERESTART;
+                break;
+            }
+
+            next = fast_values(&c, values, PTEBATCH_VALUE_KEEP, next, n);
+            next = fast_values(&c, values, PTEBATCH_VALUE_EXACT, next, n);
+            c.work += next - i;
+            if ( next != i )
+            {
+                i = next;
+                continue;
+            }
+
+            rc = do_value(&c, &values[i]);
             if ( unlikely(rc) )
                 break;
             c.work += WORK_FAST;
+            i++;
         }
         done += i;
     }
