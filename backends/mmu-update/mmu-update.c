@@ -16,10 +16,6 @@
  *     values; no PRESERVE_AD         table is mapped read-only, so Xen traps
  *                                    and emulates it as one
  *
- * An entry that has A and D both set and keeps both can be written by the
- * normal update as well: nothing is left for hardware to set, and all others
- * are kept away by the caller's lock. Xen does that in fewer instructions.
- *
  * What Xen refuses in an emulated write it answers with a page fault, not an
  * error. So a change of more than A and D, to a present entry, goes by
  * mmu_update first, and only A and D by cmpxchg after it. Without PRESERVE_AD
@@ -166,7 +162,7 @@ static uint32_t convert(struct ptebatch_value *value, slot_t *p, uint64_t pte,
 {
 	const struct ptebatch_value *first = value;
 	slot_t *end = p + count;
-	uint64_t offset = pte - (uintptr_t)p;
+	uint64_t offset = pte + KEEP_AD - (uintptr_t)p;
 	uint64_t e, n;
 
 	for (; p < end; p++) {
@@ -175,8 +171,6 @@ static uint32_t convert(struct ptebatch_value *value, slot_t *p, uint64_t pte,
 		if (!(e & PTEBATCH_PTE_P) || n == e)
 			continue;
 		value->ptr = (uintptr_t)p + offset;
-		if (~n & AD_BITS)
-			value->ptr += KEEP_AD;
 		value->val = n;
 		value++;
 	}
@@ -409,17 +403,15 @@ static int refused(const struct ptebatch_env *env, uint32_t owner,
 	return 0;
 }
 
-static void mmu_update_runs(struct ptebatch_env *env, uint32_t owner,
-			    const struct ptebatch_run *runs, uint32_t nr,
-			    const struct ptebatch_tlb *tlb,
-			    struct ptebatch_progress *progress)
+static __attribute__((noinline)) void
+many_runs(struct ptebatch_env *env, uint32_t owner,
+	  const struct ptebatch_run *runs, uint32_t nr,
+	  struct ptebatch_progress *progress)
 {
 	struct chunk c;
 	uint32_t i;
-	int err = stop(progress, 0, 0, refused(env, owner, tlb));
+	int err = 0;
 
-	if (err)
-		return;
 	c.env = env;
 	c.runs = runs;
 	c.progress = progress;
@@ -432,6 +424,50 @@ static void mmu_update_runs(struct ptebatch_env *env, uint32_t owner,
 		err = push(&c);
 	if (!err)
 		progress->records = nr;
+}
+
+/* The short way of one slot whose A and D stay. 0: it is not for this run. */
+static int one_slot(struct ptebatch_env *env, uint32_t owner,
+		    const struct ptebatch_run *run,
+		    struct ptebatch_progress *progress)
+{
+	struct ptebatch_value value;
+	int64_t ret = 0;
+	uint64_t e;
+	slot_t *p;
+
+	if (run->op != PTEBATCH_OP_FLAGS || run->old || !preserves_ad(env) ||
+	    (run->clear & ~run->set & AD_BITS))
+		return 0;
+	p = map(env, run->pte);
+	if (!p)
+		return 0;
+	e = *p;
+	value.ptr = run->pte + KEEP_AD;
+	value.val = (e & ~run->clear) | run->set;
+	if ((e & PTEBATCH_PTE_P) && value.val != e) {
+		ret = env->hypercall(env->ctx, HYPERVISOR_mmu_update,
+				     (uintptr_t)&value, 1, 0, owner, 0);
+		progress->hypercalls++;
+	}
+	progress->records = !ret;
+	progress->slots = 0;
+	progress->err = (int)ret;
+	return 1;
+}
+
+static void mmu_update_runs(struct ptebatch_env *env, uint32_t owner,
+			    const struct ptebatch_run *runs, uint32_t nr,
+			    const struct ptebatch_tlb *tlb,
+			    struct ptebatch_progress *progress)
+{
+	int err = stop(progress, 0, 0, refused(env, owner, tlb));
+
+	if (err)
+		return;
+	if (nr != 1 || runs->count != 1 ||
+	    !one_slot(env, owner, runs, progress))
+		many_runs(env, owner, runs, nr, progress);
 	if (tlb_wanted(tlb) && (!nr || progress->records || progress->slots))
 		flush_tlb(env, tlb, progress);
 }

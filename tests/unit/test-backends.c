@@ -241,6 +241,28 @@ static void mmu_update_fails_and_resumes_at_each_slot(void **state)
 		check_failure(&ptebatch_mmu_update, n);
 }
 
+static void mmu_update_fails_and_flushes_for_a_single_slot(void **state)
+{
+	(void)state;
+	start(&ptebatch_mmu_update);
+	run(0, 1);
+	fake.fail_after = 0;
+	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
+	assert_int_equal(b.last.slots, 0);
+	assert_int_equal(b.last.pte, SLOT(0));
+	assert_int_equal(fake.tlbs, 0);
+	check_ro(0, 0);
+	assert_int_equal(ptebatch_flush(&b, &all), 0);
+	assert_int_equal(fake.tlbs, 1);
+	check_ro(0, 1);
+	fake.hardware = D;
+	fake.table[0][1] &= ~(A | D);
+	fake.hardware_at = fake.calls;
+	run(1, 1);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(fake.table[0][1], ENTRY(1) | D);
+}
+
 static void mmu_update_counts_absent_slots_before_a_failure(void **state)
 {
 	(void)state;
@@ -845,6 +867,7 @@ int main(void)
 		TEST(mmu_update_reads_a_slot_after_writing_it),
 		TEST(mmu_update_loses_no_a_or_d_bit),
 		TEST(mmu_update_fails_and_resumes_at_each_slot),
+		TEST(mmu_update_fails_and_flushes_for_a_single_slot),
 		TEST(mmu_update_counts_absent_slots_before_a_failure),
 		TEST(mmu_update_refuses_what_it_cannot_read),
 		TEST(mmu_update_without_preserve_ad_loses_nothing_either),
