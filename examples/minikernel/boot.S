@@ -62,6 +62,19 @@ hypercall5:
 	add $hypercall_page, %rax
 	jmp *%rax
 
+/* int64_t env_hypercall(ctx, nr, a1, a2, a3, a4, a5): the library's way in. */
+	.globl env_hypercall
+env_hypercall:
+	mov %esi, %eax
+	mov %rdx, %rdi
+	mov %rcx, %rsi
+	mov %r8, %rdx
+	mov %r9, %r10
+	mov 8(%rsp), %r8
+	shl $5, %eax
+	add $hypercall_page, %rax
+	jmp *%rax
+
 /*
  * int probe_read(const volatile uint64_t *p, uint64_t *value)
  * int probe_write(volatile uint64_t *p, uint64_t value)

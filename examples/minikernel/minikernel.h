@@ -42,6 +42,8 @@
 /* boot.S */
 int64_t hypercall5(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,
 		   uint64_t a4, uint64_t a5);
+int64_t env_hypercall(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
+		      uint64_t a3, uint64_t a4, uint64_t a5);
 int probe_read(const volatile uint64_t *p, uint64_t *value);
 int probe_write(volatile uint64_t *p, uint64_t value);
 void bench_begin(void);

@@ -158,13 +158,6 @@ uint32_t xen_features(void)
 	return info.submap;
 }
 
-static int64_t env_hypercall(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
-			     uint64_t a3, uint64_t a4, uint64_t a5)
-{
-	(void)ctx;
-	return hypercall5(nr, a1, a2, a3, a4, a5);
-}
-
 static volatile uint64_t *env_slot(void *ctx, uint64_t maddr)
 {
 	(void)ctx;
