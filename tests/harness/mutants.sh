@@ -74,10 +74,10 @@ fi
 
 # --- A and D, and the order of write and reference ---
 mutant 'found: a plain store where hardware may set A or D' ptebatch.c \
-	'if ( (pte & AD_BITS & (keep | set)) == AD_BITS )' 'if ( true )'
+	'if ( (pte & kept) == AD_BITS )' 'if ( true )'
 mutant 'found: a plain store where only A is set' ptebatch.c \
-	'if ( (pte & AD_BITS & (keep | set)) == AD_BITS )' \
-	'if ( pte & PTEBATCH_PTE_A & (keep | set) )'
+	'if ( (pte & kept) == AD_BITS )' \
+	'if ( pte & kept & PTEBATCH_PTE_A )'
 mutant 'found: the type dropped before the write' ptebatch.c \
 	'if ( !gain ) *drop = page;' \
 	'if ( !gain ) { if ( !type_put(page) ) put_page_type(page); }'
@@ -115,7 +115,7 @@ mutant 'found: I/O memory taken for a page' compat.h \
 
 # --- The table ---
 mutant 'found: a table that is no L1' ptebatch.c \
-	'((c->page->u.inuse.type_info & PGT_type_mask) == PGT_l1_page_table)' '(1)'
+	'(c->page->u.inuse.type_info & PGT_type_mask)' 'PGT_l1_page_table'
 mutant 'found: guest memory touched under the lock' ptebatch.c \
 	'/* Never touch guest memory with a table locked. */ table_unlock(c);' ''
 mutant 'found: a run past its table' ptebatch.c \

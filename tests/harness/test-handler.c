@@ -164,6 +164,8 @@ static void refusals(void)
 		1 | 2UL << 32, FLAGS | tlb, RW, 0);
 	REFUSED("an unaligned slot is refused", inval, RUNS, slot + 4, 1,
 		FLAGS | tlb, RW, 0);
+	REFUSED("a slot in frame 0 is refused", inval, RUNS, 8, 1, FLAGS | tlb,
+		RW, 0);
 	REFUSED("a slot beyond all memory is refused", inval, RUNS,
 		NR_FRAMES << 12, 1, FLAGS | tlb, RW, 0);
 	REFUSED("a slot beyond all addresses is refused", inval, RUNS,
@@ -233,10 +235,19 @@ static void refusals(void)
 	v.ptr = (MFN_L2 << 12) | PTEBATCH_VALUE_KEEP;
 	REFUSED("a value in an L2 table is refused", inval, VALUES,
 		(uintptr_t)&v, 1, tlb, SELF, 0);
+	v.ptr = MFN_L2 << 12;
+	REFUSED("an exact value in an L2 table is refused", inval, VALUES,
+		(uintptr_t)&v, 1, tlb, SELF, 0);
+	v.ptr = 8;
+	REFUSED("a value in frame 0 is refused", inval, VALUES, (uintptr_t)&v,
+		1, tlb, SELF, 0);
 	v = (struct ptebatch_value){slot, page(3, 0) | 1UL << 51};
 	REFUSED("a value's frame beyond memory is refused", ANS(0, 0, EPERM),
 		VALUES, (uintptr_t)&v, 1, tlb, SELF, 0);
-	run.op = 7;
+	run.pte = MFN_L2 << 12;
+	REFUSED("a record in an L2 table is refused", inval, RUNS,
+		(uintptr_t)&run, 1, LIST | tlb, SELF, 0);
+	run = (struct ptebatch_run){slot, 1, 7, RW, 0, 0};
 	REFUSED("a record's unknown operation is refused",
 		ANS(0, 0, EOPNOTSUPP), RUNS, (uintptr_t)&run, 1, LIST | tlb,
 		SELF, 0);
