@@ -18,52 +18,83 @@ int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
                           struct domain *pg_dom);
 
 /*
- * Whose pages, and how to find them. owner: as struct page_info holds it, one
- * load to compare. limit: frames below it need no compression of their number
- * to find their page_info; 0 on machines that compress, which then pay for
- * mfn_valid() an entry.
+ * Whose pages, and where they were found last. owner: as struct page_info
+ * holds it, one load to compare. The window: nr frames from first on, whose
+ * page_info begin at base; it is a group of frames that mfn_valid() knows as
+ * one, so inside it nothing is left of mfn_valid() but a comparison, whether
+ * frame numbers are compressed on this machine or not.
  */
 struct ptebatch_frames {
     typeof(((struct page_info *)NULL)->v.inuse._domain) owner;
-    unsigned long limit;
+    unsigned int nr;
+    unsigned long first;
+    struct page_info *base;
 };
 
 static always_inline struct ptebatch_frames ptebatch_frames(
     const struct domain *d)
 {
-    return (struct ptebatch_frames){
-        .owner = virt_to_pdx(d),
-        .limit = likely(!pfn_pdx_hole_shift) ? max_page : 0,
-    };
+    return (struct ptebatch_frames){ .owner = virt_to_pdx(d) };
+}
+
+/* Two shifts do what a mask and a shift do, without the constant. */
+static always_inline unsigned long ptebatch_frame(intpte_t pte)
+{
+    return (pte << (64 - PADDR_BITS)) >> (64 - PADDR_BITS + PAGE_SHIFT);
+}
+
+/*
+ * mfn_valid() and mfn_to_page() in one; NULL for what Xen keeps no page_info
+ * of. Inline, and with a data dependency instead of a fence against running
+ * ahead of the check, where frame numbers are not compressed.
+ */
+static always_inline struct page_info *ptebatch_find_page(unsigned long mfn)
+{
+    unsigned long limit = max_page;
+
+    if ( unlikely(mfn >= limit) )
+        return NULL;
+
+    if ( unlikely(pfn_pdx_hole_shift) )
+        return mfn_valid(_mfn(mfn)) ? mfn_to_page(_mfn(mfn)) : NULL;
+
+    mfn = array_index_nospec(mfn, limit);
+
+    return likely(test_bit(mfn / PDX_GROUP_COUNT, pdx_group_valid))
+           ? pdx_to_page(mfn) : NULL;
 }
 
 /*
  * The page that a PTE maps, if it is one of that owner's; else NULL, also for
- * I/O memory, of which Xen may keep no page_info. It is executed once an entry,
- * so mfn_valid() is spelt out where frame numbers are used as they are, with a
- * data dependency instead of a fence against running ahead of the check.
+ * I/O memory. It is executed once an entry.
+ *
+ * Groups are aligned in frame numbers: compression leaves more low bits alone
+ * than a group has. The window ends at max_page. A CPU that runs ahead of the
+ * comparison still stays inside the group, all of whose page_info are mapped.
  */
 static always_inline struct page_info *ptebatch_own_page(
-    intpte_t pte, const struct ptebatch_frames *frames)
+    intpte_t pte, struct ptebatch_frames *frames)
 {
-    /* Two shifts do what a mask and a shift do, without the constant. */
-    unsigned long mfn = (pte << (64 - PADDR_BITS)) >>
-                        (64 - PADDR_BITS + PAGE_SHIFT);
+    const unsigned long mfn = ptebatch_frame(pte);
+    unsigned long i = mfn - frames->first;
     struct page_info *page;
 
-    if ( unlikely(mfn >= frames->limit) )
+    BUILD_BUG_ON(PDX_GROUP_COUNT & (PDX_GROUP_COUNT - 1));
+
+    if ( unlikely(i >= frames->nr) )
     {
-        if ( likely(!pfn_pdx_hole_shift) || !mfn_valid(_mfn(mfn)) )
+        page = ptebatch_find_page(mfn);
+        if ( !page )
             return NULL;
-        page = mfn_to_page(_mfn(mfn));
+
+        i = mfn & (PDX_GROUP_COUNT - 1);
+        frames->first = mfn - i;
+        frames->base = page - i;
+        frames->nr = min(max_page - (mfn - i), PDX_GROUP_COUNT + 0UL);
     }
-    else
-    {
-        mfn = array_index_nospec(mfn, frames->limit);
-        if ( unlikely(!test_bit(mfn / PDX_GROUP_COUNT, pdx_group_valid)) )
-            return NULL;
-        page = pdx_to_page(mfn);
-    }
+
+    OPTIMIZER_HIDE_VAR(i);      /* or the mask would be found superfluous */
+    page = frames->base + (i & (PDX_GROUP_COUNT - 1));
 
     return likely(page->v.inuse._domain == frames->owner) ? page : NULL;
 }
@@ -81,6 +112,16 @@ static always_inline void *ptebatch_map_table(const struct page_info *page,
 #endif
 
     return map_domain_page(mfn);
+}
+
+static always_inline void ptebatch_unmap_table(void *l1)
+{
+#ifdef NDEBUG
+    if ( likely((unsigned long)l1 >= DIRECTMAP_VIRT_START) )
+        return;
+#endif
+
+    unmap_domain_page(l1);
 }
 
 /*

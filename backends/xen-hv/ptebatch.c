@@ -96,8 +96,8 @@
 
 #define WORK_RECORD      4U
 
-/* Records copied in one go, to the stack: 480 and 512 bytes. */
-#define RUN_CHUNK        12U
+/* Records copied in one go, to the stack: 960 and 512 bytes. */
+#define RUN_CHUNK        24U
 #define VALUE_CHUNK      32U
 
 /* vCPUs in a mask; a longer one means all. To be read before any update. */
@@ -176,7 +176,7 @@ static void table_put(struct ptebatch_call *c)
 
     if ( c->page )
     {
-        unmap_domain_page(c->l1);
+        ptebatch_unmap_table(c->l1);
         put_page(c->page);
         c->page = NULL;
     }
@@ -211,10 +211,18 @@ static int table_lock(struct ptebatch_call *c, uint64_t slot)
 
     if ( unlikely(!page_lock(c->page)) )
         return -EINVAL;
+
+    if ( unlikely((c->page->u.inuse.type_info & PGT_type_mask) !=
+                  PGT_l1_page_table) )
+    {
+        page_unlock(c->page);
+        return -EINVAL;
+    }
+
+    /* Only now: this is what all others take for "a locked L1 table". */
     c->locked = slot & PAGE_MASK;
 
-    return likely((c->page->u.inuse.type_info & PGT_type_mask) ==
-                  PGT_l1_page_table) ? 0 : -EINVAL;
+    return 0;
 }
 
 /* The same, where it mostly is the table of the slot before. */
@@ -336,7 +344,7 @@ static always_inline intpte_t write_pte(
  */
 static always_inline bool change_entry(
     intpte_t *p, intpte_t *pte, intpte_t keep, intpte_t set, intpte_t kept,
-    bool moves, bool gain, const struct ptebatch_frames *frames, struct page_info **drop)
+    bool moves, bool gain, struct ptebatch_frames *frames, struct page_info **drop)
 {
     *drop = NULL;
 
@@ -556,7 +564,7 @@ static always_inline unsigned int fast_slots(
     unsigned int i, unsigned int end, intpte_t *olds)
 {
     const intpte_t set = run->set, keep = ~(run->clear | set);
-    const struct ptebatch_frames frames = c->frames;
+    struct ptebatch_frames frames = c->frames;
     void *const l1 = c->l1;
     intpte_t kept = ad_kept(keep, set), *p = l1 + PAGE_OFFSET(run->pte) +
                                              i * sizeof(*p);
@@ -772,7 +780,7 @@ static always_inline unsigned int fast_singles(
     struct ptebatch_call *c, const struct ptebatch_run *runs, unsigned int i,
     unsigned int n)
 {
-    const struct ptebatch_frames frames = c->frames;
+    struct ptebatch_frames frames = c->frames;
     const intpte_t ask = xsm_unasked(c);
     void *l1;
 
@@ -788,8 +796,8 @@ static always_inline unsigned int fast_singles(
         struct page_info *drop;
 
         if ( unlikely((run->pte & ~(uint64_t)0xff8) != c->locked) ||
-             unlikely(run->count != 1) ||
-             unlikely(run->op != PTEBATCH_OP_FLAGS) || unlikely(run->old) ||
+             unlikely(run->count != 1 || run->op != PTEBATCH_OP_FLAGS) ||
+             unlikely(run->old) ||
              unlikely((clear | set) & ~PTEBATCH_FAST_FLAGS) ||
              unlikely((~clear | set) & ask) )
             break;
@@ -862,10 +870,11 @@ static always_inline unsigned int fast_values(
 {
     const intpte_t ask = xsm_unasked(c);
     const intpte_t keep = mode == PTEBATCH_VALUE_KEEP ? AD_BITS : 0;
-    const struct ptebatch_frames frames = c->frames;
+    struct ptebatch_frames frames = c->frames;
     void *l1;
 
-    if ( i == n || !c->own || table_at(c, values[i].ptr) )
+    /* A value that maps nothing needs a permission too. */
+    if ( i == n || !c->own || !c->xsm_checked || table_at(c, values[i].ptr) )
         return i;
 
     l1 = c->l1;
@@ -1139,6 +1148,24 @@ static void owners_put(struct ptebatch_call *c, unsigned long owner)
 }
 
 /*
+ * An argument was refused, or a domain is gone. Of a restarted call, whose
+ * guest changed something meanwhile, what it has done must still be told, and
+ * since the request that was made is no longer known, all is flushed.
+ */
+static long refuse(struct ptebatch_call *c, bool owners, unsigned int done,
+                   unsigned int slots, int rc)
+{
+    if ( likely(!(done | slots)) )
+        return rc;
+
+    c->tlb = (struct ptebatch_tlb){ .who = PTEBATCH_TLB_ALL };
+    if ( owners )
+        tlb_flush(c);
+
+    return PTEBATCH_ANSWER(done, slots, -rc);
+}
+
+/*
  * The end of a call that got past its arguments: drops the table, then flushes
  * if anything was done, now or before a preemption, or nothing was asked for.
  */
@@ -1165,9 +1192,8 @@ static always_inline long one_slot(unsigned long what, unsigned long how,
 {
     const unsigned long invlpg = PTEBATCH_HOW_TLB(PTEBATCH_TLB_LOCAL) |
                                  PTEBATCH_HOW_TLB_PAGE;
-    struct vcpu *curr = current;
-    struct domain *d = curr->domain;
-    const struct ptebatch_frames frames = ptebatch_frames(d);
+    struct domain *d = current->domain;
+    struct ptebatch_frames frames = ptebatch_frames(d);
     struct page_info *table, *drop = NULL;
     intpte_t pte, *p;
     long ret = 0;
@@ -1184,8 +1210,10 @@ static always_inline long one_slot(unsigned long what, unsigned long how,
                                    (PTEBATCH_PTE_RW & ~clear))) )
         return 0;
 
-    table = ptebatch_own_page(what, &frames);
-    if ( unlikely(!table) || unlikely(!get_page(table, d)) )
+    table = ptebatch_find_page(ptebatch_frame(what));
+    if ( unlikely(!table) ||
+         unlikely(table->v.inuse._domain != frames.owner) ||
+         unlikely(!get_page(table, d)) )
         return 0;
 
     if ( unlikely(!page_lock(table)) )
@@ -1206,15 +1234,16 @@ static always_inline long one_slot(unsigned long what, unsigned long how,
         if ( drop && unlikely(!type_put(drop)) )
             put_page_type(drop);
     }
-    unmap_domain_page(p);
+    ptebatch_unmap_table(p);
 
  unlock:
     page_unlock(table);
  put:
     put_page(table);
 
+    /* No paging mode has to hear of it. */
     if ( ret && how )
-        paging_invlpg(curr, how & PTEBATCH_HOW_TLB_ADDR);
+        flush_tlb_one_local(how & PTEBATCH_HOW_TLB_ADDR);
 
     return ret;
 }
@@ -1240,10 +1269,13 @@ static long runs_registers(unsigned long what, unsigned long count,
 
     call_init(&c);
     rc = owners_get(&c, DOMID_SELF);
-    if ( !rc && (how & ~0xfUL) )
+    if ( unlikely(rc) )
+        return refuse(&c, false, done, 0, rc);
+
+    if ( how & ~0xfUL )
         rc = tlb_parse(&c, how, false, 0);
     if ( unlikely(rc) )
-        return rc;
+        return refuse(&c, true, done, 0, rc);
 
     if ( likely(run.count) )
         rc = do_run(&c, &run, &done);
@@ -1277,12 +1309,12 @@ static long runs_list(unsigned long what, unsigned long count,
     call_init(&c);
     rc = owners_get(&c, owner);
     if ( unlikely(rc) )
-        return rc;
+        return refuse(&c, false, done, slots, rc);
 
     rc = tlb_parse(&c, how, true, arg5);
     if ( unlikely(rc) )
     {
-        ret = rc;
+        ret = refuse(&c, true, done, slots, rc);
         goto out;
     }
 
@@ -1396,12 +1428,12 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
     call_init(&c);
     rc = owners_get(&c, arg4);
     if ( unlikely(rc) )
-        return rc;
+        return refuse(&c, false, done, 0, rc);
 
     rc = tlb_parse(&c, how, true, arg5);
     if ( unlikely(rc) )
     {
-        ret = rc;
+        ret = refuse(&c, true, done, 0, rc);
         goto out;
     }
 
