@@ -124,11 +124,23 @@ static always_inline void ptebatch_unmap_table(void *l1)
     unmap_domain_page(l1);
 }
 
+#ifndef ptebatch_try_cmpxchg
 /*
  * cmpxchg() that answers by the flag, and by *old if it failed: two
- * instructions less each time.
+ * instructions less each time. And what changes bits with no answer at all.
  */
-#ifndef ptebatch_try_cmpxchg
+static always_inline void ptebatch_lock_and(uint64_t *p, uint64_t mask)
+{
+    asm volatile ( "lock and %[mask], %[p]"
+                   : [p] "+m" (*p) : [mask] "r" (mask) : "memory" );
+}
+
+static always_inline void ptebatch_lock_or(uint64_t *p, uint64_t mask)
+{
+    asm volatile ( "lock or %[mask], %[p]"
+                   : [p] "+m" (*p) : [mask] "r" (mask) : "memory" );
+}
+
 static always_inline bool ptebatch_try_cmpxchg(
     uint64_t *p, uint64_t *old, uint64_t new)
 {

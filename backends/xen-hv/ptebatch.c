@@ -120,13 +120,13 @@ struct ptebatch_call {
     struct domain *pg_owner;    /* whose pages */
     struct vcpu *pt_vcpu;
     struct ptebatch_frames frames; /* pt_owner's */
-    bool own;                   /* fast path: both the caller, no paging mode, NX */
+    bool own;                   /* fast path: all the caller's, no paging mode */
 
     /* The table at hand, referenced and mapped; none if page is NULL. */
     struct page_info *page;
     void *l1;
     mfn_t mfn;
-    uint64_t locked;            /* its machine address while locked, or NOWHERE */
+    uint64_t locked;            /* its address while locked, else NOWHERE */
 
     unsigned int work;          /* since the last check for preemption */
     uint32_t xsm_checked;
@@ -305,46 +305,81 @@ static always_inline bool drop_entry(struct ptebatch_call *c,
     return slow;
 }
 
-/* Those of A and D that an entry keeps if it has them. */
-static always_inline intpte_t ad_kept(intpte_t keep, intpte_t set)
+/* How to write, known at compile time. */
+enum write {
+    WRITE_ANY,                  /* the old value is wanted, or both masks */
+    WRITE_AND,                  /* set is 0 */
+    WRITE_OR,                   /* keep has all bits that set has not */
+};
+
+/* What an entry becomes: (entry & keep) | set. */
+struct change {
+    intpte_t keep, set;
+    intpte_t ad;                /* those of A and D that it keeps if it has */
+    enum write write;
+    bool gain;                  /* RW is set, if it changes */
+};
+
+static always_inline struct change change_to(intpte_t keep, intpte_t set)
 {
-    return (keep | set) & AD_BITS;
+    return (struct change){
+        .keep = keep,
+        .set = set,
+        .ad = (keep | set) & AD_BITS,
+        .write = WRITE_ANY,
+        .gain = set & _PAGE_RW,
+    };
 }
 
 /*
  * Writes an entry of an own table outside any paging mode; returns what it
- * was. pte is a recent value of it: only A and D may have been set since.
+ * was (with WRITE_ANY, exactly). pte is a recent value of it: only A and D may
+ * have been set since.
  */
-static always_inline intpte_t write_pte(
-    intpte_t *p, intpte_t pte, intpte_t keep, intpte_t set, intpte_t kept)
+static always_inline intpte_t write_pte(intpte_t *p, intpte_t pte,
+                                        const struct change *to)
 {
-    intpte_t seen = pte, new = (pte & keep) | set;
+    intpte_t seen = pte, new = (pte & to->keep) | to->set;
 
-    if ( (pte & kept) == AD_BITS )
+    if ( (pte & to->ad) == AD_BITS )
     {
         write_atomic(p, new);
         return pte;
+    }
+
+    switch ( to->write )
+    {
+    case WRITE_AND:
+        ptebatch_lock_and(p, to->keep);
+        return pte;
+
+    case WRITE_OR:
+        ptebatch_lock_or(p, to->set);
+        return pte;
+
+    case WRITE_ANY:
+        break;
     }
 
     while ( unlikely(!ptebatch_try_cmpxchg(p, &seen, new)) )
     {
         /* The table is locked: nobody but hardware writes. */
         BUG_ON((seen ^ pte) & ~AD_BITS);
-        new = (seen & keep) | set;
+        new = (seen & to->keep) | to->set;
     }
 
     return seen;
 }
 
 /*
- * The cases 1 and 2 of a present entry of such a table. moves: RW changes, and
- * if gain, it becomes set. False: nothing was done, a longer way is needed.
- * Else *pte is what the entry was, and *drop the page whose writable reference
- * the caller has to drop, or NULL.
+ * The cases 1 and 2 of a present entry of such a table. moves: RW changes.
+ * False: nothing was done, a longer way is needed. Else *pte is what the entry
+ * was, and *drop the page whose writable reference the caller has to drop, or
+ * NULL.
  */
 static always_inline bool change_entry(
-    intpte_t *p, intpte_t *pte, intpte_t keep, intpte_t set, intpte_t kept,
-    bool moves, bool gain, struct ptebatch_frames *frames, struct page_info **drop)
+    intpte_t *p, intpte_t *pte, const struct change *to, bool moves,
+    struct ptebatch_frames *frames, struct page_info **drop)
 {
     *drop = NULL;
 
@@ -355,14 +390,14 @@ static always_inline bool change_entry(
         if ( unlikely(!page) )
             return false;
 
-        if ( !gain )
+        if ( !to->gain )
             *drop = page;
         else if ( unlikely(*pte & PTEBATCH_PTE_CACHE) ||
                   unlikely(!type_get(page)) )
             return false;
     }
 
-    *pte = write_pte(p, *pte, keep, set, kept);
+    *pte = write_pte(p, *pte, to);
 
     return true;
 }
@@ -444,8 +479,10 @@ static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
 
     if ( !(diff & ~PTEBATCH_FAST_FLAGS) )
     {
-        if ( likely(change_entry(p, old, keep, set, ad_kept(keep, set),
-                                 diff & _PAGE_RW, new & _PAGE_RW, &c->frames,
+        struct change to = change_to(keep, set);
+
+        to.gain = new & _PAGE_RW;
+        if ( likely(change_entry(p, old, &to, diff & _PAGE_RW, &c->frames,
                                  &page)) )
         {
             if ( page )
@@ -460,7 +497,7 @@ static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
             c->work += WORK_SLOW;
             if ( !get_page_type(page, PGT_writable_page) )
                 return -EBUSY;
-            *old = write_pte(p, pte, keep, set, ad_kept(keep, set));
+            *old = write_pte(p, pte, &to);
             return 0;
         }
     }
@@ -501,7 +538,8 @@ static always_inline int check_run(const struct ptebatch_run *run)
     }
 
     /* Inside one table: count first, so that the sum cannot wrap. */
-    if ( (run->pte & (sizeof(intpte_t) - 1)) || !run->count || run->count > PTEBATCH_TABLE_SLOTS ||
+    if ( (run->pte & (sizeof(intpte_t) - 1)) ||
+         !run->count || run->count > PTEBATCH_TABLE_SLOTS ||
          PAGE_OFFSET(run->pte) + run->count * sizeof(intpte_t) > PAGE_SIZE )
         return -EINVAL;
 
@@ -526,7 +564,8 @@ static always_inline int check_xsm(struct ptebatch_call *c, uint32_t needed)
 
 /* What a run asks of an entry, so that a loop need not ask it of each. */
 enum run_kind {
-    RUN_FREE,                   /* no reference can move */
+    RUN_FREE,                   /* no reference can move; bits are cleared */
+    RUN_FREE_SET,               /* the same; bits are set */
     RUN_GAIN,                   /* entries become writable */
     RUN_DROP,                   /* entries become read-only */
     RUN_CLEAR,                  /* entries become 0 */
@@ -545,7 +584,10 @@ static enum run_kind run_kind(const struct ptebatch_call *c,
     if ( run->set & _PAGE_RW )
         return RUN_GAIN;
 
-    return (run->clear & _PAGE_RW) ? RUN_DROP : RUN_FREE;
+    if ( run->clear & _PAGE_RW )
+        return RUN_DROP;
+
+    return run->set ? RUN_FREE_SET : RUN_FREE;
 }
 
 /* Whether a flags run changes RW of this entry. */
@@ -557,20 +599,25 @@ static always_inline bool run_moves(intpte_t pte, intpte_t clear, intpte_t set)
 /*
  * The slots of a run from i on, as long as update_slot()'s short ways do, with
  * everything that is the same for all taken out of the loop. Returns the first
- * slot not done. The table is locked; olds[0] belongs to slot i.
+ * slot not done. The table is locked; olds[0] belongs to slot i. Without olds,
+ * the run has no bits to clear if it has any to set.
  */
 static always_inline unsigned int fast_slots(
     struct ptebatch_call *c, const struct ptebatch_run *run, enum run_kind kind,
     unsigned int i, unsigned int end, intpte_t *olds)
 {
-    const intpte_t set = run->set, keep = ~(run->clear | set);
+    const bool free = kind == RUN_FREE || kind == RUN_FREE_SET;
+    struct change to = change_to(~run->clear, run->set);
     struct ptebatch_frames frames = c->frames;
     void *const l1 = c->l1;
-    intpte_t kept = ad_kept(keep, set), *p = l1 + PAGE_OFFSET(run->pte) +
-                                             i * sizeof(*p);
+    intpte_t *p = l1 + PAGE_OFFSET(run->pte) + i * sizeof(*p);
     unsigned int left;
 
-    OPTIMIZER_HIDE_VAR(kept);   /* one register, outside the loop */
+    to.gain = kind == RUN_GAIN;
+    if ( !olds )
+        to.write = kind == RUN_GAIN || kind == RUN_FREE_SET ? WRITE_OR
+                                                            : WRITE_AND;
+    OPTIMIZER_HIDE_VAR(to.ad);  /* one register, outside the loop */
 
     for ( left = end - i; left; left-- )
     {
@@ -597,8 +644,8 @@ static always_inline unsigned int fast_slots(
             bool moves = (kind == RUN_GAIN && !(pte & _PAGE_RW)) ||
                          (kind == RUN_DROP && (pte & _PAGE_RW));
 
-            if ( unlikely(!change_entry(p, &pte, keep, set, kept, moves,
-                                        kind == RUN_GAIN, &frames, &page)) )
+            if ( unlikely(!change_entry(p, &pte, &to, moves, &frames,
+                                        &page)) )
                 break;
         }
 
@@ -618,7 +665,7 @@ static always_inline unsigned int fast_slots(
          * table for an entry and look up its frame.
          */
         p++;
-        if ( kind != RUN_FREE )
+        if ( !free )
             p = l1 + PAGE_OFFSET(p);
     }
 
@@ -647,6 +694,10 @@ static always_inline int run_slots(
         {
         case RUN_FREE:
             *done = fast_slots(c, run, RUN_FREE, i, end, o);
+            break;
+
+        case RUN_FREE_SET:
+            *done = fast_slots(c, run, RUN_FREE_SET, i, end, o);
             break;
 
         case RUN_GAIN:
@@ -713,6 +764,9 @@ static int do_slots(struct ptebatch_call *c, const struct ptebatch_run *run,
                     unsigned int *done)
 {
     intpte_t olds[PTEBATCH_OLD_CHUNK];
+    /* Both masks: not one "lock and" or "lock or", so as if asked for olds. */
+    const bool want_olds = run->old ||
+                           (run->set && (run->clear & ~run->set));
 
     while ( *done < run->count )
     {
@@ -727,11 +781,16 @@ static int do_slots(struct ptebatch_call *c, const struct ptebatch_run *run,
             return rc;
 
         end = min(end, start + PTEBATCH_PREEMPT);
-        if ( run->old )
+        if ( want_olds )
         {
             end = min(end, start + PTEBATCH_OLD_CHUNK);
             rc = run_slots(c, run, done, end, olds);
+        }
+        else
+            rc = run_slots(c, run, done, end, NULL);
 
+        if ( run->old )
+        {
             /* Never touch guest memory with a table locked. */
             table_unlock(c);
             if ( *done != start &&
@@ -739,8 +798,6 @@ static int do_slots(struct ptebatch_call *c, const struct ptebatch_run *run,
                                    olds, (*done - start) * sizeof(*olds)) )
                 return -EFAULT;
         }
-        else
-            rc = run_slots(c, run, done, end, NULL);
 
         if ( unlikely(rc) )
             return rc;
@@ -794,6 +851,7 @@ static always_inline unsigned int fast_singles(
         const intpte_t clear = run->clear, set = run->set;
         intpte_t pte, *p = l1 + (run->pte & 0xff8);
         struct page_info *drop;
+        struct change to;
 
         if ( unlikely((run->pte & ~(uint64_t)0xff8) != c->locked) ||
              unlikely(run->count != 1 || run->op != PTEBATCH_OP_FLAGS) ||
@@ -803,9 +861,9 @@ static always_inline unsigned int fast_singles(
             break;
 
         pte = ACCESS_ONCE(*p);
+        to = change_to(~clear, set);
         if ( unlikely(!(pte & _PAGE_PRESENT)) ||
-             unlikely(!change_entry(p, &pte, ~clear, set, ad_kept(~clear, set),
-                                    run_moves(pte, clear, set), set & _PAGE_RW,
+             unlikely(!change_entry(p, &pte, &to, run_moves(pte, clear, set),
                                     &frames, &drop)) )
             break;
 
@@ -818,7 +876,8 @@ static always_inline unsigned int fast_singles(
 
 /* --- Values -------------------------------------------------------------- */
 
-static always_inline int do_value(struct ptebatch_call *c, const struct ptebatch_value *v)
+static always_inline int do_value(struct ptebatch_call *c,
+                                  const struct ptebatch_value *v)
 {
     unsigned int mode = v->ptr & (sizeof(intpte_t) - 1);
     intpte_t val = v->val, keep, old, *p;
@@ -883,6 +942,7 @@ static always_inline unsigned int fast_values(
         const uint64_t ptr = values[i].ptr;
         intpte_t val = values[i].val, pte, *p = l1 + (ptr & 0xff8);
         struct page_info *drop;
+        struct change to;
 
         /* The locked table, and the mode: nothing else is left of ptr. */
         if ( unlikely((ptr & ~(uint64_t)0xff8) != (c->locked | mode)) ||
@@ -910,8 +970,8 @@ static always_inline unsigned int fast_values(
         if ( unlikely((pte ^ val) & ~PTEBATCH_FAST_FLAGS) )
             break;
 
-        if ( unlikely(!change_entry(p, &pte, keep, val, ad_kept(keep, val),
-                                    (pte ^ val) & _PAGE_RW, val & _PAGE_RW,
+        to = change_to(keep, val);
+        if ( unlikely(!change_entry(p, &pte, &to, (pte ^ val) & _PAGE_RW,
                                     &frames, &drop)) )
             break;
 
@@ -990,7 +1050,8 @@ static int tlb_parse(struct ptebatch_call *c, unsigned long how, bool record,
     return 0;
 }
 
-static void tlb_flush_mask(const cpumask_t *mask, const struct ptebatch_tlb *tlb)
+static void tlb_flush_mask(const cpumask_t *mask,
+                           const struct ptebatch_tlb *tlb)
 {
     /* More than one page is one flush of everything, to send one IPI. */
     if ( tlb->pages == 1 )
@@ -1194,6 +1255,7 @@ static always_inline long one_slot(unsigned long what, unsigned long how,
                                  PTEBATCH_HOW_TLB_PAGE;
     struct domain *d = current->domain;
     struct ptebatch_frames frames = ptebatch_frames(d);
+    const struct change to = change_to(~clear, set);
     struct page_info *table, *drop = NULL;
     intpte_t pte, *p;
     long ret = 0;
@@ -1226,8 +1288,7 @@ static always_inline long one_slot(unsigned long what, unsigned long how,
     p = ptebatch_map_table(table, maddr_to_mfn(what)) + PAGE_OFFSET(what);
     pte = ACCESS_ONCE(*p);
     if ( unlikely(!(pte & _PAGE_PRESENT)) ||
-         likely(change_entry(p, &pte, ~clear, set, ad_kept(~clear, set),
-                             run_moves(pte, clear, set), set & _PAGE_RW,
+         likely(change_entry(p, &pte, &to, run_moves(pte, clear, set),
                              &frames, &drop)) )
     {
         ret = PTEBATCH_ANSWER(1, 0, 0);
@@ -1248,7 +1309,7 @@ static always_inline long one_slot(unsigned long what, unsigned long how,
     return ret;
 }
 
-/* A list of one whose record is the arguments: the cheapest way to change one. */
+/* A list of one whose record is the arguments. */
 static long runs_registers(unsigned long what, unsigned long count,
                            unsigned long how, unsigned long clear,
                            unsigned long set)

@@ -256,6 +256,33 @@ uint64_t hx_cmpxchg(volatile void *ptr, uint64_t o, uint64_t n)
 	return old;
 }
 
+/* Of an entry alone; last_read stays, for nothing was read. */
+static void lock_to(volatile void *ptr, uint64_t and, uint64_t or)
+{
+	uint64_t *p = (uint64_t *)ptr, old;
+	unsigned int t, s;
+
+	if (!find_slot(p, &t, &s)) {
+		hx_rule("a locked and/or of something that is no entry");
+		return;
+	}
+	hardware(t, s, true);
+	hx.pte_atomics++;
+	old = *p;
+	*p = (old & and) | or;
+	entry_written(t, s, old, *p);
+}
+
+void hx_lock_and(volatile void *p, uint64_t mask)
+{
+	lock_to(p, mask, 0);
+}
+
+void hx_lock_or(volatile void *p, uint64_t mask)
+{
+	lock_to(p, ~0UL, mask);
+}
+
 uint64_t hx_xchg(volatile void *ptr, uint64_t n)
 {
 	uint64_t *p = (uint64_t *)ptr, old;

@@ -288,6 +288,8 @@ uint64_t hx_read(volatile void *p);
 void hx_write(volatile void *p, uint64_t v);
 uint64_t hx_cmpxchg(volatile void *p, uint64_t old, uint64_t new);
 uint64_t hx_xchg(volatile void *p, uint64_t new);
+void hx_lock_and(volatile void *p, uint64_t mask);
+void hx_lock_or(volatile void *p, uint64_t mask);
 static inline bool hx_try_cmpxchg(volatile void *p, uint64_t *old, uint64_t new)
 {
 	uint64_t seen = hx_cmpxchg(p, *old, new), was = *old;
@@ -296,6 +298,9 @@ static inline bool hx_try_cmpxchg(volatile void *p, uint64_t *old, uint64_t new)
 	return seen == was;
 }
 #define ptebatch_try_cmpxchg hx_try_cmpxchg
+/* Hardware may act before each, never between its read and its write. */
+#define ptebatch_lock_and(p, mask) hx_lock_and(p, mask)
+#define ptebatch_lock_or(p, mask) hx_lock_or(p, mask)
 #define ACCESS_ONCE(x) ((typeof(x))hx_read(&(x)))
 #define read_atomic(p) (*(volatile typeof(*(p)) *)(p))
 #define write_atomic(p, v) hx_write(p, v)
