@@ -2,14 +2,16 @@
 /*
  * The batch: an ordered log of records in the caller's storage.
  *
- * - Records [head, tail) are queued; they are of one kind and one owner, so a
- *   flush is one call of the backend, and the TLB request rides in it.
- * - The last record is "open" while it can still grow: b->next is where. The
- *   inline ptebatch_add_run moves b->next alone, so the count of the open
- *   record and the counters queued and merged are brought up to date by
- *   close_run(), before anything else looks at records. b->next is 1, which no
- *   slot's address is, and b->limit 0, while nothing is open.
- * - Records that hand old values back, and clears, are never open.
+ * - Records from head up to put are queued; they are of one kind and one
+ *   owner, so a flush is one call of the backend, and the TLB request rides in
+ *   it.
+ * - The last record is "open" while it can still grow: b->next is where. It is
+ *   1, which no slot's address is, and b->limit 0, while nothing is open.
+ *   Records that hand old values back, and clears, never are.
+ * - Of the two ends of room, the one of the kind not queued is the storage's
+ *   beginning, so that a single comparison finds kind and room right.
+ * - The counters queued and merged are worked out by account(), off the hot
+ *   path.
  * - An automatic flush (full, kind, owner) carries no TLB request of its own;
  *   b->touched remembers that one is owed for the slots that it applied.
  * - What inner ends ask for is kept in b->tlb until a flush succeeds.
@@ -49,6 +51,11 @@ static int bad_tlb(const struct ptebatch_tlb *tlb)
 {
 	uint64_t first = tlb->addr >> PAGE_SHIFT;
 
+	/* A page of this vCPU or of all, which is what hot paths ask for. */
+	if (tlb->pages == 1 && (tlb->who == PTEBATCH_TLB_LOCAL ||
+				tlb->who == PTEBATCH_TLB_ALL) &&
+	    !(tlb->nr_vcpus | tlb->vcpus))
+		return (tlb->addr & ((1 << PAGE_SHIFT) - 1)) != 0;
 	if (tlb->who > PTEBATCH_TLB_VCPUS)
 		return 1;
 	if (tlb->who == PTEBATCH_TLB_NONE && (tlb->addr || tlb->pages))
@@ -91,59 +98,83 @@ static void cover(struct ptebatch_tlb *to, const struct ptebatch_tlb *more)
 	to->vcpus = 0;
 }
 
-/* A record's slots, also of the open one. */
-static uint32_t slots_of(const struct ptebatch *b, uint32_t i)
-{
-	if (b->kind == KIND_VALUES)
-		return 1;
-	if (b->next != 1 && i == b->tail - 1)
-		return (uint32_t)((b->next - b->u.runs[i].pte) / 8);
-	return b->u.runs[i].count;
-}
-
-/* Gives the open record its count; the caller says what is open next. */
-static inline void close_at(struct ptebatch *b, struct ptebatch_run *run)
-{
-	uint32_t count = (uint32_t)((b->next - run->pte) / 8);
-	uint32_t more = count - run->count;
-
-	run->count = count;
-	b->counters.queued += more;
-	b->counters.merged += more;
-}
-
+/* The last record grows no more. Both, for a caller may well name slot 1. */
 static void close_run(struct ptebatch *b)
 {
-	if (b->next == 1)
-		return;
-	close_at(b, &b->u.runs[b->tail - 1]);
 	b->next = 1;
 	b->limit = 0;
 }
 
-static void rewind_if_empty(struct ptebatch *b)
+/* Records queued. */
+static uint32_t records(const struct ptebatch *b)
 {
-	if (b->head == b->tail) {
-		b->head = 0;
-		b->tail = 0;
-	}
+	uint32_t end = b->kind == KIND_VALUES
+			       ? (struct ptebatch_value *)b->put - b->u.values
+			       : (struct ptebatch_run *)b->put - b->u.runs;
+
+	return end - b->head;
 }
 
-/* Takes the first slots of the first record away. */
-static void drop_slots(struct ptebatch *b, uint32_t slots)
+/* The slots of the first nr of them. */
+static uint64_t slots_of(const struct ptebatch *b, uint32_t nr)
 {
-	struct ptebatch_run *run = &b->u.runs[b->head];
+	const struct ptebatch_run *run = b->u.runs + b->head;
+	uint64_t slots = 0;
 
-	if (!slots)
-		return;
-	if (slots_of(b, b->head) == slots) {
-		b->head++;
-		return;
+	if (b->kind == KIND_VALUES)
+		return nr;
+	for (; nr; nr--)
+		slots += run++->count;
+	return slots;
+}
+
+/* Brings the counters up to date before records leave; returns the slots. */
+static uint64_t account(struct ptebatch *b)
+{
+	uint64_t slots = slots_of(b, records(b)), more = slots - b->pending;
+
+	b->counters.queued += more;
+	if (b->kind == KIND_RUNS)
+		b->counters.merged += more - b->opened;
+	b->opened = 0;
+	b->pending = slots;
+	return slots;
+}
+
+static void make_empty(struct ptebatch *b)
+{
+	close_run(b);
+	b->head = 0;
+	b->put = b->u.storage;
+	b->pending = 0;
+}
+
+/* Takes the first slots away, which accounted ones are. */
+static void drop(struct ptebatch *b, uint32_t whole, uint32_t slots)
+{
+	struct ptebatch_run *run;
+
+	close_run(b);
+	b->pending -= slots_of(b, whole) + slots;
+	b->head += whole;
+	if (slots) {
+		run = &b->u.runs[b->head];
+		run->pte += 8 * (uint64_t)slots;
+		run->count -= slots;
+		if (run->old)
+			run->old += 8 * (uint64_t)slots;
+		if (!run->count)
+			b->head++;
 	}
-	run->pte += 8 * (uint64_t)slots;
-	run->count -= slots;
-	if (run->old)
-		run->old += 8 * (uint64_t)slots;
+	if (!records(b))
+		make_empty(b);
+}
+
+static void set_kind(struct ptebatch *b, uint32_t kind)
+{
+	b->kind = kind;
+	b->runs_end = b->u.runs + (kind == KIND_RUNS ? b->max_runs : 0);
+	b->values_end = b->u.values + (kind == KIND_VALUES ? b->max_values : 0);
 }
 
 static void call_backend(struct ptebatch *b, uint32_t nr,
@@ -166,14 +197,14 @@ static int apply(struct ptebatch *b, const struct ptebatch_tlb *tlb,
 		 enum ptebatch_reason reason)
 {
 	struct ptebatch_progress p = { 0, 0, 0, 0, 0 };
-	uint32_t nr, i;
+	uint32_t nr = records(b);
+	uint64_t before = account(b);
 
 	close_run(b);
 	b->last.records = 0;
 	b->last.slots = 0;
 	b->last.pte = 0;
 	b->last.err = 0;
-	nr = b->tail - b->head;
 	if (!nr && !tlb)
 		return 0;
 
@@ -181,16 +212,15 @@ static int apply(struct ptebatch *b, const struct ptebatch_tlb *tlb,
 	call_backend(b, nr, tlb, &p);
 	b->last.err = p.err;
 	b->last.records = p.records;
-	for (i = 0; i < p.records; i++)
-		b->last.slots += slots_of(b, b->head + i);
-	b->last.slots += p.slots;
-	b->head += p.records;
-	drop_slots(b, p.slots);
-	if (b->head != b->tail)
+	if (p.records == nr)
+		make_empty(b);
+	else
+		drop(b, p.records, p.slots);
+	b->last.slots = before - b->pending;
+	if (b->pending)
 		b->last.pte = b->kind == KIND_VALUES
 				      ? b->u.values[b->head].ptr & ~(uint64_t)7
 				      : b->u.runs[b->head].pte;
-	rewind_if_empty(b);
 
 	if (tlb && nr && !b->last.slots && b->touched && !p.tlb_flushes) {
 		/* This call applied nothing, but an earlier flush did. */
@@ -230,24 +260,25 @@ static int flush(struct ptebatch *b, const struct ptebatch_tlb *tlb,
 	return err;
 }
 
-/* Makes room for one record of the kind, and closes the open one. */
+/* Makes room for one record of the kind, which is not to grow. */
 static int make_room(struct ptebatch *b, uint32_t kind)
 {
 	int err = 0;
 
 	close_run(b);
 	if (b->kind != kind) {
-		if (b->head != b->tail)
+		if (records(b))
 			err = apply(b, NULL, PTEBATCH_FLUSH_KIND);
 		if (err)
 			return err;
-		b->kind = kind;
+		set_kind(b, kind);
 	}
-	if (b->tail == (kind == KIND_RUNS ? b->max_runs : b->max_values))
+	if (b->put == (kind == KIND_RUNS ? b->runs_end : b->values_end))
 		err = apply(b, NULL, PTEBATCH_FLUSH_FULL);
 	return err;
 }
 
+/* A run of any sort, at leisure. */
 static int queue_run(struct ptebatch *b, uint64_t pte, uint32_t count,
 		     uint32_t op, uint64_t clear, uint64_t set, uint64_t old)
 {
@@ -259,14 +290,15 @@ static int queue_run(struct ptebatch *b, uint64_t pte, uint32_t count,
 	err = make_room(b, KIND_RUNS);
 	if (err)
 		return err;
-	run = &b->u.runs[b->tail++];
+	run = b->put;
 	run->pte = pte;
 	run->count = count;
 	run->op = op;
 	run->clear = clear;
 	run->set = set;
 	run->old = old;
-	b->counters.queued += count;
+	b->put = run + 1;
+	b->opened += count;
 	return 0;
 }
 
@@ -287,16 +319,17 @@ int ptebatch_init(struct ptebatch *b, const struct ptebatch_backend *backend,
 	/* Member by member: a compiler may make a memset of anything else. */
 	b->backend = backend;
 	b->env = env;
-	b->next = 1;
-	b->limit = 0;
+	close_run(b);
 	b->clear = 0;
 	b->set = 0;
 	b->u.storage = storage;
 	b->max_runs = runs > MOST_RECORDS ? MOST_RECORDS : (uint32_t)runs;
 	b->max_values = values > MOST_RECORDS ? MOST_RECORDS : (uint32_t)values;
 	b->head = 0;
-	b->tail = 0;
-	b->kind = KIND_RUNS;
+	b->put = storage;
+	set_kind(b, KIND_RUNS);
+	b->opened = 0;
+	b->pending = 0;
 	b->depth = 0;
 	b->owner = PTEBATCH_DOMID_SELF;
 	b->touched = 0;
@@ -323,57 +356,72 @@ int ptebatch_set_owner(struct ptebatch *b, uint32_t owner)
 	if (owner == b->owner)
 		return 0;
 	/* The old owner's TLB flush cannot ride with the new owner's updates */
-	close_run(b);
-	if (b->head != b->tail || b->tlb.who != PTEBATCH_TLB_NONE)
+	if (records(b) || b->tlb.who != PTEBATCH_TLB_NONE)
 		err = flush(b, NULL, PTEBATCH_FLUSH_OWNER);
 	if (!err)
 		b->owner = owner;
 	return err;
 }
 
-static __attribute__((noinline)) int open_run_after_flush(struct ptebatch *b,
-							   uint64_t pte,
-							   uint32_t count,
-							   uint64_t clear,
-							   uint64_t set)
+/* Where there is no room: the flush, and then what a merge needs to know. */
+static __attribute__((noinline)) int
+open_after_flush(struct ptebatch *b, uint64_t pte, uint32_t count,
+		 uint64_t clear, uint64_t set)
 {
-	int err = make_room(b, KIND_RUNS);
+	int err = bad_masks(clear, set) ? -PTEBATCH_EINVAL
+					: make_room(b, KIND_RUNS);
 
 	return err ? err : ptebatch_open_run(b, pte, count, clear, set);
 }
 
+/* Where the masks are others than those of the run before. */
+static __attribute__((noinline)) int
+open_with_masks(struct ptebatch *b, uint64_t pte, uint32_t count,
+		uint64_t clear, uint64_t set)
+{
+	if (bad_masks(clear, set))
+		return -PTEBATCH_EINVAL;
+	b->clear = clear;
+	b->set = set;
+	return ptebatch_open_run(b, pte, count, clear, set);
+}
+
 /*
- * The hot path: a new record where there is room, written out so that nothing
- * is called (but at its end) and no register saved.
+ * The hot path: a new record where there is room. Nothing is called and no
+ * register saved, and masks that were good enough for the run before are.
  */
 int ptebatch_open_run(struct ptebatch *b, uint64_t pte, uint32_t count,
 		      uint64_t clear, uint64_t set)
 {
-	uint64_t end = pte + 8 * (uint64_t)count;
-	uint64_t limit = table_end(pte);
-	struct ptebatch_run *run;
+	uint64_t end = pte + 8 * (uint64_t)count, limit = table_end(pte);
+	struct ptebatch_run *run = b->put;
+	const uint64_t count_and_op = count; /* one store; op 0 is FLAGS */
 
-	if (bad_masks(clear, set) || bad_maddr(pte) || !count || end > limit)
+	if (bad_maddr(pte) || !count || end > limit)
 		return -PTEBATCH_EINVAL;
-	if (b->kind != KIND_RUNS || b->tail >= b->max_runs)
-		return open_run_after_flush(b, pte, count, clear, set);
-	run = &b->u.runs[b->tail];
-	if (b->next != 1)
-		close_at(b, run - 1);
+	if ((void *)(run + 1) > b->runs_end)
+		return open_after_flush(b, pte, count, clear, set);
+	if (clear != b->clear || set != b->set)
+		return open_with_masks(b, pte, count, clear, set);
+	b->put = run + 1;
+	b->opened += count;
+	b->next = end;
+	b->limit = limit;
 	run->pte = pte;
-	run->count = count;
-	run->op = PTEBATCH_OP_FLAGS;
+	__builtin_memcpy((char *)run + __builtin_offsetof(struct ptebatch_run,
+							  count),
+			 &count_and_op, sizeof(count_and_op));
 	run->clear = clear;
 	run->set = set;
 	run->old = 0;
-	b->tail++;
-	b->counters.queued += count;
-	b->next = end;
-	b->limit = limit;
-	b->clear = clear;
-	b->set = set;
 	return 0;
 }
+
+_Static_assert(PTEBATCH_OP_FLAGS == 0 &&
+		       __builtin_offsetof(struct ptebatch_run, op) ==
+			       __builtin_offsetof(struct ptebatch_run, count) +
+				       4,
+	       "count and op are one little-endian word");
 
 int ptebatch_add_run_old(struct ptebatch *b, uint64_t pte, uint32_t count,
 			 uint64_t clear, uint64_t set, uint64_t *old)
@@ -391,23 +439,16 @@ int ptebatch_add_clear(struct ptebatch *b, uint64_t pte, uint32_t count,
 			 (uintptr_t)old);
 }
 
-int ptebatch_add_value(struct ptebatch *b, uint64_t pte, uint64_t val,
-		       uint32_t mode)
+int ptebatch_open_value(struct ptebatch *b, uint64_t pte, uint64_t val,
+			uint32_t mode)
 {
-	struct ptebatch_value *value;
 	int err;
 
 	if (bad_maddr(pte) ||
 	    (mode != PTEBATCH_VALUE_KEEP && mode != PTEBATCH_VALUE_EXACT))
 		return -PTEBATCH_EINVAL;
 	err = make_room(b, KIND_VALUES);
-	if (err)
-		return err;
-	value = &b->u.values[b->tail++];
-	value->ptr = pte | mode;
-	value->val = val;
-	b->counters.queued++;
-	return 0;
+	return err ? err : ptebatch_add_value(b, pte, val, mode);
 }
 
 int ptebatch_flush(struct ptebatch *b, const struct ptebatch_tlb *tlb)
@@ -436,8 +477,8 @@ int ptebatch_end(struct ptebatch *b, const struct ptebatch_tlb *tlb)
 int ptebatch_peek(const struct ptebatch *b, uint64_t pte, uint64_t *entry)
 {
 	volatile uint64_t *slot = NULL;
+	uint32_t i, nr = records(b);
 	uint64_t e;
-	uint32_t i;
 
 	if (bad_maddr(pte))
 		return -PTEBATCH_EINVAL;
@@ -447,7 +488,7 @@ int ptebatch_peek(const struct ptebatch *b, uint64_t pte, uint64_t *entry)
 		return -PTEBATCH_EOPNOTSUPP;
 
 	e = *slot;
-	for (i = b->head; i < b->tail; i++) {
+	for (i = b->head; nr; nr--, i++) {
 		if (b->kind == KIND_VALUES) {
 			const struct ptebatch_value *v = &b->u.values[i];
 
@@ -460,7 +501,7 @@ int ptebatch_peek(const struct ptebatch *b, uint64_t pte, uint64_t *entry)
 			const struct ptebatch_run *run = &b->u.runs[i];
 
 			if (pte < run->pte ||
-			    pte >= run->pte + 8 * (uint64_t)slots_of(b, i))
+			    pte >= run->pte + 8 * (uint64_t)run->count)
 				continue;
 			if (run->op == PTEBATCH_OP_CLEAR)
 				e = 0;
@@ -474,32 +515,27 @@ int ptebatch_peek(const struct ptebatch *b, uint64_t pte, uint64_t *entry)
 
 int ptebatch_skip(struct ptebatch *b)
 {
-	close_run(b);
-	if (b->head == b->tail)
+	if (!records(b))
 		return 0;
-	drop_slots(b, 1);
-	rewind_if_empty(b);
+	account(b);
+	if (b->kind == KIND_VALUES)
+		drop(b, 1, 0);
+	else
+		drop(b, 0, 1);
 	return 1;
 }
 
 uint64_t ptebatch_discard(struct ptebatch *b)
 {
-	uint64_t slots = ptebatch_pending(b);
+	uint64_t slots = account(b);
 
-	close_run(b);
-	b->head = b->tail;
-	rewind_if_empty(b);
+	make_empty(b);
 	return slots;
 }
 
 uint64_t ptebatch_pending(const struct ptebatch *b)
 {
-	uint64_t slots = 0;
-	uint32_t i;
-
-	for (i = b->head; i < b->tail; i++)
-		slots += slots_of(b, i);
-	return slots;
+	return slots_of(b, records(b));
 }
 
 int ptebatch_apply_run(const struct ptebatch_backend *backend,

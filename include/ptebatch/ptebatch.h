@@ -65,8 +65,9 @@ extern "C" {
  *   Needed by mmu-update and hypercall.
  * slot(ctx, maddr): the address at which this slot can be read (and, for
  *   native, written; for mmu-update, written through Xen's emulation), or NULL
- *   if it is not mapped. Needed by native and peek; mmu-update says per
- *   operation. The mapping must stay until the call that asked has returned.
+ *   if it is not mapped. The other slots of its table are its neighbours there
+ *   too. Needed by native and peek; mmu-update says per operation. The mapping
+ *   must stay until the call that asked has returned.
  * tlb(ctx, tlb): performs the TLB flush; 0 or a negative error. native only.
  * features: PTEBATCH_ENV_*, what the caller knows and promises.
  * have: PTEBATCH_HAVE_*, filled in by the backend's probe; start with 0.
@@ -157,7 +158,10 @@ enum ptebatch_reason {
 	PTEBATCH_FLUSH_REASONS
 };
 
-/* Never reset by the library; in slots unless said otherwise. */
+/*
+ * Never reset by the library; in slots unless said otherwise. Kept off the hot
+ * path: queued and merged are as of the last flush, skip or discard.
+ */
 struct ptebatch_counters {
 	uint64_t queued;	 /* accepted, a value counting as a slot */
 	uint64_t merged;	 /* of these, without a record of their own */
@@ -168,7 +172,10 @@ struct ptebatch_counters {
 	uint64_t flushes[PTEBATCH_FLUSH_REASONS]; /* that had work to do */
 };
 
-/* What a flush did. pte is the failing slot where err is not 0, else 0. */
+/*
+ * What a flush did. Where err is not 0, pte is the failing slot; 0 if all
+ * updates were applied and it was the TLB flush that failed.
+ */
 struct ptebatch_result {
 	uint64_t records; /* completed by this flush */
 	uint64_t slots;	  /* applied by this flush */
@@ -184,23 +191,29 @@ struct ptebatch {
 	const struct ptebatch_backend *backend;
 	struct ptebatch_env *env;
 
-	/* The open run: where it can grow, by what, and up to where. */
+	/* The open run, the last record: where and how far it can grow. */
 	uint64_t next;	/* maddr of the slot that would extend it; 1: none */
 	uint64_t limit; /* end of its table */
-	uint64_t clear;
+	uint64_t clear; /* the masks of the last flags run, known as good */
 	uint64_t set;
+
+	/* Where the next record goes, and up to where; no room: storage. */
+	void *put;
+	void *runs_end;
+	void *values_end;
 
 	union {
 		void *storage;
 		struct ptebatch_run *runs;
 		struct ptebatch_value *values;
 	} u;
+	uint64_t opened;  /* slots that came as records, not yet in counters */
+	uint64_t pending; /* slots queued that the counters know of */
 	uint32_t max_runs;
 	uint32_t max_values;
-	uint32_t head;	 /* first record not applied */
-	uint32_t tail;	 /* one past the last */
-	uint32_t kind;	 /* of the records: 0 runs, 1 values */
-	uint32_t depth;	 /* of begin */
+	uint32_t head;	  /* first record not applied */
+	uint32_t kind;	  /* of the records: 0 runs, 1 values */
+	uint32_t depth;	  /* of begin */
 	uint32_t owner;
 	uint32_t touched; /* slots were applied since the last TLB flush */
 	struct ptebatch_tlb tlb; /* asked for by inner ends */
@@ -220,7 +233,8 @@ int ptebatch_init(struct ptebatch *b, const struct ptebatch_backend *backend,
 /*
  * Names the domain whose tables and pages the following records are about, as
  * in <ptebatch/abi.h> (PTEBATCH_DOMID_SELF after init). A change flushes first
- * and may fail as flush does.
+ * and may fail as flush does. Slots of the old owner whose TLB flush nobody has
+ * asked for by then are not flushed by a later request: ask before.
  */
 int ptebatch_set_owner(struct ptebatch *b, uint32_t owner);
 
@@ -243,6 +257,7 @@ static inline int ptebatch_add_run(struct ptebatch *b, uint64_t pte,
 
 	if (pte == b->next && clear == b->clear && set == b->set && count &&
 	    next <= b->limit) {
+		((struct ptebatch_run *)b->put)[-1].count += count;
 		b->next = next;
 		return 0;
 	}
@@ -265,14 +280,31 @@ int ptebatch_add_run_old(struct ptebatch *b, uint64_t pte, uint32_t count,
 int ptebatch_add_clear(struct ptebatch *b, uint64_t pte, uint32_t count,
 		       uint64_t *old);
 
+/* Behind ptebatch_add_value where there is no room for values. */
+int ptebatch_open_value(struct ptebatch *b, uint64_t pte, uint64_t val,
+			uint32_t mode);
+
 /*
  * Queues one full value. mode PTEBATCH_VALUE_KEEP: the A and D bits that the
  * entry has at that moment are ORed in. PTEBATCH_VALUE_EXACT: they become what
  * val says. Flushes first where runs are queued or no room is left. -EINVAL:
  * pte misaligned or beyond a machine address, another mode.
  */
-int ptebatch_add_value(struct ptebatch *b, uint64_t pte, uint64_t val,
-		       uint32_t mode);
+static inline int ptebatch_add_value(struct ptebatch *b, uint64_t pte,
+				     uint64_t val, uint32_t mode)
+{
+	struct ptebatch_value *value = (struct ptebatch_value *)b->put;
+
+	if ((void *)(value + 1) <= b->values_end &&
+	    !(pte & ~(PTEBATCH_PTE_FRAME | 0xff8)) &&
+	    (mode == PTEBATCH_VALUE_KEEP || mode == PTEBATCH_VALUE_EXACT)) {
+		b->put = value + 1;
+		value->ptr = pte | mode;
+		value->val = val;
+		return 0;
+	}
+	return ptebatch_open_value(b, pte, val, mode);
+}
 
 /*
  * Applies everything queued, then flushes the TLB as asked (tlb NULL: only

@@ -389,6 +389,7 @@ static void values_use_all_of_the_storage(void **state)
 	assert_int_equal(ptebatch_add_value(&b, SLOT(i), i, EXACT), 0);
 	assert_int_equal(recording.slots, max);
 	assert_int_equal(b.counters.flushes[PTEBATCH_FLUSH_FULL], 1);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(b.counters.queued, max + 1);
 }
 
