@@ -69,8 +69,13 @@ static void touch(struct conf_world *w, uint32_t table, uint32_t slot,
 	tables[table][slot] |= PTEBATCH_PTE_A | (write ? PTEBATCH_PTE_D : 0);
 }
 
+/* What native has no way to be asked is no test of it, and only told. */
 static void report(struct conf_world *w, const char *test, const char *why)
 {
+	if (strchr(test, '#')) {
+		printf("# no test of %s: %s\n", w->name, test);
+		return;
+	}
 	printf("%sok %u - %s: %s\n", why ? "not " : "", ++reported, w->name,
 	       test);
 	if (why)
@@ -100,6 +105,6 @@ int main(void)
 	if (w.backend->probe(&env))
 		return 99;
 	failed = conformance_run(&w, &count);
-	printf("1..%u\n", count);
+	printf("1..%u\n", reported);
 	return failed != 0;
 }
