@@ -74,13 +74,13 @@ fi
 
 # --- A and D, and the order of write and reference ---
 mutant 'found: a plain store where hardware may set A or D' ptebatch.c \
-	'if ( (pte & kept) == AD_BITS )' 'if ( true )'
+	'if ( (pte & to->ad) == AD_BITS )' 'if ( true )'
 mutant 'found: a plain store where only A is set' ptebatch.c \
-	'if ( (pte & kept) == AD_BITS )' \
-	'if ( pte & kept & PTEBATCH_PTE_A )'
+	'if ( (pte & to->ad) == AD_BITS )' \
+	'if ( pte & to->ad & PTEBATCH_PTE_A )'
 mutant 'found: the type dropped before the write' ptebatch.c \
-	'if ( !gain ) *drop = page;' \
-	'if ( !gain ) { if ( !type_put(page) ) put_page_type(page); }'
+	'if ( !to->gain ) *drop = page;' \
+	'if ( !to->gain ) { if ( !type_put(page) ) put_page_type(page); }'
 mutant 'found: the type dropped before a clear' ptebatch.c \
 	'pte = xchg(p, 0);' \
 	'if ( pte & _PAGE_RW )
@@ -89,8 +89,8 @@ mutant 'found: the type dropped before a clear' ptebatch.c \
 mutant 'found: an entry cleared by a plain store' ptebatch.c \
 	'pte = xchg(p, 0);' 'write_atomic(p, 0);'
 mutant 'found: an old value from before the cmpxchg' ptebatch.c \
-	'new = (seen & keep) | set; } return seen;' \
-	'new = (seen & keep) | set; } return pte;'
+	'new = (seen & to->keep) | to->set; } return seen;' \
+	'new = (seen & to->keep) | to->set; } return pte;'
 
 # --- References ---
 mutant 'found: no type taken for a writable entry' ptebatch.c \
@@ -111,7 +111,7 @@ mutant 'found: the type count overflows' ptebatch.c \
 mutant 'found: a foreign page taken for an own one' compat.h \
 	'likely(page->v.inuse._domain == frames->owner) ? page : NULL' 'page'
 mutant 'found: I/O memory taken for a page' compat.h \
-	'!test_bit(mfn / PDX_GROUP_COUNT, pdx_group_valid)' '0'
+	'likely(test_bit(mfn / PDX_GROUP_COUNT, pdx_group_valid))' 'true'
 
 # --- The table ---
 mutant 'found: a table that is no L1' ptebatch.c \
