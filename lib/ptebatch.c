@@ -364,7 +364,7 @@ int ptebatch_set_owner(struct ptebatch *b, uint32_t owner)
 }
 
 /* Where there is no room: the flush, and then what a merge needs to know. */
-static __attribute__((noinline)) int
+static __attribute__((__noinline__)) int
 open_after_flush(struct ptebatch *b, uint64_t pte, uint32_t count,
 		 uint64_t clear, uint64_t set)
 {
@@ -375,7 +375,7 @@ open_after_flush(struct ptebatch *b, uint64_t pte, uint32_t count,
 }
 
 /* Where the masks are others than those of the run before. */
-static __attribute__((noinline)) int
+static __attribute__((__noinline__)) int
 open_with_masks(struct ptebatch *b, uint64_t pte, uint32_t count,
 		uint64_t clear, uint64_t set)
 {

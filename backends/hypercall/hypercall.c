@@ -228,7 +228,7 @@ static void finish(struct work *w, uint32_t nr)
 		flush_alone(w);
 }
 
-static __attribute__((noinline)) void
+static __attribute__((__noinline__)) void
 many_runs(struct ptebatch_env *env, uint32_t owner,
 	  const struct ptebatch_run *runs, uint32_t nr,
 	  const struct ptebatch_tlb *tlb, struct ptebatch_progress *progress)
@@ -245,7 +245,7 @@ many_runs(struct ptebatch_env *env, uint32_t owner,
 }
 
 /* The register form answered something else than "all done". */
-static __attribute__((noinline)) void
+static __attribute__((__noinline__)) void
 one_run_stopped(struct ptebatch_env *env, const struct ptebatch_run *run,
 		const struct ptebatch_tlb *tlb,
 		struct ptebatch_progress *progress, int64_t ret)

@@ -353,7 +353,7 @@ static int64_t mmuext_op(struct ptebatch_env *env, const struct mmuext *ops,
 }
 
 /* Not inline: its array shall not lie on the stack beside the chunk. */
-static __attribute__((noinline)) void
+static __attribute__((__noinline__)) void
 flush_tlb(struct ptebatch_env *env, const struct ptebatch_tlb *tlb,
 	  struct ptebatch_progress *progress)
 {
@@ -403,7 +403,7 @@ static int refused(const struct ptebatch_env *env, uint32_t owner,
 	return 0;
 }
 
-static __attribute__((noinline)) void
+static __attribute__((__noinline__)) void
 many_runs(struct ptebatch_env *env, uint32_t owner,
 	  const struct ptebatch_run *runs, uint32_t nr,
 	  struct ptebatch_progress *progress)
