@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * All that differs between the kernels that the module is known to fit. A
+ * kernel that is not among them is refused when the module is compiled; one
+ * that lacks a symbol, when it is loaded.
+ */
+#ifndef PTB_COMPAT_H
+#define PTB_COMPAT_H
+
+#include <linux/ftrace.h>
+#include <linux/mm.h>
+#include <linux/version.h>
+
+/* mmu_gather's inline functions name it, though none that is used here does. */
+void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start,
+			unsigned long end, unsigned int stride_shift,
+			bool freed_tables);
+#include <asm/tlb.h>
+
+#define PTB_LINUX(major, minor)                                                \
+	(LINUX_VERSION_CODE >= KERNEL_VERSION(major, minor, 0) &&              \
+	 LINUX_VERSION_CODE < KERNEL_VERSION(major, (minor) + 1, 0))
+
+#if PTB_LINUX(6, 1)
+
+/* change_protection() is handed the protection; later it is the area's. */
+#define PTB_PROT_PARAM pgprot_t newprot,
+#define PTB_PROT_ARG newprot,
+#define PTB_PROT(vma) newprot
+
+static inline int ptb_ftrace_register(struct ftrace_ops *ops, void *trampoline)
+{
+	return register_ftrace_direct_multi(ops, (unsigned long)trampoline);
+}
+
+static inline int ptb_ftrace_unregister(struct ftrace_ops *ops,
+					void *trampoline)
+{
+	return unregister_ftrace_direct_multi(ops, (unsigned long)trampoline);
+}
+
+static inline spinlock_t *ptb_lock_of(struct page *table)
+{
+	return ptlock_ptr(table);
+}
+
+/* Nobody frees a page table of an area whose mmap_lock somebody holds. */
+static inline void ptb_tables_hold(void)
+{
+}
+
+static inline void ptb_tables_release(void)
+{
+}
+
+/* A clean page of a private mapping has its first write seen. */
+#define PTB_PRIVATE_NEEDS_DIRTY true
+/* Where D of a read-only entry is kept: in D itself. */
+#define PTB_DIRTY _PAGE_DIRTY
+
+static inline void ptb_add_rss(struct mm_struct *mm, int counter, long n)
+{
+	atomic_long_add(n, &mm->rss_stat.count[counter]);
+}
+
+#elif PTB_LINUX(6, 12)
+
+#define PTB_PROT_PARAM
+#define PTB_PROT_ARG
+#define PTB_PROT(vma) ((vma)->vm_page_prot)
+
+static inline int ptb_ftrace_register(struct ftrace_ops *ops, void *trampoline)
+{
+	return register_ftrace_direct(ops, (unsigned long)trampoline);
+}
+
+static inline int ptb_ftrace_unregister(struct ftrace_ops *ops,
+					void *trampoline)
+{
+	return unregister_ftrace_direct(ops, (unsigned long)trampoline, false);
+}
+
+static inline spinlock_t *ptb_lock_of(struct page *table)
+{
+	return ptlock_ptr(page_ptdesc(table));
+}
+
+/* Page tables of files may be freed with no mmap_lock held, but by RCU. */
+static inline void ptb_tables_hold(void)
+{
+	rcu_read_lock();
+}
+
+static inline void ptb_tables_release(void)
+{
+	rcu_read_unlock();
+}
+
+#define PTB_PRIVATE_NEEDS_DIRTY false
+#define PTB_DIRTY (_PAGE_DIRTY | _PAGE_SAVED_DIRTY)
+
+static inline void ptb_add_rss(struct mm_struct *mm, int counter, long n)
+{
+	percpu_counter_add(&mm->rss_stat[counter], n);
+}
+
+#else
+#error ptebatch is known to fit Linux 6.1 and 6.12, not this one
+#endif
+
+#if !defined(CONFIG_XEN_PV) || !defined(CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)
+#error ptebatch needs a kernel with XEN_PV and DYNAMIC_FTRACE_WITH_DIRECT_CALLS
+#endif
+#if !USE_SPLIT_PTE_PTLOCKS || CONFIG_PGTABLE_LEVELS > 5
+#error ptebatch needs a lock per page table
+#endif
+
+#endif /* PTB_COMPAT_H */

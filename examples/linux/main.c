@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Loading, switches, status, and what libptebatch wants to know of Linux.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/debugfs.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/syscore_ops.h>
+
+#include <xen/features.h>
+#include <xen/xen.h>
+#include <asm/xen/hypercall.h>
+
+#include "ptebatch.h"
+#include "tables.h"
+
+static_assert(sizeof(struct ptebatch_value) == sizeof(struct mmu_update));
+
+bool ptb_on[PTB_PATHS] = { true, true, true };
+module_param_named(mprotect, ptb_on[PTB_MPROTECT], bool, 0644);
+MODULE_PARM_DESC(mprotect, "changes of protection go through libptebatch");
+module_param_named(fork, ptb_on[PTB_FORK], bool, 0644);
+MODULE_PARM_DESC(fork, "copying of page tables goes through libptebatch");
+module_param_named(munmap, ptb_on[PTB_MUNMAP], bool, 0644);
+MODULE_PARM_DESC(munmap, "unmapping goes through libptebatch");
+
+DEFINE_PER_CPU(struct ptb_cpu *, ptb_cpus);
+unsigned int ptb_cpu_words;
+
+/* ---- What the library needs of the kernel -------------------------------- */
+
+static int64_t do_hypercall(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
+			    uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	return xen_single_call(nr, a1, a2, a3, a4, a5);
+}
+
+/* Page tables are this domain's own memory, mapped read-only. */
+static volatile uint64_t *slot_of(void *ctx, uint64_t maddr)
+{
+	return ptb_lower(maddr) + (maddr & ~PAGE_MASK) / 8;
+}
+
+struct ptebatch_env ptb_env = {
+	.hypercall = do_hypercall,
+	.slot = slot_of,
+};
+
+static bool has_new_calls(void)
+{
+	u32 both = PTEBATCH_HAVE_RUNS | PTEBATCH_HAVE_VALUES;
+
+	return (READ_ONCE(ptb_env.have) & both) == both;
+}
+
+static int probe(void)
+{
+	if (xen_feature(XENFEAT_mmu_pt_update_preserve_ad))
+		ptb_env.features |= PTEBATCH_ENV_PRESERVE_AD;
+	return ptebatch_hypercall.probe(&ptb_env);
+}
+
+/*
+ * After save, restore or migration this may be another Xen. No batch is open:
+ * one lives under a page-table lock, and all CPUs had let go of theirs.
+ */
+static void resume(void)
+{
+	probe();
+}
+
+static struct syscore_ops syscore = { .resume = resume };
+
+/* ---- Status --------------------------------------------------------------- */
+
+static const char *const path_names[PTB_PATHS] = {
+	[PTB_MPROTECT] = "mprotect",
+	[PTB_FORK] = "fork",
+	[PTB_MUNMAP] = "munmap",
+};
+
+static const char *const reason_names[PTEBATCH_FLUSH_REASONS] = {
+	[PTEBATCH_FLUSH_FULL] = "full",
+	[PTEBATCH_FLUSH_KIND] = "kind",
+	[PTEBATCH_FLUSH_OWNER] = "owner",
+	[PTEBATCH_FLUSH_EXPLICIT] = "explicit",
+	[PTEBATCH_FLUSH_END] = "end",
+};
+
+static const struct {
+	const char *name;
+	size_t offset;
+} counter_names[] = {
+#define COUNTER(what) { #what, offsetof(struct ptb_counters, what) }
+	COUNTER(calls), COUNTER(whole), COUNTER(tables), COUNTER(odd),
+	COUNTER(ptes), COUNTER(hypercalls), COUNTER(failures), COUNTER(folded),
+	COUNTER(late),
+};
+
+static u64 total(size_t offset)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(*(u64 *)((char *)per_cpu(ptb_cpus, cpu) +
+					  offset));
+	return sum;
+}
+
+static int status_show(struct seq_file *m, void *v)
+{
+	unsigned int path, i;
+
+	seq_printf(m, "backend %s\n",
+		   has_new_calls() ? "hypercall" : "mmu-update");
+	for (path = 0; path < PTB_PATHS; path++) {
+		seq_printf(m, "%s.on %d\n", path_names[path], ptb_on[path]);
+		for (i = 0; i < ARRAY_SIZE(counter_names); i++)
+			seq_printf(m, "%s.%s %llu\n", path_names[path],
+				   counter_names[i].name,
+				   total(offsetof(struct ptb_cpu,
+						  counters[path]) +
+					 counter_names[i].offset));
+	}
+	for (i = 0; i < PTEBATCH_FLUSH_REASONS; i++)
+		seq_printf(m, "flush.%s %llu\n", reason_names[i],
+			   total(offsetof(struct ptb_cpu,
+					  batch.counters.flushes[i])));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(status);
+
+static struct dentry *status_folder;
+
+/* ---- Loading --------------------------------------------------------------- */
+
+static void free_cpus(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		kvfree(per_cpu(ptb_cpus, cpu));
+		per_cpu(ptb_cpus, cpu) = NULL;
+	}
+}
+
+static int alloc_cpus(void)
+{
+	int cpu;
+
+	ptb_cpu_words = BITS_TO_LONGS(nr_cpu_ids);
+	for_each_possible_cpu(cpu) {
+		struct ptb_cpu *c;
+
+		c = kvzalloc_node(sizeof(*c) + 8 * ptb_cpu_words, GFP_KERNEL,
+				  cpu_to_node(cpu));
+		per_cpu(ptb_cpus, cpu) = c;
+		if (!c || ptebatch_init(&c->batch, &ptebatch_hypercall, &ptb_env,
+					&c->records, sizeof(c->records))) {
+			free_cpus();
+			return -ENOMEM;
+		}
+		c->cpus = (u64 *)(c + 1);
+	}
+	return 0;
+}
+
+/* Why there is nothing to do here, or NULL. */
+static const char *unfit(void)
+{
+	if (!xen_domain())
+		return "this kernel does not run on Xen, and writes its page tables itself";
+	if (!xen_pv_domain())
+		return "this is an HVM or PVH guest, which writes its page tables itself";
+	if (xen_feature(XENFEAT_auto_translated_physmap))
+		return "this domain's frames are translated by Xen";
+	if (__PHYSICAL_MASK != (PTEBATCH_PTE_FRAME | ~PAGE_MASK))
+		return "this kernel keeps frames in other bits of an entry";
+	return NULL;
+}
+
+static int __init ptb_init(void)
+{
+	const char *why = unfit();
+	int err;
+
+	if (why) {
+		pr_err("not loaded: %s\n", why);
+		return -ENODEV;
+	}
+	err = probe();
+	if (err) {
+		pr_err("not loaded: this Xen is not usable: %s\n",
+		       ptebatch_strerror(err));
+		return err;
+	}
+	err = ptb_find_symbols();
+	if (!err)
+		err = alloc_cpus();
+	if (err)
+		return err;
+	err = ptb_hook_all();
+	if (err) {
+		free_cpus();
+		return err;
+	}
+	register_syscore_ops(&syscore);
+	status_folder = debugfs_create_dir(KBUILD_MODNAME, NULL);
+	debugfs_create_file("status", 0444, status_folder, NULL, &status_fops);
+	pr_info("%s\n", has_new_calls()
+				? "page tables are changed by Xen's calls for batches"
+				: "this Xen has no calls for batches: mmu_update is used");
+	return 0;
+}
+
+static void __exit ptb_exit(void)
+{
+	debugfs_remove(status_folder);
+	unregister_syscore_ops(&syscore);
+	ptb_unhook_all();
+	free_cpus();
+}
+
+module_init(ptb_init);
+module_exit(ptb_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("mprotect, fork and munmap in batches on Xen PV");
+MODULE_AUTHOR("the libptebatch authors");

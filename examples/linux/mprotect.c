@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * In front of change_protection(): mprotect() of small pages.
+ *
+ * Taken here: plain changes of protection (mprotect, pkey_mprotect with key 0,
+ * munlock's like) of private and shared memory, anonymous or of files, in
+ * address spaces that nobody else mirrors. Of its entries, present ones and
+ * those of PROT_NONE are changed, absent and swapped-out ones stay. A table
+ * that holds anything else, migration entries say, is the original's, and so
+ * are whole areas of huge pages, of devices, of userfaultfd, and NUMA hinting.
+ *
+ * What one table needs is one of three things:
+ *  - all present entries lose and gain the same flags: one run;
+ *  - which become writable depends on each (copy on write, dirty tracking):
+ *    a run for each stretch of equal ones;
+ *  - to PROT_NONE or back: values, since Linux hides the frame of an entry
+ *    that is not present, and hides its own number of it, not the machine's.
+ *
+ * The TLB flush rides with the last table, to the CPUs in mm_cpumask() at that
+ * moment. A CPU that enters the address space later puts itself into the mask
+ * before it can read an entry; so one that has read an old entry and is not in
+ * the mask taken before the hypercall is in it afterwards, and the mask is
+ * looked at again. If so, and wherever the flush could not ride, it is left to
+ * the caller's mmu_gather, as the original does.
+ *
+ * Applying a change of protection again does no harm, so whatever a hypercall
+ * did not do is done by the original for the whole table.
+ */
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/objtool.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
+#include <linux/userfaultfd_k.h>
+
+#include "compat.h"
+#include "ptebatch.h"
+#include "tables.h"
+
+typedef long change_protection_t(struct mmu_gather *tlb,
+				 struct vm_area_struct *vma,
+				 unsigned long start, unsigned long end,
+				 PTB_PROT_PARAM unsigned long cp_flags);
+
+static change_protection_t *original;
+
+/* Flags that a protection decides; RW and NX are all it may differ in. */
+#define DECIDED (_PAGE_RW | _PAGE_NX)
+/* What else an ordinary protection holds. */
+#define ORDINARY                                                               \
+	(_PAGE_PRESENT | _PAGE_USER | _PAGE_ACCESSED | _PAGE_DIRTY |           \
+	 _PAGE_PROTNONE | _PAGE_SOFT_DIRTY | DECIDED)
+
+struct change {
+	struct mmu_gather *tlb;
+	struct vm_area_struct *vma;
+	u64 prot;	/* the new protection's flags that are not kept */
+	bool choose;	/* whether an entry becomes writable depends on it */
+};
+
+/* ---- The TLB flush --------------------------------------------------------- */
+
+/* The CPUs that may hold entries of this address space, and how to reach them. */
+static __always_inline void flush_begin(struct mm_struct *mm, unsigned long addr,
+					unsigned int pages, struct ptb_cpu *c,
+					struct ptebatch_tlb *tlb)
+{
+	const unsigned long *mask = cpumask_bits(mm_cpumask(mm));
+	unsigned int cpu = smp_processor_id(), i;
+	u64 others = 0;
+
+	for (i = 0; i < ptb_cpu_words; i++) {
+		c->cpus[i] = READ_ONCE(mask[i]);
+		others |= c->cpus[i] & ~(i == cpu / 64 ? 1UL << (cpu % 64) : 0);
+	}
+	tlb->addr = 0;
+	tlb->pages = 0;
+	tlb->nr_vcpus = 0;
+	tlb->vcpus = 0;
+	if (likely(!others)) {
+		tlb->who = c->cpus[cpu / 64] ? PTEBATCH_TLB_LOCAL
+					     : PTEBATCH_TLB_NONE;
+		if (pages <= 32 && tlb->who) {
+			tlb->addr = addr;
+			tlb->pages = pages;
+		}
+		return;
+	}
+	tlb->who = PTEBATCH_TLB_VCPUS;
+	tlb->nr_vcpus = nr_cpu_ids;
+	tlb->vcpus = (uintptr_t)c->cpus;
+	if (pages == 1) {
+		tlb->addr = addr;
+		tlb->pages = 1;
+	}
+}
+
+/* Whether a CPU has come in since that could have been too early for it. */
+static __always_inline bool flush_missed(struct mm_struct *mm,
+					 const struct ptb_cpu *c)
+{
+	const unsigned long *mask = cpumask_bits(mm_cpumask(mm));
+	unsigned int i;
+
+	for (i = 0; i < ptb_cpu_words; i++)
+		if (unlikely(READ_ONCE(mask[i]) & ~c->cpus[i]))
+			return true;
+	return false;
+}
+
+static void flush_later(const struct change *change, unsigned long addr,
+			unsigned long end)
+{
+	tlb_flush_pte_range(change->tlb, addr, end - addr);
+}
+
+/* ---- One table --------------------------------------------------------------- */
+
+/* As the kernel decides whether an entry may become writable without a fault. */
+static __always_inline bool may_write(const struct vm_area_struct *vma,
+				      u64 flags, unsigned long pfn)
+{
+	const bool shared = vma->vm_flags & VM_SHARED;
+	struct page *page;
+
+	if ((shared || PTB_PRIVATE_NEEDS_DIRTY) && !(flags & PTB_DIRTY))
+		return false;
+	/* Someone wants to hear of each first write. */
+	if (IS_ENABLED(CONFIG_MEM_SOFT_DIRTY) &&
+	    unlikely(!(vma->vm_flags & VM_SOFTDIRTY)) &&
+	    !(flags & _PAGE_SOFT_DIRTY))
+		return false;
+	if (shared)
+		return true;
+	if (unlikely(flags & _PAGE_SPECIAL) || unlikely(pfn == PTB_NOFRAME))
+		return false;
+	page = pfn_to_page(pfn);
+	return PageAnon(page) && test_bit(PG_anon_exclusive, &page->flags);
+}
+
+/* An entry that is neither present nor none: may it stay as it is? */
+static bool stays(u64 entry)
+{
+	return !(entry & _PAGE_PROTNONE) &&
+	       !non_swap_entry(pte_to_swp_entry(native_make_pte(entry)));
+}
+
+static __always_inline bool is_protnone(u64 entry)
+{
+	return (entry & (_PAGE_PRESENT | _PAGE_PROTNONE)) == _PAGE_PROTNONE;
+}
+
+/* The run that is growing, and whether others are queued before it. */
+struct runs {
+	struct ptebatch *batch;
+	struct ptebatch_run run; /* count 0: none */
+	bool queued;
+};
+
+static int queue(struct runs *r)
+{
+	r->queued = true;
+	return ptebatch_add_run(r->batch, r->run.pte, r->run.count,
+				r->run.clear, r->run.set);
+}
+
+/* The outcome of a table. */
+struct outcome {
+	bool any;	/* something was asked for */
+	bool folded;	/* and the TLB flush rode along */
+	int err;
+};
+
+static void note(struct ptb_cpu *c, const struct ptebatch_tlb *tlb,
+		 struct outcome *o)
+{
+	o->any = true;
+	o->folded = tlb && !o->err;
+	if (unlikely(o->err)) {
+		c->counters[PTB_MPROTECT].failures++;
+		ptebatch_discard(&c->batch);
+	}
+}
+
+/* A single run goes straight to the backend: one page must not pay for more. */
+static __always_inline void apply_one(struct ptb_cpu *c,
+				      const struct ptebatch_run *run,
+				      const struct ptebatch_tlb *tlb,
+				      struct outcome *o)
+{
+	struct ptebatch_progress progress;
+
+	progress.hypercalls = 0;
+	progress.tlb_flushes = 0;
+	o->err = ptebatch_apply_run(&ptebatch_hypercall, &ptb_env, run, tlb,
+				    &progress);
+	c->counters[PTB_MPROTECT].hypercalls += progress.hypercalls;
+	note(c, tlb, o);
+}
+
+static void apply_queued(struct ptb_cpu *c, const struct ptebatch_tlb *tlb,
+			 struct outcome *o)
+{
+	u64 before = c->batch.counters.hypercalls;
+
+	if (!o->err)
+		o->err = ptebatch_flush(&c->batch, tlb);
+	c->counters[PTB_MPROTECT].hypercalls +=
+		c->batch.counters.hypercalls - before;
+	note(c, tlb, o);
+}
+
+/* All entries alike. Returns false if the table holds something unusual. */
+static __always_inline bool same_for_all(const struct change *change,
+					 const struct ptb_table *t,
+					 struct ptebatch_run *run)
+{
+	const u64 *slot = t->slots, *end = slot + t->nr;
+	unsigned int absent = 0;
+
+	do {
+		u64 e = READ_ONCE(*slot);
+
+		if (unlikely(!(e & _PAGE_PRESENT))) {
+			if (e && !stays(e))
+				return false;
+			absent++;
+		}
+	} while (++slot != end);
+
+	run->pte = t->maddr;
+	run->count = absent == t->nr ? 0 : t->nr;
+	run->op = PTEBATCH_OP_FLAGS;
+	run->set = change->prot & DECIDED;
+	run->clear = DECIDED & ~run->set;
+	run->old = 0;
+	return true;
+}
+
+/*
+ * Each by itself: whether it becomes writable, and whether it comes from
+ * PROT_NONE. Queues all but the last run. Returns false as above; then
+ * nothing that was queued is to be applied.
+ */
+static noinline bool each(const struct change *change,
+			  const struct ptb_table *t, struct runs *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < t->nr; i++) {
+		u64 e = READ_ONCE(t->slots[i]), set, clear;
+		unsigned long pfn;
+
+		if (!(e & _PAGE_PRESENT)) {
+			if (e && is_protnone(e)) {
+				/* Runs and values do not mix: apply in turn. */
+				return false;
+			}
+			if (e && !stays(e))
+				return false;
+			continue;
+		}
+		set = change->prot & DECIDED;
+		if (change->choose) {
+			pfn = change->vma->vm_flags & VM_SHARED ? 0 : ptb_pfn(e);
+			if (may_write(change->vma, e, pfn))
+				set |= _PAGE_RW;
+		}
+		clear = DECIDED & ~set;
+
+		if (r->run.count && r->run.set == set) {
+			r->run.count = i + 1 -
+				       (r->run.pte - t->maddr) / 8;
+			continue;
+		}
+		if (((e & ~clear) | set) == e) {
+			/* As it should be, but not for the run before it. */
+			if (r->run.count && queue(r))
+				return false;
+			r->run.count = 0;
+			continue;
+		}
+		if (r->run.count && queue(r))
+			return false;
+		r->run.pte = t->maddr + 8 * i;
+		r->run.count = 1;
+		r->run.set = set;
+		r->run.clear = clear;
+	}
+	return true;
+}
+
+/* To PROT_NONE, or from it: values. The same answer. */
+static noinline bool values(const struct change *change,
+			    const struct ptb_table *t, struct ptebatch *batch)
+{
+	const bool none = !(change->prot & _PAGE_PRESENT);
+	unsigned int i;
+
+	for (i = 0; i < t->nr; i++) {
+		u64 e = READ_ONCE(t->slots[i]), kept = e & PTB_KEPT;
+		unsigned long frame;
+
+		if (!e)
+			continue;
+		if (none) {
+			if (!(e & _PAGE_PRESENT)) {
+				if (is_protnone(e) || stays(e))
+					continue;
+				return false;
+			}
+			frame = ptb_pfn(e);
+			if (unlikely(frame == PTB_NOFRAME))
+				return false;
+			/* Inverted, so that it names no frame to speculate on. */
+			e = (kept & ~PTEBATCH_PTE_FRAME) | change->prot |
+			    (~(frame << PAGE_SHIFT) & PTEBATCH_PTE_FRAME);
+		} else {
+			unsigned long mfn;
+
+			if (!is_protnone(e)) {
+				if (!(e & _PAGE_PRESENT) && stays(e))
+					continue;
+				return false;
+			}
+			frame = ptb_mfn(~e);
+			mfn = ptb_mfn_of(frame);
+			if (unlikely(mfn == PTB_NOFRAME))
+				return false;
+			e = (kept & ~PTEBATCH_PTE_FRAME) | change->prot |
+			    ((u64)mfn << PAGE_SHIFT);
+			if (change->choose && may_write(change->vma, kept, frame))
+				e |= _PAGE_RW;
+		}
+		if (ptebatch_add_value(batch, t->maddr + 8 * i, e,
+				       PTEBATCH_VALUE_KEEP))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Finds out what the table needs, and does it. False if the original has to,
+ * for nothing or not all was done. The lock is held. tlb: the flush to send
+ * along, or NULL.
+ */
+static __always_inline bool change_table(const struct change *change,
+					 const struct ptb_table *t,
+					 struct ptb_cpu *c,
+					 const struct ptebatch_tlb *tlb,
+					 struct outcome *o)
+{
+	struct runs r;
+
+	if (likely(change->prot & _PAGE_PRESENT) && likely(!change->choose)) {
+		if (likely(same_for_all(change, t, &r.run))) {
+			if (r.run.count)
+				apply_one(c, &r.run, tlb, o);
+			return !o->err;
+		}
+	} else if (change->prot & _PAGE_PRESENT) {
+		r = (struct runs){ .batch = &c->batch };
+		if (each(change, t, &r)) {
+			if (r.queued) {
+				if (r.run.count)
+					o->err = queue(&r);
+				apply_queued(c, tlb, o);
+			} else if (r.run.count) {
+				apply_one(c, &r.run, tlb, o);
+			}
+			return !o->err;
+		}
+		ptebatch_discard(&c->batch);
+	}
+
+	if (values(change, t, &c->batch)) {
+		if (ptebatch_pending(&c->batch))
+			apply_queued(c, tlb, o);
+		return !o->err;
+	}
+	ptebatch_discard(&c->batch);
+	return false;
+}
+
+/* ---- The range ---------------------------------------------------------------- */
+
+static long give_back(const struct change *change, unsigned long addr,
+		      unsigned long end, pgprot_t newprot,
+		      unsigned long cp_flags)
+{
+	return original(change->tlb, change->vma, addr, end,
+			PTB_PROT_ARG cp_flags);
+}
+
+static __always_inline bool takes(const struct vm_area_struct *vma, u64 prot,
+				  unsigned long cp_flags)
+{
+	return likely(ptb_on[PTB_MPROTECT]) &&
+	       !(cp_flags & ~(unsigned long)MM_CP_TRY_CHANGE_WRITABLE) &&
+	       !(vma->vm_flags & (VM_HUGETLB | VM_PFNMAP | VM_MIXEDMAP | VM_IO |
+				  __VM_UFFD_FLAGS)) &&
+	       !(prot & ~(u64)ORDINARY) && !mm_has_notifiers(vma->vm_mm) &&
+	       !cpu_feature_enabled(X86_FEATURE_OSPKE);
+}
+
+static __always_inline long change_range(const struct change *change,
+					 unsigned long start,
+					 unsigned long end, pgprot_t newprot,
+					 unsigned long cp_flags)
+{
+	struct mm_struct *mm = change->vma->vm_mm;
+	unsigned long addr = start, next;
+	bool owed = false;
+	long pages = 0, more;
+
+	do {
+		struct outcome o = { false, false, 0 };
+		struct ptebatch_tlb tlb;
+		struct ptb_table t;
+		struct ptb_cpu *c;
+		enum ptb_walk walk;
+		bool last, done, missed;
+		spinlock_t *lock;
+
+		ptb_tables_hold();
+		walk = ptb_walk(mm, addr, end, &next, &t);
+		if (unlikely(walk != PTB_TABLE) ||
+		    unlikely(!ptb_lock(mm, &t, &lock))) {
+			ptb_tables_release();
+			if (walk == PTB_EMPTY)
+				continue;
+			goto odd;
+		}
+		ptb_tables_release();
+
+		last = next == end;
+		c = this_cpu_read(ptb_cpus);
+		if (last)
+			flush_begin(mm, start, (end - start) >> PAGE_SHIFT, c,
+				    &tlb);
+		done = change_table(change, &t, c, last ? &tlb : NULL, &o);
+		missed = last && flush_missed(mm, c);
+		c->counters[PTB_MPROTECT].tables += done;
+		c->counters[PTB_MPROTECT].ptes += done ? t.nr : 0;
+		c->counters[PTB_MPROTECT].folded += o.folded;
+		c->counters[PTB_MPROTECT].late += missed && o.folded;
+		spin_unlock(lock);
+
+		owed |= o.any;
+		if (o.folded && likely(!missed))
+			owed = false;
+		if (likely(done)) {
+			pages += t.nr;
+			if (!last)
+				cond_resched();
+			continue;
+		}
+odd:
+		ptb_count(PTB_MPROTECT, odd, 1);
+		more = give_back(change, addr, next, newprot, cp_flags);
+		if (more < 0) {
+			pages = more;
+			break;
+		}
+		pages += more;
+	} while (addr = next, addr != end);
+
+	if (unlikely(owed))
+		flush_later(change, start, end);
+	return pages;
+}
+
+long ptb_change_protection(struct mmu_gather *tlb, struct vm_area_struct *vma,
+			   unsigned long start, unsigned long end,
+			   PTB_PROT_PARAM unsigned long cp_flags);
+
+long ptb_change_protection(struct mmu_gather *tlb, struct vm_area_struct *vma,
+			   unsigned long start, unsigned long end,
+			   PTB_PROT_PARAM unsigned long cp_flags)
+{
+	pgprot_t prot = PTB_PROT(vma);
+	struct change change;
+	long pages;
+
+	ptb_enter();
+	if (likely(takes(vma, pgprot_val(prot), cp_flags))) {
+		change.tlb = tlb;
+		change.vma = vma;
+		change.prot = pgprot_val(prot) & ~PTB_KEPT;
+		change.choose = (cp_flags & MM_CP_TRY_CHANGE_WRITABLE) &&
+				!(change.prot & _PAGE_RW) &&
+				(change.prot & _PAGE_PRESENT);
+		pages = change_range(&change, start, end, prot, cp_flags);
+	} else {
+		ptb_count(PTB_MPROTECT, whole, 1);
+		pages = original(tlb, vma, start, end, PTB_PROT_ARG cp_flags);
+	}
+	ptb_count(PTB_MPROTECT, calls, 1);
+	ptb_leave();
+	return pages;
+}
+PTB_TRAMPOLINE(ptb_change_protection);
+
+const struct ptb_hook_point ptb_mprotect_hook = {
+	.name = "change_protection",
+	.trampoline = ptb_change_protection_trampoline,
+	.original = (void **)&original,
+};
