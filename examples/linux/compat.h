@@ -63,6 +63,33 @@ static inline void ptb_add_rss(struct mm_struct *mm, int counter, long n)
 	atomic_long_add(n, &mm->rss_stat.count[counter]);
 }
 
+/* The reverse mapping of a small page, one less. */
+#define PTB_UNMAP_PAGE "page_remove_rmap"
+typedef void ptb_unmap_page_t(struct page *page, struct vm_area_struct *vma,
+			      bool compound);
+
+static inline void ptb_unmap_page(ptb_unmap_page_t *call, struct page *page,
+				  struct vm_area_struct *vma)
+{
+	call(page, vma, false);
+}
+
+/* True: mmu_gather is to be flushed before it is given more. */
+typedef bool ptb_gather_page_t(struct mmu_gather *tlb, struct page *page,
+			       int page_size);
+
+static inline bool ptb_gather_page(ptb_gather_page_t *call,
+				   struct mmu_gather *tlb, struct page *page)
+{
+	return call(tlb, page, PAGE_SIZE);
+}
+
+/* Pages it takes before it says so or looks for memory; always some. */
+static inline unsigned int ptb_gather_room(const struct mmu_gather *tlb)
+{
+	return tlb->active->max - tlb->active->nr;
+}
+
 #elif PTB_LINUX(6, 12)
 
 #define PTB_PROT_PARAM
@@ -102,6 +129,31 @@ static inline void ptb_tables_release(void)
 static inline void ptb_add_rss(struct mm_struct *mm, int counter, long n)
 {
 	percpu_counter_add(&mm->rss_stat[counter], n);
+}
+
+#define PTB_UNMAP_PAGE "folio_remove_rmap_ptes"
+typedef void ptb_unmap_page_t(struct folio *folio, struct page *page, int nr,
+			      struct vm_area_struct *vma);
+
+static inline void ptb_unmap_page(ptb_unmap_page_t *call, struct page *page,
+				  struct vm_area_struct *vma)
+{
+	call((struct folio *)page, page, 1, vma);
+}
+
+typedef bool ptb_gather_page_t(struct mmu_gather *tlb, struct page *page,
+			       bool delay_rmap, int page_size);
+
+static inline bool ptb_gather_page(ptb_gather_page_t *call,
+				   struct mmu_gather *tlb, struct page *page)
+{
+	return call(tlb, page, false, PAGE_SIZE);
+}
+
+/* It always leaves room for a page and a count of pages. */
+static inline unsigned int ptb_gather_room(const struct mmu_gather *tlb)
+{
+	return tlb->active->max - 1 - tlb->active->nr;
 }
 
 #else

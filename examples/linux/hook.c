@@ -40,9 +40,8 @@ struct ptb_hook {
 
 static struct ptb_hook hooks[] = {
 	{ .point = &ptb_mprotect_hook },
-	//FORK
-	//SETPTE
-	//MUNMAP
+	{ .point = &ptb_fork_hook },
+	{ .point = &ptb_munmap_hook },
 };
 
 static unsigned long (*lookup)(const char *name);

@@ -200,6 +200,10 @@ static int __init ptb_init(void)
 	}
 	err = ptb_find_symbols();
 	if (!err)
+		err = ptb_fork_symbols();
+	if (!err)
+		err = ptb_munmap_symbols();
+	if (!err)
 		err = alloc_cpus();
 	if (err)
 		return err;

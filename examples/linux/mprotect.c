@@ -34,6 +34,7 @@
 #include <linux/userfaultfd_k.h>
 
 #include "compat.h"
+#include "flush.h"
 #include "ptebatch.h"
 #include "tables.h"
 
@@ -57,56 +58,6 @@ struct change {
 	u64 prot;	/* the new protection's flags that are not kept */
 	bool choose;	/* whether an entry becomes writable depends on it */
 };
-
-/* ---- The TLB flush --------------------------------------------------------- */
-
-/* The CPUs that may hold entries of this address space, and how to reach them. */
-static __always_inline void flush_begin(struct mm_struct *mm, unsigned long addr,
-					unsigned int pages, struct ptb_cpu *c,
-					struct ptebatch_tlb *tlb)
-{
-	const unsigned long *mask = cpumask_bits(mm_cpumask(mm));
-	unsigned int cpu = smp_processor_id(), i;
-	u64 others = 0;
-
-	for (i = 0; i < ptb_cpu_words; i++) {
-		c->cpus[i] = READ_ONCE(mask[i]);
-		others |= c->cpus[i] & ~(i == cpu / 64 ? 1UL << (cpu % 64) : 0);
-	}
-	tlb->addr = 0;
-	tlb->pages = 0;
-	tlb->nr_vcpus = 0;
-	tlb->vcpus = 0;
-	if (likely(!others)) {
-		tlb->who = c->cpus[cpu / 64] ? PTEBATCH_TLB_LOCAL
-					     : PTEBATCH_TLB_NONE;
-		if (pages <= 32 && tlb->who) {
-			tlb->addr = addr;
-			tlb->pages = pages;
-		}
-		return;
-	}
-	tlb->who = PTEBATCH_TLB_VCPUS;
-	tlb->nr_vcpus = nr_cpu_ids;
-	tlb->vcpus = (uintptr_t)c->cpus;
-	if (pages == 1) {
-		tlb->addr = addr;
-		tlb->pages = 1;
-	}
-}
-
-/* Whether a CPU has come in since that could have been too early for it. */
-static __always_inline bool flush_missed(struct mm_struct *mm,
-					 const struct ptb_cpu *c)
-{
-	const unsigned long *mask = cpumask_bits(mm_cpumask(mm));
-	unsigned int i;
-
-	for (i = 0; i < ptb_cpu_words; i++)
-		if (unlikely(READ_ONCE(mask[i]) & ~c->cpus[i]))
-			return true;
-	return false;
-}
 
 static void flush_later(const struct change *change, unsigned long addr,
 			unsigned long end)
@@ -436,10 +387,10 @@ static __always_inline long change_range(const struct change *change,
 		last = next == end;
 		c = this_cpu_read(ptb_cpus);
 		if (last)
-			flush_begin(mm, start, (end - start) >> PAGE_SHIFT, c,
+			ptb_flush_begin(mm, start, (end - start) >> PAGE_SHIFT, c,
 				    &tlb);
 		done = change_table(change, &t, c, last ? &tlb : NULL, &o);
-		missed = last && flush_missed(mm, c);
+		missed = last && ptb_flush_missed(mm, c);
 		c->counters[PTB_MPROTECT].tables += done;
 		c->counters[PTB_MPROTECT].ptes += done ? t.nr : 0;
 		c->counters[PTB_MPROTECT].folded += o.folded;

@@ -43,7 +43,7 @@ struct ptb_cpu {
 		struct ptebatch_run runs[PTEBATCH_TABLE_SLOTS];
 		struct ptebatch_value values[PTEBATCH_TABLE_SLOTS];
 	} records;
-	u64 olds[PTEBATCH_TABLE_SLOTS];
+	struct page *pages[PTEBATCH_TABLE_SLOTS];
 };
 
 DECLARE_PER_CPU(struct ptb_cpu *, ptb_cpus);
@@ -79,6 +79,10 @@ DECLARE_PER_CPU(long, ptb_inside);
 #define ptb_enter() this_cpu_inc(ptb_inside)
 #define ptb_leave() this_cpu_dec(ptb_inside)
 
+/* What each path needs of the kernel besides; -ENOENT as above. */
+int ptb_fork_symbols(void);
+int ptb_munmap_symbols(void);
+
 /* ---- The paths ----------------------------------------------------------- */
 
 /*
@@ -94,7 +98,6 @@ struct ptb_hook_point {
 
 extern const struct ptb_hook_point ptb_mprotect_hook;
 extern const struct ptb_hook_point ptb_fork_hook;
-extern const struct ptb_hook_point ptb_set_pte_hook;
 extern const struct ptb_hook_point ptb_munmap_hook;
 
 /*

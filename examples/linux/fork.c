@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * In front of copy_page_range(): the page tables that fork() copies.
+ *
+ * The kernel's own loop makes each writable entry of the parent read-only by a
+ * trapped write, and sets each entry of the child by a hypercall, though the
+ * child's tables are not yet page tables to Xen. Here one run takes RW from a
+ * whole table of the parent, and the child's entries are stored.
+ *
+ * Taken here: private memory whose entries map ordinary small pages of this
+ * domain (of files as well, and the zero page) or nothing. A table with
+ * anything else in it, swapped-out pages say, and an address space that has
+ * ever had pages pinned for devices, are the original's.
+ *
+ * The parent's TLBs are flushed by the caller when all areas are copied.
+ */
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/objtool.h>
+#include <linux/sched/coredump.h>
+#include <linux/userfaultfd_k.h>
+
+#include "compat.h"
+#include "ptebatch.h"
+#include "tables.h"
+
+static int (*original)(struct vm_area_struct *dst, struct vm_area_struct *src);
+static int (*alloc_pud)(struct mm_struct *mm, p4d_t *p4d, unsigned long addr);
+static int (*alloc_pmd)(struct mm_struct *mm, pud_t *pud, unsigned long addr);
+static int (*alloc_pte)(struct mm_struct *mm, pmd_t *pmd);
+
+int ptb_fork_symbols(void)
+{
+	alloc_pud = (void *)ptb_symbol("__pud_alloc");
+	alloc_pmd = (void *)ptb_symbol("__pmd_alloc");
+	alloc_pte = (void *)ptb_symbol("__pte_alloc");
+	return alloc_pud && alloc_pmd && alloc_pte ? 0 : -ENOENT;
+}
+
+/* The child's L1 table for addr, made where it is missing; NULL: no memory. */
+static pmd_t *child_pmd(struct mm_struct *mm, unsigned long addr)
+{
+	/* A PV guest's p4d is its pgd. */
+	p4d_t *p4d = p4d_offset(pgd_offset(mm, addr), addr);
+	pud_t *pud;
+	pmd_t *pmd;
+
+	if (p4d_none(*p4d) && alloc_pud(mm, p4d, addr))
+		return NULL;
+	pud = pud_offset(p4d, addr);
+	if (pud_none(*pud) && alloc_pmd(mm, pud, addr))
+		return NULL;
+	pmd = pmd_offset(pud, addr);
+	if (pmd_none(*pmd) && alloc_pte(mm, pmd))
+		return NULL;
+	return pmd;
+}
+
+/* The page of an entry whose reference a copy has to take; NULL: none. */
+static __always_inline struct page *page_of(u64 entry)
+{
+	return entry & _PAGE_SPECIAL ? NULL : pfn_to_page(ptb_pfn(entry));
+}
+
+/* Present and of a small page, or not there. */
+static __always_inline bool plain(u64 entry)
+{
+	unsigned long pfn;
+
+	if (!entry)
+		return true;
+	if (unlikely(!(entry & _PAGE_PRESENT)) ||
+	    unlikely(entry & _PAGE_DEVMAP))
+		return false;
+	pfn = ptb_pfn(entry);
+	return likely(pfn != PTB_NOFRAME) &&
+	       (unlikely(entry & _PAGE_SPECIAL) ||
+		likely(!PageCompound(pfn_to_page(pfn))));
+}
+
+/* All of the table's slots, or false; *writable: whether one has RW. */
+static __always_inline bool all_plain(const struct ptb_table *t, bool *writable)
+{
+	unsigned int i;
+	u64 any = 0;
+
+	for (i = 0; i < t->nr; i++) {
+		u64 e = READ_ONCE(t->slots[i]);
+
+		if (unlikely(!plain(e)))
+			return false;
+		any |= e;
+	}
+	*writable = any & _PAGE_RW;
+	return true;
+}
+
+static bool write_protect(const struct ptb_table *t)
+{
+	const struct ptebatch_run run = {
+		.pte = t->maddr,
+		.count = t->nr,
+		.op = PTEBATCH_OP_FLAGS,
+		.clear = _PAGE_RW,
+	};
+	struct ptebatch_progress progress = {};
+	int err = ptebatch_apply_run(&ptebatch_hypercall, &ptb_env, &run, NULL,
+				     &progress);
+
+	ptb_count(PTB_FORK, hypercalls, progress.hypercalls);
+	ptb_count(PTB_FORK, failures, err != 0);
+	return !err;
+}
+
+/*
+ * Both locks are held, the parent's entries are plain and read-only, the
+ * child's table is empty there and not yet known to Xen.
+ */
+static __always_inline void copy_entries(struct mm_struct *mm,
+					 const struct ptb_table *t, u64 *slot)
+{
+	long anon = 0, shmem = 0, file = 0;
+	unsigned int i;
+
+	for (i = 0; i < t->nr; i++, slot++) {
+		u64 e = READ_ONCE(t->slots[i]);
+		struct page *page;
+
+		if (!e)
+			continue;
+		page = page_of(e);
+		if (likely(page)) {
+			get_page(page);
+			atomic_inc(&page->_mapcount);
+			if (likely(PageAnon(page))) {
+				anon++;
+				if (test_bit(PG_anon_exclusive, &page->flags))
+					clear_bit(PG_anon_exclusive,
+						  &page->flags);
+			} else if (PageSwapBacked(page)) {
+				shmem++;
+			} else {
+				file++;
+			}
+		}
+		WRITE_ONCE(*slot, e & ~(u64)(_PAGE_RW | _PAGE_ACCESSED |
+					     _PAGE_UFFD_WP));
+	}
+	if (anon)
+		ptb_add_rss(mm, MM_ANONPAGES, anon);
+	if (shmem)
+		ptb_add_rss(mm, MM_SHMEMPAGES, shmem);
+	if (file)
+		ptb_add_rss(mm, MM_FILEPAGES, file);
+}
+
+enum copied { COPIED, NOT_COPIED, NO_MEMORY };
+
+static enum copied copy_table(struct mm_struct *dst, struct mm_struct *src,
+			      unsigned long addr, struct ptb_table *t)
+{
+	spinlock_t *dst_lock, *src_lock;
+	enum copied ret = NOT_COPIED;
+	struct page *page;
+	pmd_t *pmd;
+	bool writable;
+
+	pmd = child_pmd(dst, addr);
+	if (!pmd)
+		return NO_MEMORY;
+	page = pmd_page(*pmd);
+	if (PagePinned(page))
+		return NOT_COPIED;
+
+	dst_lock = ptb_lock_of(page);
+	spin_lock(dst_lock);
+	if (!ptb_lock(src, t, &src_lock))
+		goto unlock;
+	if (!all_plain(t, &writable))
+		goto unlock_both;
+	/* Halfway is no harm: a fault would find out that it may write. */
+	if (writable && !write_protect(t))
+		goto unlock_both;
+	copy_entries(dst, t, (u64 *)page_address(page) + pte_index(addr));
+	ret = COPIED;
+
+unlock_both:
+	spin_unlock(src_lock);
+unlock:
+	spin_unlock(dst_lock);
+	return ret;
+}
+
+/*
+ * The original for a part of the areas. It goes by their bounds, so it gets
+ * copies; what it keeps of them are counted things that they refer to.
+ */
+static int copy_by_original(struct vm_area_struct *dst,
+			    struct vm_area_struct *src, unsigned long addr,
+			    unsigned long end)
+{
+	struct vm_area_struct part[2] = { *dst, *src };
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		part[i].vm_pgoff += (addr - part[i].vm_start) >> PAGE_SHIFT;
+		part[i].vm_start = addr;
+		part[i].vm_end = end;
+	}
+	ptb_count(PTB_FORK, odd, 1);
+	return original(&part[0], &part[1]);
+}
+
+static bool takes(const struct vm_area_struct *dst,
+		  const struct vm_area_struct *src)
+{
+	const unsigned long not_ours = VM_HUGETLB | VM_PFNMAP | VM_MIXEDMAP |
+				       VM_IO | VM_SHARED | __VM_UFFD_FLAGS;
+
+	/* Without anon_vma the original has nothing to copy. */
+	return ptb_on[PTB_FORK] && src->anon_vma &&
+	       !((src->vm_flags | dst->vm_flags) & not_ours) &&
+	       (src->vm_flags & VM_MAYWRITE) && !mm_has_notifiers(src->vm_mm);
+}
+
+/*
+ * While write_protect_seq is odd, whoever pins pages without mmap_lock finds
+ * out that it was too late; and whoever was not has set MMF_HAS_PINNED before.
+ */
+static int copy_range(struct vm_area_struct *dst, struct vm_area_struct *src)
+{
+	struct mm_struct *mm = src->vm_mm;
+	unsigned long addr = src->vm_start, end = src->vm_end, next;
+	int err = 0;
+
+	do {
+		enum copied copied = NOT_COPIED;
+		enum ptb_walk walk;
+		struct ptb_table t;
+
+		walk = ptb_walk(mm, addr, end, &next, &t);
+		if (walk == PTB_EMPTY)
+			continue;
+		if (walk == PTB_TABLE) {
+			raw_write_seqcount_begin(&mm->write_protect_seq);
+			if (!test_bit(MMF_HAS_PINNED, &mm->flags))
+				copied = copy_table(dst->vm_mm, mm, addr, &t);
+			raw_write_seqcount_end(&mm->write_protect_seq);
+		}
+		if (copied == NO_MEMORY)
+			return -ENOMEM;
+		if (likely(copied == COPIED)) {
+			ptb_count(PTB_FORK, tables, 1);
+			ptb_count(PTB_FORK, ptes, t.nr);
+			cond_resched();
+		} else {
+			err = copy_by_original(dst, src, addr, next);
+		}
+	} while (addr = next, !err && addr != end);
+	return err;
+}
+
+int ptb_copy_page_range(struct vm_area_struct *dst, struct vm_area_struct *src);
+
+int ptb_copy_page_range(struct vm_area_struct *dst, struct vm_area_struct *src)
+{
+	int err;
+
+	ptb_enter();
+	ptb_count(PTB_FORK, calls, 1);
+	if (takes(dst, src)) {
+		err = copy_range(dst, src);
+	} else {
+		ptb_count(PTB_FORK, whole, 1);
+		err = original(dst, src);
+	}
+	ptb_leave();
+	return err;
+}
+PTB_TRAMPOLINE(ptb_copy_page_range);
+
+const struct ptb_hook_point ptb_fork_hook = {
+	.name = "copy_page_range",
+	.trampoline = ptb_copy_page_range_trampoline,
+	.original = (void **)&original,
+};
