@@ -96,8 +96,8 @@ static const struct {
 } counter_names[] = {
 #define COUNTER(what) { #what, offsetof(struct ptb_counters, what) }
 	COUNTER(calls), COUNTER(whole), COUNTER(tables), COUNTER(odd),
-	COUNTER(ptes), COUNTER(hypercalls), COUNTER(failures), COUNTER(folded),
-	COUNTER(late),
+	COUNTER(ptes), COUNTER(singles), COUNTER(hypercalls),
+	COUNTER(failures), COUNTER(folded), COUNTER(late),
 };
 
 static u64 total(size_t offset)

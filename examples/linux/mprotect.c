@@ -133,19 +133,28 @@ static void note(struct ptb_cpu *c, const struct ptebatch_tlb *tlb,
 	}
 }
 
-/* A single run goes straight to the backend: one page must not pay for more. */
-static __always_inline void apply_one(struct ptb_cpu *c,
-				      const struct ptebatch_run *run,
-				      const struct ptebatch_tlb *tlb,
-				      struct outcome *o)
+/*
+ * A single run goes straight to the backend, which need not be asked to check
+ * what was made here: one page must not pay for more.
+ */
+static __always_inline int apply_run(struct ptb_cpu *c,
+				     const struct ptebatch_run *run,
+				     const struct ptebatch_tlb *tlb)
 {
-	struct ptebatch_progress progress;
+	struct ptebatch_progress progress PTB_UNINITIALIZED;
 
 	progress.hypercalls = 0;
 	progress.tlb_flushes = 0;
-	o->err = ptebatch_apply_run(&ptebatch_hypercall, &ptb_env, run, tlb,
-				    &progress);
+	ptebatch_hypercall.runs(&ptb_env, PTEBATCH_DOMID_SELF, run, 1, tlb,
+				&progress);
 	c->counters[PTB_MPROTECT].hypercalls += progress.hypercalls;
+	return progress.err;
+}
+
+static void apply_one(struct ptb_cpu *c, const struct ptebatch_run *run,
+		      const struct ptebatch_tlb *tlb, struct outcome *o)
+{
+	o->err = apply_run(c, run, tlb);
 	note(c, tlb, o);
 }
 
@@ -333,6 +342,63 @@ static __always_inline bool change_table(const struct change *change,
 	return false;
 }
 
+/* ---- One page ------------------------------------------------------------------ */
+
+/*
+ * A present entry, alone: the whole of the way above in as few instructions as
+ * it takes. False: nothing was done.
+ */
+static __always_inline bool change_one(struct mmu_gather *tlb,
+				       struct vm_area_struct *vma, u64 prot,
+				       bool choose, unsigned long addr)
+{
+	struct mm_struct *mm = vma->vm_mm;
+	struct ptebatch_tlb flush PTB_UNINITIALIZED;
+	struct ptebatch_run run PTB_UNINITIALIZED;
+	struct ptb_table t PTB_UNINITIALIZED;
+	unsigned long next;
+	struct ptb_cpu *c;
+	spinlock_t *lock;
+	bool done = false;
+	u64 e;
+
+	ptb_tables_hold();
+	if (unlikely(ptb_walk(mm, addr, addr + PAGE_SIZE, &next, &t) !=
+		     PTB_TABLE) ||
+	    unlikely(!ptb_lock(mm, &t, &lock))) {
+		ptb_tables_release();
+		return false;
+	}
+	ptb_tables_release();
+
+	e = READ_ONCE(*t.slots);
+	if (unlikely(!(e & _PAGE_PRESENT)))
+		goto unlock;
+
+	run.pte = t.maddr;
+	run.count = 1;
+	run.op = PTEBATCH_OP_FLAGS;
+	run.set = prot & DECIDED;
+	if (choose &&
+	    may_write(vma, e, vma->vm_flags & VM_SHARED ? 0 : ptb_pfn(e)))
+		run.set |= _PAGE_RW;
+	run.clear = DECIDED & ~run.set;
+	run.old = 0;
+
+	c = this_cpu_read(ptb_cpus);
+	ptb_flush_begin(mm, addr, 1, c, &flush);
+	done = likely(!apply_run(c, &run, &flush));
+	if (unlikely(ptb_flush_missed(mm, c))) {
+		tlb_flush_pte_range(tlb, addr, PAGE_SIZE);
+		c->counters[PTB_MPROTECT].late++;
+	}
+	c->counters[PTB_MPROTECT].failures += !done;
+	c->counters[PTB_MPROTECT].singles += done;
+unlock:
+	spin_unlock(lock);
+	return done;
+}
+
 /* ---- The range ---------------------------------------------------------------- */
 
 static long give_back(const struct change *change, unsigned long addr,
@@ -354,7 +420,7 @@ static __always_inline bool takes(const struct vm_area_struct *vma, u64 prot,
 	       !cpu_feature_enabled(X86_FEATURE_OSPKE);
 }
 
-static __always_inline long change_range(const struct change *change,
+static noinline long change_range(const struct change *change,
 					 unsigned long start,
 					 unsigned long end, pgprot_t newprot,
 					 unsigned long cp_flags)
@@ -368,6 +434,7 @@ static __always_inline long change_range(const struct change *change,
 		struct outcome o = { false, false, 0 };
 		struct ptebatch_tlb tlb;
 		struct ptb_table t;
+		struct ptb_counters *n;
 		struct ptb_cpu *c;
 		enum ptb_walk walk;
 		bool last, done, missed;
@@ -391,10 +458,11 @@ static __always_inline long change_range(const struct change *change,
 				    &tlb);
 		done = change_table(change, &t, c, last ? &tlb : NULL, &o);
 		missed = last && ptb_flush_missed(mm, c);
-		c->counters[PTB_MPROTECT].tables += done;
-		c->counters[PTB_MPROTECT].ptes += done ? t.nr : 0;
-		c->counters[PTB_MPROTECT].folded += o.folded;
-		c->counters[PTB_MPROTECT].late += missed && o.folded;
+		n = &c->counters[PTB_MPROTECT];
+		n->tables += done;
+		n->ptes += done ? t.nr : 0;
+		n->folded += o.folded;
+		n->late += missed && o.folded;
 		spin_unlock(lock);
 
 		owed |= o.any;
@@ -430,7 +498,7 @@ long ptb_change_protection(struct mmu_gather *tlb, struct vm_area_struct *vma,
 			   PTB_PROT_PARAM unsigned long cp_flags)
 {
 	pgprot_t prot = PTB_PROT(vma);
-	struct change change;
+	struct change change PTB_UNINITIALIZED;
 	long pages;
 
 	ptb_enter();
@@ -441,7 +509,14 @@ long ptb_change_protection(struct mmu_gather *tlb, struct vm_area_struct *vma,
 		change.choose = (cp_flags & MM_CP_TRY_CHANGE_WRITABLE) &&
 				!(change.prot & _PAGE_RW) &&
 				(change.prot & _PAGE_PRESENT);
-		pages = change_range(&change, start, end, prot, cp_flags);
+		if (end - start == PAGE_SIZE &&
+		    (change.prot & _PAGE_PRESENT) &&
+		    likely(change_one(tlb, vma, change.prot, change.choose,
+				      start)))
+			pages = 1;
+		else
+			pages = change_range(&change, start, end, prot,
+					     cp_flags);
 	} else {
 		ptb_count(PTB_MPROTECT, whole, 1);
 		pages = original(tlb, vma, start, end, PTB_PROT_ARG cp_flags);

@@ -24,7 +24,8 @@ struct ptb_counters {
 	u64 whole;	/* of these, given to the original as a whole */
 	u64 tables;	/* L1 tables done here */
 	u64 odd;	/* L1 tables given to the original */
-	u64 ptes;	/* slots covered in tables done here */
+	u64 ptes;	/* slots covered in these */
+	u64 singles;	/* single pages done here, apart from the tables */
 	u64 hypercalls;
 	u64 failures;	/* hypercalls that did not apply all they were given */
 	u64 folded;	/* TLB flushes that rode in a hypercall */
@@ -49,6 +50,9 @@ struct ptb_cpu {
 DECLARE_PER_CPU(struct ptb_cpu *, ptb_cpus);
 extern unsigned int ptb_cpu_words;
 extern struct ptebatch_env ptb_env;
+
+/* Kernels that clear all of the stack would do it on the shortest way too. */
+#define PTB_UNINITIALIZED __attribute__((__uninitialized__))
 
 /* Switched at run time; a path that is off costs its hook and nothing else. */
 extern bool ptb_on[PTB_PATHS];
