@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""What the tools that take things from Debian's archive share.
+
+    debian.apt("trixie", folder, "download", "xen-hypervisor-4.20-amd64")
+
+Debian's package tools fetch and verify, by a private configuration for one
+suite, made from the sources that the machine's own configuration names: a
+suite that it does not name is looked for at the same places. The machine's
+configuration, package lists and installed packages stay as they are, and play
+no part.
+
+All is kept in .cache at the top of the checkout, or in $PTEBATCH_CACHE. What
+an interrupted run leaves behind there is never taken for the real thing.
+"""
+
+import fcntl
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+# Command -> Debian package that has it.
+FETCH_TOOLS = {"apt-get": "apt", "dpkg-deb": "dpkg"}
+SOURCE_TOOLS = {"dpkg-source": "dpkg-dev", "xz": "xz-utils", **FETCH_TOOLS}
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CACHE = os.path.abspath(os.environ.get("PTEBATCH_CACHE")
+                        or os.path.join(TOP, ".cache"))
+PROGRAM = os.path.basename(sys.argv[0])
+
+
+class Failed(Exception):
+    """What is wrong, said to the user."""
+
+
+def say(text):
+    print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
+
+
+def need(tools):
+    missing = sorted({package for tool, package in tools.items()
+                      if not shutil.which(tool)})
+    if missing:
+        raise Failed("missing Debian packages: " + " ".join(missing))
+
+
+# ---- The cache --------------------------------------------------------------
+
+def cached(*names):
+    return os.path.join(CACHE, *names)
+
+
+def scratch(name):
+    """An empty folder; finish() makes it the real thing in one step."""
+    path = cached("unfinished-" + name)
+    shutil.rmtree(path, ignore_errors=True)
+    os.makedirs(path)
+    return path
+
+
+def finish(path, final):
+    shutil.rmtree(final, ignore_errors=True)
+    os.rename(path, final)
+    return final
+
+
+def main(makers, about):
+    """The program: prints what the maker of the given name returns, while no
+    other program changes the cache."""
+    if len(sys.argv) == 2 and sys.argv[1] in ("-h", "--help"):
+        print(about.strip())
+        return
+    if len(sys.argv) != 2 or sys.argv[1] not in makers:
+        sys.exit(f"usage: {PROGRAM} " + "|".join(makers))
+    try:
+        os.makedirs(CACHE, exist_ok=True)
+        with open(cached("lock"), "w", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say("waiting for another one to finish")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            print(makers[sys.argv[1]]())
+    except (Failed, OSError, subprocess.CalledProcessError) as reason:
+        sys.exit(f"{PROGRAM}: {reason}")
+    except KeyboardInterrupt:
+        sys.exit(f"{PROGRAM}: interrupted")
+
+
+# ---- The archive ------------------------------------------------------------
+
+def machine_sources(suite):
+    """(suites, components, how to say the same for the suite) of each source."""
+    for path in ["/etc/apt/sources.list",
+                 *sorted(glob.glob("/etc/apt/sources.list.d/*.list"))]:
+        if not os.path.isfile(path):
+            continue
+        for line in open(path, encoding="utf-8"):
+            match = re.match(r"deb\s+(\[[^]]*\]\s+)?(\S+)\s+(\S+)\s+([^#\n]*)",
+                             line.strip())
+            if match:
+                options, uri, its, components = match.groups()
+                yield ([its], components.split(), "list", "".join(
+                    f"{kind} {options or ''}{uri} {suite} main\n"
+                    for kind in ("deb", "deb-src")))
+    for path in sorted(glob.glob("/etc/apt/sources.list.d/*.sources")):
+        text = re.sub(r"^#.*\n", "", open(path, encoding="utf-8").read(),
+                      flags=re.M)
+        for stanza in re.split(r"\n\s*\n", text):
+            fields = {key.lower(): value.strip() for key, value in re.findall(
+                r"^([A-Za-z-]+):((?:.*)(?:\n[ \t].*)*)", stanza, re.M)}
+            if ("deb" not in fields.get("types", "").split()
+                    or fields.get("enabled", "yes") in ("no", "false")):
+                continue
+            suites = fields["suites"].split()
+            components = fields.get("components", "").split()
+            fields.update(types="deb deb-src", suites=suite, components="main")
+            yield suites, components, "sources", "".join(
+                f"{key}: {value}\n" for key, value in fields.items()) + "\n"
+
+
+def private_sources(suite):
+    sources = [entry for entry in machine_sources(suite) if "main" in entry[1]]
+    # The suite itself where the machine follows it, else the machine's own.
+    for right in (lambda its: its == suite,
+                  lambda its: re.fullmatch(
+                      r"bookworm|trixie|forky|sid|oldstable|stable|testing"
+                      r"|unstable", its)):
+        chosen = [entry for entry in sources if any(map(right, entry[0]))]
+        if chosen:
+            return chosen
+    raise Failed("the machine's apt configuration names no source for "
+                 f"Debian's suite {suite}")
+
+
+def environment(suite):
+    """Under which apt sees the private configuration only."""
+    def private(*names):
+        return cached(f"apt-{suite}", *names)
+
+    for folder in ("lists/partial", "cache/archives/partial", "sources",
+                   "parts"):
+        os.makedirs(private(folder), exist_ok=True)
+    texts = {"list": "", "sources": ""}
+    for _, _, form, text in private_sources(suite):
+        texts[form] += text
+    for form, text in texts.items():
+        with open(private("sources", f"debian.{form}"), "w",
+                  encoding="utf-8") as file:
+            file.write(text)
+
+    # The machine's settings (proxies and so on), but none of its hooks.
+    config = subprocess.run(["apt-config", "dump"], check=True, text=True,
+                            capture_output=True).stdout
+    config = re.sub(r"^(APT::Update::P|DPkg::P|Dir::).*\n", "", config,
+                    flags=re.M)
+    config += f"""
+Dir::Etc::main "/dev/null";
+Dir::Etc::parts "{private()}/parts";
+Dir::Etc::sourcelist "/dev/null";
+Dir::Etc::sourceparts "{private()}/sources";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "{private()}/parts";
+Dir::State::status "/dev/null";
+Dir::State::lists "{private()}/lists";
+Dir::Cache "{private()}/cache";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+Acquire::Languages "none";
+Acquire::Retries "3";
+"""
+    with open(private("apt.conf"), "w", encoding="utf-8") as file:
+        file.write(config)
+    return dict(os.environ, APT_CONFIG=private("apt.conf"), LC_ALL="C")
+
+
+def apt(suite, folder, *args):
+    """Runs apt-get in the folder, its chatter shown only if it fails."""
+    result = subprocess.run(["apt-get", "-q", *args], cwd=folder,
+                            env=environment(suite), text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if result.returncode:
+        sys.stderr.write(result.stdout)
+        raise Failed(f"apt-get {' '.join(args)} failed")
