@@ -179,8 +179,24 @@ Acquire::Retries "3";
 def apt(suite, folder, *args):
     """Runs apt-get in the folder, its chatter shown only if it fails."""
     result = subprocess.run(["apt-get", "-q", *args], cwd=folder,
-                            env=environment(suite), text=True,
+                            env=environment(suite), text=True, check=False,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if result.returncode:
         sys.stderr.write(result.stdout)
         raise Failed(f"apt-get {' '.join(args)} failed")
+
+
+def depends(suite, packages, wanted):
+    """The packages, and all they depend on as far as names match wanted (the
+    first of alternatives). apt has updated the suite's lists before."""
+    found, new = set(), set(packages)
+    while new:
+        found |= new
+        shown = subprocess.run(
+            ["apt-cache", "show", "--no-all-versions", *sorted(new)],
+            env=environment(suite), text=True, check=True,
+            stdout=subprocess.PIPE).stdout
+        new = {name for line in re.findall(r"^Depends: (.*)", shown, re.M)
+               for name in re.findall(r"(?:^|, )([^ ,:]+)", line)
+               if wanted.fullmatch(name)} - found
+    return sorted(found)
