@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""Boots something in QEMU and judges the run by its console.
+
+What tests/xen/run and tests/linux/run share. TAP lines go to stdout, the whole
+console to a file. QEMU is ended on the guest's closing line, or when time is
+up. What Xen says about itself (ASSERT, BUG, WARN, UBSAN, a crash) fails the
+run; what it says about the guest's mistakes does not.
+"""
+import gzip
+import os
+import re
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+
+QEMU = "qemu-system-x86_64"
+# The serial line is the console, and nothing else can be seen or reached.
+MACHINE = [QEMU, "-accel", "tcg", "-display", "none", "-serial", "stdio",
+           "-monitor", "none", "-no-reboot", "-net", "none"]
+# For Xen: a fair comparison, and a console.
+XEN_OPTIONS = ("console=com1 com1=115200,8n1 loglvl=warning spec-ctrl=no "
+               "xpti=no pv-l1tf=no")
+TAP = re.compile(r"^(ok|not ok|1\.\.|#|Bail out!)")
+# What Xen prints when something is wrong with Xen.
+XEN_BAD = re.compile(
+    r"^\(XEN\).*(Assertion|ASSERT|\bBUG\b|\bWARN\b|WARNING|UBSAN|Xen call trace"
+    r"|FATAL|[Pp]anic|Debugger|domain_crash|Domain \d+ .*crashed"
+    r"|Freeing a page|[Bb]ad page|List of)")
+# Said by any build with debugging on, or about QEMU's machine, at boot.
+XEN_FINE = re.compile(
+    r"debug build|CONSOLE OUTPUT IS SYNCHRONOUS|SPECULATIVE|Speculative"
+    r"|UBSAN.*enabled|^\(XEN\) (Std|Guest) Loglevel")
+
+
+def lacking(parts):
+    """Why the run cannot be, of {path: what it is}."""
+    if not shutil.which(QEMU):
+        return f"{QEMU} is not installed"
+    for path, what in parts.items():
+        if not os.path.exists(path):
+            return f"no {what} at {path}"
+    return None
+
+
+def comma(text):
+    """As QEMU's -initrd wants it."""
+    return text.replace(",", ",,")
+
+
+class Unpacked:
+    """A hypervisor that QEMU takes: a .gz is unpacked as long as needed."""
+
+    def __init__(self, path):
+        self.path, self.folder = path, None
+
+    def __enter__(self):
+        if not self.path or not self.path.endswith(".gz"):
+            return self.path
+        self.folder = tempfile.TemporaryDirectory()
+        path = os.path.join(self.folder.name, "xen")
+        with gzip.open(self.path) as source, open(path, "wb") as target:
+            shutil.copyfileobj(source, target)
+        return path
+
+    def __exit__(self, *_):
+        if self.folder:
+            self.folder.cleanup()
+
+
+def console(qemu, deadline):
+    """Yields the console's lines until QEMU ends or time is up."""
+    rest = b""
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        if not select.select([qemu.stdout], [], [], left)[0]:
+            return
+        data = os.read(qemu.stdout.fileno(), 65536)
+        if not data:
+            return
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            text = line.decode("ascii", "replace").replace("\r", "")
+            yield re.sub(r"\x1b(\[[0-9;?]*[a-zA-Z]|c)", "", text)
+
+
+class Run:
+    """What came of it: done is the number in the closing line or None, ran
+    the tests that ended, why the reasons to call it failed."""
+
+    def __init__(self, o, command, closing, forward=TAP, bad=None, fatal=None):
+        """Lines that match closing (whose group is the number of failures)
+        or fatal end it; those that match bad or fatal count as trouble."""
+        self.done, self.ran, failed, plan, complaints = None, 0, 0, None, []
+        log = open(o.log or os.devnull, "w", encoding="utf-8")
+        qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT)
+        try:
+            for line in console(qemu, time.monotonic() + o.timeout):
+                log.write(line + "\n")
+                log.flush()
+                if forward.match(line) and not o.quiet:
+                    print(line, flush=True)
+                if line.startswith("ok "):
+                    self.ran += 1
+                elif line.startswith("not ok "):
+                    self.ran, failed = self.ran + 1, failed + 1
+                elif line.startswith("1.."):
+                    plan = int(line[3:].split()[0])
+                elif XEN_BAD.match(line) and not XEN_FINE.search(line):
+                    complaints.append(line)
+                elif line.startswith("qemu-system"):
+                    complaints.append(line)
+                elif fatal and fatal.search(line):
+                    complaints.append(line)
+                    break
+                elif bad and bad.search(line):
+                    complaints.append(line)
+                match = closing.match(line)
+                if match:
+                    self.done = int(match.group(1))
+                    break
+        finally:
+            log.close()
+            qemu.terminate()
+            try:
+                qemu.wait(10)
+            except subprocess.TimeoutExpired:
+                qemu.kill()
+                qemu.wait()
+
+        self.why = []
+        if self.done is None:
+            self.why.append(f"no closing line (time limit {o.timeout} s), "
+                            f"see {o.log or 'the console (--log)'}")
+        elif self.done or failed:
+            self.why.append(f"{max(self.done, failed)} failed")
+        if plan is not None and plan != self.ran:
+            self.why.append(f"{plan} tests were planned, {self.ran} ran")
+        self.why += [f"on the console: {c}" for c in complaints]
+
+    def verdict(self, name, guest):
+        """Says why it failed if it did; the exit status."""
+        for reason in self.why:
+            print(f"# {name}: {reason}", flush=True)
+        if self.done is None:
+            print(f"Bail out! the {guest} did not finish")
+        return 1 if self.why else 0
