@@ -3,7 +3,8 @@
  * What ptebatch.c takes from the Xen tree it is built in, where trees differ
  * or where the name is private to mm.c. Installed as arch/x86/pv/ptebatch.h.
  *
- * Known trees: 4.17. Xen coding style.
+ * Known trees: 4.17, 4.20. Xen coding style. What differs is found by what the
+ * tree defines, not by its version.
  */
 #ifndef X86_PV_PTEBATCH_H
 #define X86_PV_PTEBATCH_H
@@ -44,6 +45,19 @@ static always_inline unsigned long ptebatch_frame(intpte_t pte)
 }
 
 /*
+ * Whether frame numbers are compressed on this machine: 4.17 is always built
+ * for it, later trees as configured, and on x86 not by default.
+ */
+static always_inline bool ptebatch_compressed(void)
+{
+#if defined(CONFIG_HAS_PDX) || defined(CONFIG_PDX_COMPRESSION)
+    return pfn_pdx_hole_shift;
+#else
+    return false;
+#endif
+}
+
+/*
  * mfn_valid() and mfn_to_page() in one; NULL for what Xen keeps no page_info
  * of. Inline, and with a data dependency instead of a fence against running
  * ahead of the check, where frame numbers are not compressed.
@@ -55,7 +69,7 @@ static always_inline struct page_info *ptebatch_find_page(unsigned long mfn)
     if ( unlikely(mfn >= limit) )
         return NULL;
 
-    if ( unlikely(pfn_pdx_hole_shift) )
+    if ( unlikely(ptebatch_compressed()) )
         return mfn_valid(_mfn(mfn)) ? mfn_to_page(_mfn(mfn)) : NULL;
 
     mfn = array_index_nospec(mfn, limit);

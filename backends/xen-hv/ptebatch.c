@@ -1453,7 +1453,7 @@ long do_ptebatch_runs(unsigned long what, unsigned long count,
             if ( likely(ret) )
                 return ret;
         }
-        /* fall through */
+        fallthrough;
     case PTEBATCH_OP_CLEAR:
         return runs_registers(what, count, how, arg4, arg5);
 

@@ -58,6 +58,7 @@
 #define typeof __typeof__
 #define asm __asm__
 #define ASM_FLAG_OUT(yes, no) yes
+#define fallthrough __attribute__((__fallthrough__))
 
 /* Xen's number for "do it again", between hypervisor functions only. */
 #undef ERESTART
@@ -162,6 +163,8 @@ struct page_info {
 	uint32_t tlbflush_timestamp;
 };
 
+/* Not all trees can compress frame numbers; this one does not need to. */
+#define CONFIG_PDX_COMPRESSION
 extern unsigned long max_page;
 extern unsigned long pdx_group_valid[];
 extern unsigned long pfn_hole_mask, pfn_pdx_bottom_mask, pfn_top_mask;
