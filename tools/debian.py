@@ -35,6 +35,11 @@ class Failed(Exception):
     """What is wrong, said to the user."""
 
 
+class Absent(Failed):
+    """The archive itself says that it does not serve a file it lists, as
+    mirrors do that keep parts only. The program's exit status is 77 then."""
+
+
 def say(text):
     print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
 
@@ -83,6 +88,9 @@ def main(makers, about):
                 say("waiting for another one to finish")
                 fcntl.flock(lock, fcntl.LOCK_EX)
             print(makers[sys.argv[1]]())
+    except Absent as reason:
+        say(reason)
+        sys.exit(77)
     except (Failed, OSError, subprocess.CalledProcessError) as reason:
         sys.exit(f"{PROGRAM}: {reason}")
     except KeyboardInterrupt:
@@ -182,6 +190,12 @@ def apt(suite, folder, *args):
                             env=environment(suite), text=True, check=False,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if result.returncode:
+        missing = re.search(r"^Err:\d+ .* (\S+) (\S+) \(.*\)\n +404 ",
+                            result.stdout, re.M)
+        if missing:
+            raise Absent(f"Debian's archive, as this machine reaches it, does "
+                         f"not serve {missing[1]} {missing[2]} of {suite} "
+                         f"({args[0]})")
         sys.stderr.write(result.stdout)
         raise Failed(f"apt-get {' '.join(args)} failed")
 
