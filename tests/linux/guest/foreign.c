@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Foreign pages in dom0: what a migration maps and unmaps by the thousand.
+ *
+ * A domain that never runs is enough, an empty one with some memory. It is
+ * made by the hypercalls that the toolstack makes, through privcmd; only the
+ * fields that are not zero are named here, the rest keeps its place over the
+ * versions of the interface.
+ */
+#define _GNU_SOURCE
+#include "guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PAGES 4096ul
+
+struct privcmd_hypercall {
+	uint64_t op, arg[5];
+};
+
+struct privcmd_mmapbatch_v2 {
+	uint32_t num;
+	uint16_t dom;
+	uint64_t addr;
+	const uint64_t *arr;
+	int *err;
+};
+
+#define PRIVCMD_HYPERCALL _IOC(_IOC_NONE, 'P', 0, 48)
+#define PRIVCMD_MMAPBATCH_V2 _IOC(_IOC_NONE, 'P', 4, 32)
+
+#define HYPERVISOR_MEMORY_OP 12
+#define HYPERVISOR_DOMCTL 36
+#define MEMORY_POPULATE_PHYSMAP 6
+#define DOMCTL_CREATE 1
+#define DOMCTL_DESTROY 2
+#define DOMCTL_MAX_MEM 11
+
+struct domctl {
+	uint32_t cmd, version;
+	uint16_t domain, pad[3];
+	union {
+		struct {
+			uint32_t ssidref;
+			uint8_t handle[16];
+			uint32_t flags, iommu_opts, max_vcpus, max_evtchn_port;
+			int32_t max_grant_frames, max_maptrack_frames;
+			uint32_t grant_opts;
+		} create;
+		uint64_t max_memkb;
+		uint8_t pad[256];
+	} u;
+};
+
+struct reservation {
+	uint64_t *extents;
+	uint64_t nr;
+	uint32_t order, flags;
+	uint16_t domain;
+};
+
+/* Xen reads and writes these where they lie: they must be mapped. */
+static struct domctl op;
+static struct reservation reservation;
+static uint64_t frames[PAGES];
+static int errors[PAGES];
+
+static int privcmd = -1;
+
+static int hypercall(uint64_t nr, uint64_t a1, const void *a2, bool a2_first)
+{
+	struct privcmd_hypercall call = { .op = nr };
+
+	call.arg[0] = a2_first ? (uintptr_t)a2 : a1;
+	call.arg[1] = a2_first ? a1 : (uintptr_t)a2;
+	return ioctl(privcmd, PRIVCMD_HYPERCALL, &call);
+}
+
+static int domctl(uint32_t cmd)
+{
+	static uint32_t version;
+
+	op.cmd = cmd;
+	if (version) {
+		op.version = version;
+		return hypercall(HYPERVISOR_DOMCTL, 0, &op, true);
+	}
+	for (op.version = 0x15; op.version < 0x20; op.version++) {
+		int ret = hypercall(HYPERVISOR_DOMCTL, 0, &op, true);
+
+		if (ret >= 0 || errno != EACCES) {
+			version = op.version;
+			return ret;
+		}
+	}
+	return -1;
+}
+
+/* Its number, or -1. */
+static int make_domain(void)
+{
+	int domain;
+
+	memset(&op, 0, sizeof(op));
+	memset(frames, 0, sizeof(frames));
+	memset(errors, 0, sizeof(errors));
+	op.u.create.max_vcpus = 1;
+	op.u.create.max_evtchn_port = 127;
+	op.u.create.max_grant_frames = op.u.create.max_maptrack_frames = -1;
+	op.u.create.grant_opts = 1; /* the version of grant tables */
+	op.u.create.handle[0] = 1;
+	if (domctl(DOMCTL_CREATE) < 0)
+		return -1;
+	domain = op.domain;
+	memset(&op.u, 0, sizeof(op.u));
+	op.u.max_memkb = (PAGES + 1024) * 4;
+	if (domctl(DOMCTL_MAX_MEM) < 0)
+		goto failed;
+	for (size_t i = 0; i < PAGES; i++)
+		frames[i] = i;
+	reservation = (struct reservation){ frames, PAGES, 0, 0, domain };
+	if (hypercall(HYPERVISOR_MEMORY_OP, MEMORY_POPULATE_PHYSMAP,
+		      &reservation, false) == (int)PAGES)
+		return domain;
+failed:
+	domctl(DOMCTL_DESTROY);
+	return -1;
+}
+
+static bool map(char *p, int domain)
+{
+	struct privcmd_mmapbatch_v2 batch = {
+		.num = PAGES,
+		.dom = domain,
+		.addr = (uintptr_t)p,
+		.arr = frames,
+		.err = errors,
+	};
+
+	if (mmap(p, PAGES * PAGE, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED_NOREPLACE, privcmd, 0) != p)
+		return false;
+	return !ioctl(privcmd, PRIVCMD_MMAPBATCH_V2, &batch);
+}
+
+static bool holds(const char *p, uint64_t seed)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < PAGES; i++)
+		good &= *(const uint64_t *)(p + i * PAGE) == seed + i;
+	return good;
+}
+
+static void measure(int domain)
+{
+	uint64_t down = 0, up = 0, t, took;
+	bool good = true;
+
+	for (int i = 0; i < 5; i++) {
+		char *p = place(PAGES * PAGE);
+
+		t = rdtsc();
+		good &= map(p, domain);
+		took = rdtsc() - t;
+		if (!good)
+			break;
+		up = !up || took < up ? took : up;
+		/* What the mapping before this one wrote is still there. */
+		good &= !i || holds(p, i - 1);
+		for (size_t k = 0; k < PAGES; k++)
+			*(volatile uint64_t *)(p + k * PAGE) = i + k;
+		good &= holds(p, i);
+		t = rdtsc();
+		good &= !munmap(p, PAGES * PAGE);
+		took = rdtsc() - t;
+		down = !down || took < down ? took : down;
+		for (size_t k = 0; k < PAGES; k += 511)
+			good &= read_faults(p + k * PAGE);
+	}
+	say("csv,foreign,%zu,%u,map,%.1f,%s", PAGES, cpus(), (double)up / PAGES,
+	    good ? "yes" : "no");
+	say("csv,foreign,%zu,%u,unmap,%.1f,%s", PAGES, cpus(),
+	    (double)down / PAGES, good ? "yes" : "no");
+	failed += !good;
+}
+
+void bench_foreign(void)
+{
+	int domain, left;
+
+	load_module("xen_privcmd");
+	privcmd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
+	if (privcmd < 0) {
+		say("# foreign: no domU");
+		return;
+	}
+	domain = make_domain();
+	if (domain < 0) {
+		say("# foreign: no domU (%s)", strerror(errno));
+		close(privcmd);
+		return;
+	}
+	measure(domain);
+	op.domain = domain;
+	for (left = 1000; left && domctl(DOMCTL_DESTROY) < 0; left--)
+		usleep(1000);
+	if (!left)
+		fail("foreign: the domain cannot be destroyed: %s",
+		     strerror(errno));
+	close(privcmd);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the parts of the guest program share. The program is the only process
+ * of a small Linux guest and judges the kernel's memory management from user
+ * space alone: it knows nothing of Xen but in foreign.c, and nothing of the
+ * module but how to load it, so that it says the same of every kernel.
+ */
+#ifndef GUEST_H
+#define GUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PAGE 4096ul
+#define MiB (1ul << 20)
+#define GiB (1ul << 30)
+
+/* --- Jobs: each adds what failed to "failed" ----------------------------- */
+
+extern unsigned int failed;
+
+void bench(bool quick);
+void bench_foreign(void);
+void db(unsigned int processes);
+
+/* --- init.c -------------------------------------------------------------- */
+
+/* Loads /modules/NAME.ko and what it depends on; 0 or an errno. */
+int load_module(const char *name);
+/* The module at hand, with the parameters of the command line. */
+int load_ptebatch(void);
+int unload_ptebatch(void);
+
+/* --- lib.c --------------------------------------------------------------- */
+
+/* A line to the console, in one write. */
+void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The same, and counts a failure. */
+void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* For what must work before there is anything to be tested. */
+void die(const char *what) __attribute__((noreturn));
+
+unsigned int cpus(void);
+void pin(unsigned int cpu);
+/* Reads a small file whole; an empty string where there is none. */
+const char *slurp(const char *path, char *buf, size_t size);
+/* 0 or an errno. */
+int spit(const char *path, const char *text);
+/* The number behind KEY in a file of lines, -1 where there is none. */
+long field(const char *path, const char *key);
+
+/*
+ * A fresh 2 MiB aligned place with nothing beside it, so that no VMA merges
+ * and every kernel sees the same tables. The offset moves it off alignment.
+ */
+char *place(size_t bytes);
+/* Anonymous private memory there, small pages, readable and writable. */
+char *anon(size_t pages);
+/* A file without a name on tmpfs. */
+int tmpfile_at(const char *dir, size_t bytes);
+long minor_faults(void);
+
+/* What an access met; signo is 0 where it succeeded. */
+struct fault {
+	int signo, code;
+	void *addr;
+};
+
+/* Done under a handler that is per thread; a SIGBUS is told as well. */
+struct fault try_write(void *at, unsigned char value);
+struct fault try_read(const void *at);
+struct fault try_call(int (*at)(void), int *result);
+
+static inline bool write_faults(void *at)
+{
+	return try_write(at, 0xbd).signo != 0;
+}
+
+static inline bool read_faults(const void *at)
+{
+	return try_read(at).signo != 0;
+}
+
+/* Under QEMU's icount, instructions of the machine, hypervisor included. */
+static inline uint64_t rdtsc(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+	return (uint64_t)high << 32 | low;
+}
+
+#endif

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+# The guest program, one static binary:  make -f guest.mk [CC=...] [OUT=guest]
+here := $(dir $(lastword $(MAKEFILE_LIST)))
+CC ?= cc
+CFLAGS ?= -O2 -Wall -Wextra
+OUT ?= guest
+
+$(OUT): $(wildcard $(here)*.c) $(here)guest.h $(here)guest.mk
+	$(CC) $(CFLAGS) -static -pthread -o $@ $(filter %.c,$^)

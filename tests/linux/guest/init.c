@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest program's beginning and end: as /init it mounts what the jobs
+ * need, does those that the kernel's command line names, and powers off. As
+ * any other process it does those named by its arguments, and leaves the
+ * machine alone.
+ *
+ *   guest=JOB[+JOB...]   bench, bench-quick, db:PROCESSES
+ *   ptebatch=on          load /ptebatch.ko first
+ *   ptebatch.opts="..."  its parameters; + stands for a space
+ *
+ * Last line: "guest: done, N failed".
+ */
+#define _GNU_SOURCE
+#include "guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define STATUS "/sys/kernel/debug/ptebatch/status"
+
+static char opts[256];
+
+static void mounts(void)
+{
+	static const struct {
+		const char *type, *at;
+	} each[] = {
+		{ "proc", "/proc" },
+		{ "sysfs", "/sys" },
+		{ "devtmpfs", "/dev" },
+		{ "tmpfs", "/dev/shm" },
+		{ "tmpfs", "/tmp" },
+		{ "tmpfs", "/run" },
+		{ "debugfs", "/sys/kernel/debug" },
+	};
+
+	for (size_t i = 0; i < sizeof(each) / sizeof(*each); i++) {
+		mkdir(each[i].at, 0755);
+		if (mount(each[i].type, each[i].at, each[i].type, 0, NULL) &&
+		    errno != EBUSY)
+			fail("mount of %s: %s", each[i].at, strerror(errno));
+	}
+	/* An initramfs without /dev/console starts init without files. */
+	if (fcntl(1, F_GETFD) < 0) {
+		int fd = open("/dev/console", O_RDWR);
+
+		for (int i = 0; fd >= 0 && i < 3; i++)
+			dup2(fd, i);
+	}
+}
+
+/* --- Modules ------------------------------------------------------------- */
+
+static int insert(const char *path, const char *params)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int err = 0;
+
+	if (fd < 0)
+		return errno;
+	if (syscall(SYS_finit_module, fd, params, 0) && errno != EEXIST)
+		err = errno;
+	close(fd);
+	return err;
+}
+
+/* Which others it needs stands in the module itself. */
+static int load_needed(const char *path)
+{
+	static const char key[] = "\0depends=";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	char *all, *at, names[256] = "", *rest = names, *name;
+	int err = 0;
+
+	if (fd < 0)
+		return errno;
+	if (fstat(fd, &st) || !(all = malloc(st.st_size)))
+		die(path);
+	if (read(fd, all, st.st_size) != st.st_size)
+		die(path);
+	close(fd);
+	at = memmem(all, st.st_size, key, sizeof(key) - 1);
+	if (at)
+		snprintf(names, sizeof(names), "%s", at + sizeof(key) - 1);
+	free(all);
+	while (!err && (name = strsep(&rest, ",")))
+		if (*name)
+			err = load_module(name);
+	return err;
+}
+
+int load_module(const char *name)
+{
+	char path[128], other[64];
+	int err;
+
+	/* Files have either of the two where the names have '_'. */
+	snprintf(path, sizeof(path), "/modules/%s.ko", name);
+	if (access(path, R_OK)) {
+		snprintf(other, sizeof(other), "%s", name);
+		for (char *c = other; *c; c++)
+			if (*c == '_')
+				*c = '-';
+		snprintf(path, sizeof(path), "/modules/%s.ko", other);
+	}
+	err = load_needed(path);
+	return err ? err : insert(path, "");
+}
+
+int load_ptebatch(void)
+{
+	return insert("/ptebatch.ko", opts);
+}
+
+int unload_ptebatch(void)
+{
+	return syscall(SYS_delete_module, "ptebatch", 0) ? errno : 0;
+}
+
+/* --- Jobs ---------------------------------------------------------------- */
+
+static void status(void)
+{
+	char buf[16384], *rest = buf, *line;
+
+	slurp(STATUS, buf, sizeof(buf));
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			say("# %s", line);
+}
+
+/* Warnings, oopses, bad page tables, lockups: what the kernel says of itself */
+static unsigned long tainted(void)
+{
+	char buf[32];
+
+	return strtoul(slurp("/proc/sys/kernel/tainted", buf, sizeof(buf)),
+		       NULL, 10) &
+	       (1ul << 5 | 1ul << 7 | 1ul << 9 | 1ul << 14);
+}
+
+static void run(const char *job)
+{
+	const char *arg = strchr(job, ':');
+	size_t n = arg ? (size_t)(arg++ - job) : strlen(job);
+	unsigned int number = arg ? strtoul(arg, NULL, 10) : 0;
+
+#define IS(name) (n == sizeof(name) - 1 && !strncmp(job, name, n))
+	say("# job %s", job);
+	if (IS("bench") || IS("bench-quick"))
+		bench(n > 5);
+	else if (IS("db") && number)
+		db(number);
+	else
+		fail("no such job: %s", job);
+	status();
+#undef IS
+}
+
+/*
+ * Each job in a process of its own, so that no address space is the heir of
+ * another's, and one that crashes leaves the rest.
+ */
+static void start(const char *job)
+{
+	unsigned int before = failed;
+	int state;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		failed = 0;
+		run(job);
+		exit(failed > 90 ? 90 : failed);
+	}
+	while (waitpid(pid, &state, 0) != pid)
+		;
+	if (WIFEXITED(state) && WEXITSTATUS(state) <= 90)
+		failed = before + WEXITSTATUS(state);
+	else
+		fail("job %s ended with status %#x", job, state);
+}
+
+/* The next word; quotes, anywhere in it, hold spaces together. */
+static char *word(char **rest)
+{
+	char *from = *rest, *to, *start;
+	bool quoted = false;
+
+	while (*from == ' ' || *from == '\n')
+		from++;
+	for (start = to = from; *from; from++) {
+		if (*from == '"')
+			quoted = !quoted;
+		else if (!quoted && (*from == ' ' || *from == '\n'))
+			break;
+		else
+			*to++ = *from;
+	}
+	*rest = from + !!*from;
+	*to = 0;
+	return *start ? start : NULL;
+}
+
+int main(int argc, char **argv)
+{
+	char line[4096] = "", jobs[1024] = "", *rest = line, *job;
+	bool init = getpid() == 1, with = false;
+	unsigned long taint;
+
+	if (init) {
+		mounts();
+		slurp("/proc/cmdline", line, sizeof(line));
+	}
+	for (int i = 1; i < argc && !init; i++) {
+		strncat(line, argv[i], sizeof(line) - strlen(line) - 2);
+		strcat(line, " ");
+	}
+	for (char *w; (w = word(&rest));) {
+		if (!strncmp(w, "guest=", 6))
+			snprintf(jobs, sizeof(jobs), "%s", w + 6);
+		else if (!strcmp(w, "ptebatch=on"))
+			with = true;
+		else if (!strncmp(w, "ptebatch.opts=", 14))
+			snprintf(opts, sizeof(opts), "%s", w + 14);
+	}
+	for (char *c = opts; *c; c++)
+		if (*c == '+')
+			*c = ' ';
+
+	taint = tainted();
+	if (with) {
+		int err = load_ptebatch();
+
+		if (err)
+			fail("insmod /ptebatch.ko: %s (errno %d)",
+			     strerror(err), err);
+		else
+			say("# ptebatch loaded");
+		status();
+	}
+	rest = jobs;
+	while ((job = strsep(&rest, "+")))
+		if (*job)
+			start(job);
+	if (tainted() & ~taint)
+		fail("the kernel is tainted: %#lx", tainted() & ~taint);
+	say("guest: done, %u failed", failed);
+	if (!init)
+		return failed ? 1 : 0;
+	sync();
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
+}

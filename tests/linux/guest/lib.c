@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* Output, files, places in the address space, and accesses that may fault. */
+#define _GNU_SOURCE
+#include "guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+unsigned int failed;
+
+/* --- Output -------------------------------------------------------------- */
+
+static void vsay(const char *before, const char *fmt, va_list args)
+{
+	char line[1024];
+	int n = snprintf(line, sizeof(line), "%s", before);
+
+	n += vsnprintf(line + n, sizeof(line) - n - 1, fmt, args);
+	if (n > (int)sizeof(line) - 2)
+		n = sizeof(line) - 2;
+	line[n++] = '\n';
+	for (int done = 0, got; done < n; done += got) {
+		got = write(1, line + done, n - done);
+		if (got <= 0)
+			break;
+	}
+}
+
+void say(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsay("", fmt, args);
+	va_end(args);
+}
+
+void fail(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsay("FAILED: ", fmt, args);
+	va_end(args);
+	failed++;
+}
+
+void die(const char *what)
+{
+	say("guest: %s: %s", what, strerror(errno));
+	exit(99);
+}
+
+/* --- Machine and files --------------------------------------------------- */
+
+unsigned int cpus(void)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+void pin(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("sched_setaffinity");
+}
+
+const char *slurp(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t n = 0;
+	ssize_t got;
+
+	while (fd >= 0 && n < size - 1) {
+		got = read(fd, buf + n, size - 1 - n);
+		if (got <= 0)
+			break;
+		n += got;
+	}
+	if (fd >= 0)
+		close(fd);
+	buf[n] = 0;
+	return buf;
+}
+
+int spit(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int err = 0;
+
+	if (fd < 0)
+		return errno;
+	if (write(fd, text, strlen(text)) < 0)
+		err = errno;
+	close(fd);
+	return err;
+}
+
+long field(const char *path, const char *key)
+{
+	char buf[16384];
+	const char *at = slurp(path, buf, sizeof(buf));
+	size_t n = strlen(key);
+
+	while (at && *at) {
+		if (!strncmp(at, key, n))
+			return strtol(at + n + strspn(at + n, ": \t"), NULL, 0);
+		at = strchr(at, '\n');
+		at += !!at;
+	}
+	return -1;
+}
+
+/* --- Memory -------------------------------------------------------------- */
+
+char *place(size_t bytes)
+{
+	static uintptr_t next = 1ul << 36;
+	uintptr_t at = next;
+
+	next = (at + bytes + 4 * MiB - 1) & ~(2 * MiB - 1);
+	return (char *)at;
+}
+
+char *anon(size_t pages)
+{
+	char *p =
+		mmap(place(pages * PAGE), pages * PAGE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (p == MAP_FAILED)
+		die("mmap of anonymous memory");
+	madvise(p, pages * PAGE, MADV_NOHUGEPAGE);
+	return p;
+}
+
+int tmpfile_at(const char *dir, size_t bytes)
+{
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0 || ftruncate(fd, bytes))
+		die(dir);
+	return fd;
+}
+
+long minor_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt;
+}
+
+/* --- Accesses that may fault --------------------------------------------- */
+
+static __thread sigjmp_buf out;
+static __thread volatile bool armed;
+static __thread struct fault met;
+
+static void on_fault(int signo, siginfo_t *info, void *context)
+{
+	(void)context;
+	if (!armed) {
+		say("guest: unexpected signal %d, code %d, at %p", signo,
+		    info->si_code, info->si_addr);
+		signal(signo, SIG_DFL);
+		return; /* and faults again */
+	}
+	armed = false;
+	met = (struct fault){ signo, info->si_code, info->si_addr };
+	siglongjmp(out, 1);
+}
+
+static void arm(void)
+{
+	static volatile bool ready;
+
+	if (!ready) {
+		struct sigaction action = {
+			.sa_sigaction = on_fault,
+			.sa_flags = SA_SIGINFO | SA_NODEFER,
+		};
+
+		sigaction(SIGSEGV, &action, NULL);
+		sigaction(SIGBUS, &action, NULL);
+		ready = true;
+	}
+	met = (struct fault){ 0, 0, NULL };
+	armed = true;
+}
+
+struct fault try_write(void *at, unsigned char value)
+{
+	arm();
+	if (!sigsetjmp(out, 0))
+		*(volatile unsigned char *)at = value;
+	armed = false;
+	return met;
+}
+
+struct fault try_read(const void *at)
+{
+	arm();
+	if (!sigsetjmp(out, 0))
+		(void)*(const volatile unsigned char *)at;
+	armed = false;
+	return met;
+}
+
+struct fault try_call(int (*at)(void), int *result)
+{
+	arm();
+	if (!sigsetjmp(out, 0))
+		*result = at();
+	armed = false;
+	return met;
+}
