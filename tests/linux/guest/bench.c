@@ -322,7 +322,7 @@ static void forks(void)
 	bool good = true;
 	struct child c;
 
-	for (int i = 0; i < (quick ? 3 : 5); i++) {
+	for (int i = 0; i < (quick ? 2 : 4); i++) {
 		fill(&r, i);
 		pipes(&c);
 		t = rdtsc();
@@ -350,7 +350,7 @@ static void exits(void)
 	bool good = true;
 	struct child c;
 
-	for (int i = 0; i < (quick ? 3 : 5); i++) {
+	for (int i = 0; i < (quick ? 2 : 4); i++) {
 		pipes(&c);
 		c.pid = fork();
 		if (c.pid < 0)
@@ -390,7 +390,7 @@ static void munmaps(void)
 	uint64_t best = 0, t;
 	bool good = true;
 
-	for (int i = 0; i < (quick ? 3 : 5); i++) {
+	for (int i = 0; i < (quick ? 2 : 4); i++) {
 		struct range r = { anon(pages), pages, 1 };
 
 		fill(&r, i);
