@@ -43,36 +43,6 @@ static void least(uint64_t *best, uint64_t took)
 
 /* --- mprotect there and back --------------------------------------------- */
 
-struct range {
-	char *p;
-	size_t pages;
-	size_t step; /* pages from one that is written to the next */
-};
-
-/* Two words a page, at its ends. */
-static uint64_t *word(const struct range *r, size_t page, int end)
-{
-	return (uint64_t *)(r->p + page * PAGE + (end ? PAGE - 8 : 0));
-}
-
-static void fill(const struct range *r, uint64_t seed)
-{
-	for (size_t i = 0; i < r->pages; i += r->step) {
-		*word(r, i, 0) = seed + i;
-		*word(r, i, 1) = ~(seed + i);
-	}
-}
-
-static bool holds(const struct range *r, uint64_t seed)
-{
-	bool good = true;
-
-	for (size_t i = 0; i < r->pages; i += r->step)
-		good &= *word(r, i, 0) == seed + i &&
-			*word(r, i, 1) == ~(seed + i);
-	return good;
-}
-
 /* Whether the range refuses writes, and reads too if it is PROT_NONE. */
 static bool refuses(const struct range *r, int prot, bool every)
 {

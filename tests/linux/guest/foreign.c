@@ -8,7 +8,7 @@
  * versions of the interface.
  */
 #define _GNU_SOURCE
-#include "guest.h"
+#include "tests.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -148,40 +148,30 @@ static bool map(char *p, int domain)
 	return !ioctl(privcmd, PRIVCMD_MMAPBATCH_V2, &batch);
 }
 
-static bool holds(const char *p, uint64_t seed)
-{
-	bool good = true;
-
-	for (size_t i = 0; i < PAGES; i++)
-		good &= *(const uint64_t *)(p + i * PAGE) == seed + i;
-	return good;
-}
-
 static void measure(int domain)
 {
 	uint64_t down = 0, up = 0, t, took;
 	bool good = true;
 
 	for (int i = 0; i < 5; i++) {
-		char *p = place(PAGES * PAGE);
+		struct range r = { place(PAGES * PAGE), PAGES, 1 };
 
 		t = rdtsc();
-		good &= map(p, domain);
+		good &= map(r.p, domain);
 		took = rdtsc() - t;
 		if (!good)
 			break;
 		up = !up || took < up ? took : up;
 		/* What the mapping before this one wrote is still there. */
-		good &= !i || holds(p, i - 1);
-		for (size_t k = 0; k < PAGES; k++)
-			*(volatile uint64_t *)(p + k * PAGE) = i + k;
-		good &= holds(p, i);
+		good &= !i || holds(&r, i - 1);
+		fill(&r, i);
+		good &= holds(&r, i);
 		t = rdtsc();
-		good &= !munmap(p, PAGES * PAGE);
+		good &= !munmap(r.p, PAGES * PAGE);
 		took = rdtsc() - t;
 		down = !down || took < down ? took : down;
 		for (size_t k = 0; k < PAGES; k += 511)
-			good &= read_faults(p + k * PAGE);
+			good &= read_faults(r.p + k * PAGE);
 	}
 	say("csv,foreign,%zu,%u,map,%.1f,%s", PAGES, cpus(), (double)up / PAGES,
 	    good ? "yes" : "no");
@@ -190,23 +180,25 @@ static void measure(int domain)
 	failed += !good;
 }
 
-void bench_foreign(void)
+/* A domain, or -1. */
+static int start(void)
 {
-	int domain, left;
+	int domain;
 
 	load_module("xen_privcmd");
 	privcmd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
-	if (privcmd < 0) {
-		say("# foreign: no domU");
-		return;
-	}
+	if (privcmd < 0)
+		return -1;
 	domain = make_domain();
-	if (domain < 0) {
-		say("# foreign: no domU (%s)", strerror(errno));
+	if (domain < 0)
 		close(privcmd);
-		return;
-	}
-	measure(domain);
+	return domain;
+}
+
+static void stop(int domain)
+{
+	int left;
+
 	op.domain = domain;
 	for (left = 1000; left && domctl(DOMCTL_DESTROY) < 0; left--)
 		usleep(1000);
@@ -214,4 +206,37 @@ void bench_foreign(void)
 		fail("foreign: the domain cannot be destroyed: %s",
 		     strerror(errno));
 	close(privcmd);
+}
+
+void bench_foreign(void)
+{
+	int domain = start();
+
+	if (domain < 0) {
+		say("# foreign: no domU");
+		return;
+	}
+	measure(domain);
+	stop(domain);
+}
+
+static int mapped;
+
+char *foreign_map(size_t *pages)
+{
+	char *p = place(PAGES * PAGE);
+
+	mapped = start();
+	if (mapped < 0)
+		return NULL;
+	if (!map(p, mapped))
+		die("a foreign mapping");
+	*pages = PAGES;
+	return p;
+}
+
+void foreign_unmap(char *p)
+{
+	munmap(p, PAGES * PAGE);
+	stop(mapped);
 }

@@ -24,8 +24,12 @@ extern unsigned int failed;
 void bench(bool quick);
 void bench_foreign(void);
 void db(unsigned int processes);
+void test(const char *only); /* NULL, or a part of the names to be run */
 
 /* --- init.c -------------------------------------------------------------- */
+
+/* It is /init: the machine is its own, to be changed as it needs. */
+extern bool own_machine;
 
 /* Loads /modules/NAME.ko and what it depends on; 0 or an errno. */
 int load_module(const char *name);
@@ -61,6 +65,16 @@ char *anon(size_t pages);
 /* A file without a name on tmpfs. */
 int tmpfile_at(const char *dir, size_t bytes);
 long minor_faults(void);
+
+/* Pages with two words each, at their ends, that tell whose and when. */
+struct range {
+	char *p;
+	size_t pages;
+	size_t step; /* pages from one that is used to the next */
+};
+
+void fill(const struct range *r, uint64_t seed);
+bool holds(const struct range *r, uint64_t seed);
 
 /* What an access met; signo is 0 where it succeeded. */
 struct fault {

@@ -5,7 +5,8 @@
  * any other process it does those named by its arguments, and leaves the
  * machine alone.
  *
- *   guest=JOB[+JOB...]   bench, bench-quick, db:PROCESSES
+ *   guest=JOB[+JOB...]   bench, bench-quick, db:PROCESSES,
+ *                        test[:PART-OF-NAME]
  *   ptebatch=on          load /ptebatch.ko first
  *   ptebatch.opts="..."  its parameters; + stands for a space
  *
@@ -27,6 +28,8 @@
 #include <unistd.h>
 
 #define STATUS "/sys/kernel/debug/ptebatch/status"
+
+bool own_machine;
 
 static char opts[256];
 
@@ -162,6 +165,8 @@ static void run(const char *job)
 		bench(n > 5);
 	else if (IS("db") && number)
 		db(number);
+	else if (IS("test"))
+		test(arg);
 	else
 		fail("no such job: %s", job);
 	status();
@@ -217,14 +222,15 @@ static char *word(char **rest)
 int main(int argc, char **argv)
 {
 	char line[4096] = "", jobs[1024] = "", *rest = line, *job;
-	bool init = getpid() == 1, with = false;
+	bool with = false;
 	unsigned long taint;
 
-	if (init) {
+	own_machine = getpid() == 1;
+	if (own_machine) {
 		mounts();
 		slurp("/proc/cmdline", line, sizeof(line));
 	}
-	for (int i = 1; i < argc && !init; i++) {
+	for (int i = 1; i < argc && !own_machine; i++) {
 		strncat(line, argv[i], sizeof(line) - strlen(line) - 2);
 		strcat(line, " ");
 	}
@@ -258,7 +264,7 @@ int main(int argc, char **argv)
 	if (tainted() & ~taint)
 		fail("the kernel is tainted: %#lx", tainted() & ~taint);
 	say("guest: done, %u failed", failed);
-	if (!init)
+	if (!own_machine)
 		return failed ? 1 : 0;
 	sync();
 	reboot(RB_POWER_OFF);

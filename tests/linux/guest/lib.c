@@ -164,6 +164,29 @@ long minor_faults(void)
 	return usage.ru_minflt;
 }
 
+static uint64_t *word(const struct range *r, size_t page, int end)
+{
+	return (uint64_t *)(r->p + page * PAGE + (end ? PAGE - 8 : 0));
+}
+
+void fill(const struct range *r, uint64_t seed)
+{
+	for (size_t i = 0; i < r->pages; i += r->step) {
+		*word(r, i, 0) = seed + i;
+		*word(r, i, 1) = ~(seed + i);
+	}
+}
+
+bool holds(const struct range *r, uint64_t seed)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < r->pages; i += r->step)
+		good &= *word(r, i, 0) == seed + i &&
+			*word(r, i, 1) == ~(seed + i);
+	return good;
+}
+
 /* --- Accesses that may fault --------------------------------------------- */
 
 static __thread sigjmp_buf out;

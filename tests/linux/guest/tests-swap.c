@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/* Pages that move: swap, memory pressure, KSM, migration, NUMA hinting. */
+#define _GNU_SOURCE
+#include "tests.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
+#include <unistd.h>
+
+static int protect(const struct range *r, int prot)
+{
+	return mprotect(r->p, r->pages * PAGE, prot);
+}
+
+/* --- Swap ---------------------------------------------------------------- */
+
+#define SWAP "/dev/zram0"
+
+/* Compressed memory; there is no disk. Stays on for the tests that follow. */
+static void needs_swap(void)
+{
+	static union {
+		struct {
+			char boot[1024];
+			uint32_t version, last_page, bad_pages;
+		} info;
+		char page[PAGE];
+	} head;
+	char buf[256];
+	int fd;
+
+	needs_own_machine();
+	slurp("/proc/swaps", buf, sizeof(buf));
+	if (strstr(buf, SWAP))
+		return;
+	if (load_module("zram"))
+		skip("no module zram");
+	if (spit("/sys/block/zram0/disksize", "128M"))
+		skip("zram takes no size");
+	head.info.version = 1;
+	head.info.last_page = 128 * MiB / PAGE - 1;
+	memcpy(head.page + PAGE - 10, "SWAPSPACE2", 10);
+	fd = open(SWAP, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, &head, PAGE) != PAGE || fsync(fd))
+		die(SWAP);
+	close(fd);
+	if (swapon(SWAP, 0))
+		die("swapon");
+}
+
+static void page_out(const struct range *r)
+{
+	CHECK(!madvise(r->p, r->pages * PAGE, MADV_PAGEOUT));
+}
+
+static bool mostly_out(const struct range *r)
+{
+	size_t n = pages_with(r, PM_SWAPPED);
+
+	if (n < r->pages * 9 / 10)
+		say("# %zu of %zu pages are in swap", n, r->pages);
+	return n >= r->pages * 9 / 10;
+}
+
+static void swapped_child(void *arg)
+{
+	struct range *r = arg;
+
+	CHECK(holds(r, 3));
+	CHECK(!protect(r, PROT_READ));
+	CHECK(!protect(r, RW));
+	fill(r, 9);
+	page_out(r);
+	CHECK(!protect(r, PROT_NONE));
+	CHECK(!protect(r, PROT_READ));
+	CHECK(holds(r, 9));
+}
+
+static void swapped(void)
+{
+	struct range r = { anon(1100), 1100, 1 };
+	struct range odd = { r.p + PAGE, 1099, 2 };
+
+	needs_swap();
+	fill(&r, 1);
+	page_out(&r);
+	CHECK(mostly_out(&r));
+	CHECK(!protect(&r, PROT_READ));
+	CHECK(mostly_out(&r)); /* mprotect reads nothing back */
+	CHECK(all_allow(&r, PROT_READ) && holds(&r, 1));
+	page_out(&r);
+	CHECK(mostly_out(&r));
+	CHECK(!protect(&r, RW));
+	fill(&odd, 2);
+	CHECK(!protect(&r, PROT_NONE));
+	CHECK(all_allow(&(struct range){ r.p, r.pages, 7 }, PROT_NONE));
+	CHECK(!protect(&r, PROT_READ));
+	CHECK(holds(&odd, 2) && holds(&(struct range){ r.p, 1100, 2 }, 1));
+	CHECK(!protect(&r, RW));
+	/* Out while PROT_NONE. */
+	CHECK(!protect(&r, PROT_NONE));
+	page_out(&r);
+	CHECK(!protect(&r, RW));
+	fill(&r, 3);
+	/* COW of what is in swap. */
+	page_out(&r);
+	in_child(swapped_child, &r);
+	CHECK(holds(&r, 3));
+	page_out(&r);
+	walk(&(struct walk){ r, false, 0 }, 100);
+	page_out(&r);
+	CHECK(!munmap(r.p, r.pages * PAGE));
+}
+
+static void swapped_shared(void)
+{
+	int id = shmget(IPC_PRIVATE, 700 * PAGE, IPC_CREAT | 0600);
+	struct range r = { shmat(id, NULL, 0), 700, 1 };
+
+	CHECK(!shmctl(id, IPC_RMID, NULL));
+	needs_swap();
+	for (int round = 0; round < 3; round++) {
+		fill(&r, round);
+		page_out(&r);
+		CHECK(!protect(&r, round & 1 ? PROT_NONE : PROT_READ));
+		page_out(&r);
+		CHECK(all_allow(&(struct range){ r.p, r.pages, 3 },
+				round & 1 ? PROT_NONE : PROT_READ));
+		CHECK(!protect(&r, RW));
+		CHECK(holds(&r, round));
+	}
+	CHECK(!shmdt(r.p));
+}
+
+/* More than the group may have: reclaim takes pages in every state. */
+static void pressure(void)
+{
+	struct range r = { NULL, 6144, 1 };
+	char self[32];
+	long before;
+
+	needs_swap();
+	mkdir("/sys/fs/cgroup", 0755);
+	if (mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL) &&
+	    errno != EBUSY)
+		skip("no cgroup2");
+	if (spit("/sys/fs/cgroup/cgroup.subtree_control", "+memory"))
+		skip("no memory controller");
+	mkdir("/sys/fs/cgroup/small", 0755);
+	snprintf(self, sizeof(self), "%d", getpid());
+	CHECK(!spit("/sys/fs/cgroup/small/memory.max", "12M"));
+	CHECK(!spit("/sys/fs/cgroup/small/cgroup.procs", self));
+	before = field("/proc/vmstat", "pswpout");
+	r.p = anon(r.pages);
+	for (int round = 0; round < 2; round++) {
+		fill(&r, round);
+		for (size_t at = 0; at < r.pages; at += 256) {
+			struct range w = { r.p + at * PAGE, 256, 1 };
+
+			CHECK(!protect(&w, at & 256 ? PROT_NONE : PROT_READ));
+			CHECK(allowed(w.p + 77 * PAGE) ==
+			      (at & 256 ? PROT_NONE : PROT_READ));
+		}
+		CHECK(!protect(&r, PROT_READ));
+		CHECK(holds(&r, round));
+		CHECK(!protect(&r, RW));
+	}
+	walk(&(struct walk){ { r.p, 2048, 1 }, false, 0 }, 60);
+	before = field("/proc/vmstat", "pswpout") - before;
+	say("# %ld pages went to swap", before);
+	CHECK(before > 1000);
+	CHECK(!munmap(r.p, r.pages * PAGE));
+}
+
+/* --- KSM ----------------------------------------------------------------- */
+
+#define KSM "/sys/kernel/mm/ksm/"
+
+static long ksm(const char *what)
+{
+	char path[64], buf[32];
+	long n = -1;
+
+	snprintf(path, sizeof(path), KSM "%s", what);
+	sscanf(slurp(path, buf, sizeof(buf)), "%ld", &n);
+	return n;
+}
+
+static void same_pages(void)
+{
+	struct range a = { anon(300), 300, 1 }, b = { anon(300), 300, 1 };
+	struct range odd = { a.p + PAGE, 299, 2 };
+	long merged = 0;
+
+	needs_own_machine();
+	memset(a.p, 0x77, 300 * PAGE);
+	memset(b.p, 0x77, 300 * PAGE);
+	if (madvise(a.p, 300 * PAGE, MADV_MERGEABLE) ||
+	    madvise(b.p, 300 * PAGE, MADV_MERGEABLE))
+		skip("no KSM");
+	CHECK(!spit(KSM "sleep_millisecs", "5"));
+	CHECK(!spit(KSM "pages_to_scan", "1000"));
+	CHECK(!spit(KSM "run", "1"));
+	for (int i = 0; i < 3000 && (merged = ksm("pages_sharing")) < 500; i++)
+		usleep(10000);
+	CHECK(merged >= 500);
+	CHECK(!protect(&a, PROT_READ));
+	CHECK(all_allow(&a, PROT_READ));
+	CHECK(!protect(&a, RW));
+	fill(&odd, 5); /* each write needs a copy of its own */
+	CHECK(holds(&odd, 5));
+	for (size_t i = 0; i < 300; i++) {
+		CHECK(b.p[i * PAGE] == 0x77 && b.p[i * PAGE + 4095] == 0x77);
+		CHECK(a.p[i * PAGE + 8] == 0x77);
+		if (!(i & 1))
+			CHECK(a.p[i * PAGE] == 0x77);
+	}
+	CHECK(!protect(&b, PROT_NONE));
+	CHECK(!protect(&b, RW));
+	CHECK(b.p[7 * PAGE] == 0x77);
+	b.p[7 * PAGE] = 1;
+	CHECK(b.p[8 * PAGE] == 0x77 && a.p[8 * PAGE] == 0x77);
+	CHECK(!spit(KSM "run", "2")); /* unmerge all */
+	CHECK(holds(&odd, 5) && b.p[9 * PAGE] == 0x77);
+	CHECK(!spit(KSM "run", "0"));
+}
+
+/* --- Migration ----------------------------------------------------------- */
+
+static volatile bool over;
+
+static void *compact(void *arg)
+{
+	(void)arg;
+	while (!over)
+		spit("/proc/sys/vm/compact_memory", "1");
+	return NULL;
+}
+
+/*
+ * Every 2nd page of a large range is given back, so that compaction has holes
+ * to fill and pages to move: ours.
+ */
+static void migrated(void)
+{
+	const size_t many = 16384;
+	struct range r;
+	pthread_t thread;
+	long before;
+	char *p;
+
+	needs_own_machine();
+	before = field("/proc/vmstat", "pgmigrate_success");
+	if (before < 0 || spit("/proc/sys/vm/compact_memory", "1"))
+		skip("no compaction");
+	p = anon(many);
+	memset(p, 0, many * PAGE);
+	r = (struct range){ p + (many - 2048) * PAGE, 2048, 1 };
+	for (size_t i = 0; i < many - 2048; i += 2)
+		CHECK(!madvise(p + i * PAGE, PAGE, MADV_DONTNEED));
+	CHECK(!pthread_create(&thread, NULL, compact, NULL));
+	walk(&(struct walk){ r, false, 0 }, 300);
+	over = true;
+	CHECK(!pthread_join(thread, NULL));
+	before = field("/proc/vmstat", "pgmigrate_success") - before;
+	say("# %ld pages migrated", before);
+	CHECK(before > 0);
+}
+
+/* --- NUMA hinting -------------------------------------------------------- */
+
+static void numa_hinting(void)
+{
+	struct range r = { anon(2048), 2048, 1 };
+	struct range odd = { r.p + PAGE, 2047, 2 };
+	long before, seed = 0;
+
+	needs_own_machine();
+	if (access("/sys/devices/system/node/node1", F_OK))
+		skip("one NUMA node");
+	if (spit("/proc/sys/kernel/numa_balancing", "1"))
+		skip("no NUMA balancing");
+	spit("/sys/kernel/debug/sched/numa_balancing/scan_delay_ms", "1");
+	spit("/sys/kernel/debug/sched/numa_balancing/scan_period_min_ms", "1");
+	before = field("/proc/vmstat", "numa_pte_updates");
+	for (int i = 0; i < 400; i++) {
+		fill(&r, ++seed);
+		CHECK(!protect(&r, i & 1 ? PROT_NONE : PROT_READ));
+		CHECK(!protect(&odd, i & 2 ? PROT_READ : RW));
+		CHECK(allowed(odd.p) == (i & 2 ? PROT_READ : RW));
+		CHECK(!protect(&r, RW));
+		CHECK(holds(&r, seed));
+	}
+	before = field("/proc/vmstat", "numa_pte_updates") - before;
+	say("# %ld PTEs were made to fault", before);
+	CHECK(before > 0);
+}
+
+const struct test tests_swap[] = {
+	{ "swap: pages in swap keep contents and take the new protection",
+	  swapped },
+	{ "swap: so does shared memory", swapped_shared },
+	{ "memory pressure: protections and contents survive reclaim",
+	  pressure },
+	{ "KSM: merged pages are copied before a write", same_pages },
+	{ "migration: random changes agree with a model while pages move",
+	  migrated },
+	{ "NUMA hinting: hints and protections do not mix", numa_hinting },
+	{ NULL, NULL },
+};

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/* The tests' runner, TAP to the console, and what they share. */
+#define _GNU_SOURCE
+#include "tests.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SKIPPED 77
+#define TIME_LIMIT 300 /* seconds of the guest's */
+
+static const struct test *const rooms[] = { tests_anon, tests_shared,
+					    tests_watch, tests_swap,
+					    tests_kernel };
+
+/* Where a skipped test says why; shared with the runner. */
+static char *reason;
+static unsigned int broken;
+
+bool check(bool held, const char *file, int line, const char *what)
+{
+	if (!held && broken++ < 8)
+		say("# %s:%d: %s",
+		    strrchr(file, '/') ? strrchr(file, '/') + 1 : file, line,
+		    what);
+	return held;
+}
+
+void skip(const char *why)
+{
+	snprintf(reason, PAGE, "%s", why);
+	exit(broken ? 1 : SKIPPED);
+}
+
+void needs_own_machine(void)
+{
+	if (!own_machine)
+		skip("would change the machine, which is not a guest");
+}
+
+/* --- Processes ----------------------------------------------------------- */
+
+pid_t spawn(void (*part)(void *), void *arg)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		broken = 0;
+		part(arg);
+		_exit(broken != 0);
+	}
+	return pid;
+}
+
+void join(pid_t child)
+{
+	int state = -1;
+
+	CHECK(waitpid(child, &state, 0) == child);
+	CHECK(state == 0);
+}
+
+void in_child(void (*part)(void *), void *arg)
+{
+	join(spawn(part, arg));
+}
+
+void turns_init(struct turns *t)
+{
+	if (pipe(t->pipe[0]) || pipe(t->pipe[1]))
+		die("pipe");
+}
+
+void turns_give(struct turns *t, int side)
+{
+	if (write(t->pipe[side][1], "", 1) != 1)
+		die("write to a pipe");
+}
+
+void turns_wait(struct turns *t, int side)
+{
+	char c;
+
+	if (read(t->pipe[side][0], &c, 1) != 1)
+		die("read of a pipe");
+}
+
+/* --- What a page allows and holds ---------------------------------------- */
+
+int allowed(void *at)
+{
+	unsigned char was;
+
+	if (read_faults(at))
+		return write_faults(at) ? PROT_NONE : PROT_WRITE;
+	was = *(volatile unsigned char *)at;
+	return try_write(at, was).signo ? PROT_READ : RW;
+}
+
+bool all_allow(const struct range *r, int prot)
+{
+	for (size_t i = 0; i < r->pages; i += r->step) {
+		int got = allowed(r->p + i * PAGE);
+
+		if (got != prot) {
+			say("# page %zu allows %d instead of %d", i, got, prot);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool zero(const struct range *r)
+{
+	for (size_t i = 0; i < r->pages; i += r->step)
+		for (size_t k = 0; k < PAGE; k += 8)
+			if (*(uint64_t *)(r->p + i * PAGE + k))
+				return false;
+	return true;
+}
+
+uint64_t pagemap(const void *at)
+{
+	static int fd = -1;
+	static pid_t whose;
+	uint64_t entry = 0;
+
+	if (whose != getpid()) {
+		fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+		whose = getpid();
+	}
+	if (pread(fd, &entry, 8, (uintptr_t)at / PAGE * 8) != 8)
+		die("/proc/self/pagemap");
+	return entry;
+}
+
+size_t pages_with(const struct range *r, uint64_t flag)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->pages; i += r->step)
+		n += !!(pagemap(r->p + i * PAGE) & flag);
+	return n;
+}
+
+long smaps(const void *at, const char *key)
+{
+	FILE *file = fopen("/proc/self/smaps", "re");
+	char line[512];
+	unsigned long from, to;
+	bool here = false;
+	long kb = -1;
+
+	while (file && kb < 0 && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = (uintptr_t)at >= from && (uintptr_t)at < to;
+		else if (here && !strncmp(line, key, strlen(key)))
+			kb = strtol(line + strlen(key) + 1, NULL, 10);
+	}
+	if (file)
+		fclose(file);
+	return kb;
+}
+
+/* --- A walk along a model ------------------------------------------------ */
+
+/* The same numbers in every run. */
+uint32_t prng(void)
+{
+	static uint64_t state = 0x9e3779b97f4a7c15;
+
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state >> 32;
+}
+
+#define WALK_PAGES 2048
+
+static struct {
+	unsigned char prot;
+	uint64_t holds;
+} model[WALK_PAGES];
+
+static uint64_t *mark(const struct walk *w, size_t page)
+{
+	return (uint64_t *)(w->r.p + page * PAGE + 40);
+}
+
+static uint64_t initial(const struct walk *w, size_t page)
+{
+	return w->base ? w->base + page : 0;
+}
+
+static bool agrees(const struct walk *w, size_t page)
+{
+	int got = allowed(w->r.p + page * PAGE);
+	bool good = got == model[page].prot &&
+		    (!(got & PROT_READ) || *mark(w, page) == model[page].holds);
+
+	if (!good)
+		say("# page %zu allows %d, expected %d; holds %#lx, expected %#lx",
+		    page, got, model[page].prot,
+		    got & PROT_READ ? *mark(w, page) : 0, model[page].holds);
+	return good;
+}
+
+/* The child sees what the parent saw; what it writes stays its own. */
+static void walk_in_child(void *arg)
+{
+	const struct walk *w = arg;
+
+	for (size_t i = prng() % 16; i < w->r.pages; i += 16) {
+		CHECK(agrees(w, i));
+		if (w->shared || model[i].prot != RW)
+			continue;
+		*mark(w, i) = ~0ul;
+		CHECK(*mark(w, i) == ~0ul);
+	}
+	CHECK(!mprotect(w->r.p, w->r.pages * PAGE, RW));
+}
+
+static void walk_step(const struct walk *w)
+{
+	static const int prots[] = { PROT_NONE, PROT_READ, RW, RW,
+				     PROT_READ | PROT_EXEC };
+	size_t first = prng() % w->r.pages, n;
+	uint32_t what = prng() % 100;
+	int prot;
+
+	/* Some of the lengths short, some long. */
+	n = 1 + prng() % (prng() % 2 ? 8 : w->r.pages / 2);
+	n = n > w->r.pages - first ? w->r.pages - first : n;
+	if (what < 50) {
+		prot = prots[prng() % 5];
+		CHECK(!mprotect(w->r.p + first * PAGE, n * PAGE, prot));
+		for (size_t i = first; i < first + n; i++)
+			model[i].prot = prot & RW;
+		/* Its borders show first if a range was taken wrongly. */
+		CHECK(agrees(w, first) && agrees(w, first + n - 1));
+		if (first)
+			CHECK(agrees(w, first - 1));
+		if (first + n < w->r.pages)
+			CHECK(agrees(w, first + n));
+	} else if (what < 85) {
+		for (size_t i = first; i < first + n; i += 1 + prng() % 5) {
+			if (model[i].prot != RW)
+				continue;
+			*mark(w, i) = model[i].holds = prng();
+		}
+	} else if (what < 95) {
+		CHECK(!madvise(w->r.p + first * PAGE, n * PAGE, MADV_DONTNEED));
+		for (size_t i = first; i < first + n && !w->shared; i++)
+			model[i].holds = initial(w, i);
+	} else {
+		in_child(walk_in_child, (void *)w);
+	}
+}
+
+void walk(const struct walk *w, unsigned int steps)
+{
+	for (size_t i = 0; i < w->r.pages; i++) {
+		model[i].prot = RW;
+		model[i].holds = initial(w, i);
+	}
+	while (steps-- && !broken)
+		walk_step(w);
+	for (size_t i = 0; i < w->r.pages && !broken; i++)
+		CHECK(agrees(w, i));
+	CHECK(!mprotect(w->r.p, w->r.pages * PAGE, PROT_READ));
+	for (size_t i = 0; i < w->r.pages && !broken; i++) {
+		model[i].prot = PROT_READ;
+		CHECK(agrees(w, i));
+	}
+	CHECK(!mprotect(w->r.p, w->r.pages * PAGE, RW));
+	fill(&w->r, 11);
+	CHECK(holds(&w->r, 11));
+}
+
+/* --- The runner ---------------------------------------------------------- */
+
+/* 1 where it passed or was skipped. */
+static bool one(const struct test *t, unsigned int number)
+{
+	int state;
+	pid_t pid;
+
+	*reason = 0;
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		setpgid(0, 0);
+		alarm(TIME_LIMIT);
+		broken = 0;
+		t->run();
+		exit(broken != 0);
+	}
+	while (waitpid(pid, &state, 0) != pid)
+		;
+	kill(-pid, SIGKILL); /* what it may have left running */
+	if (WIFEXITED(state) && WEXITSTATUS(state) == SKIPPED) {
+		say("ok %u - %s # SKIP %s", number, t->name, reason);
+		return true;
+	}
+	if (WIFSIGNALED(state))
+		say("# ended by signal %d%s", WTERMSIG(state),
+		    WTERMSIG(state) == SIGALRM ? ", its time was up" : "");
+	say("%sok %u - %s", state ? "not " : "", number, t->name);
+	return !state;
+}
+
+void test(const char *only)
+{
+	unsigned int number = 0, count = 0;
+
+	reason = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (reason == MAP_FAILED)
+		die("mmap");
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < sizeof(rooms) / sizeof(*rooms); i++) {
+			for (const struct test *t = rooms[i]; t->name; t++) {
+				if (only && !strcasestr(t->name, only))
+					continue;
+				if (!pass)
+					count++;
+				else if (!one(t, ++number))
+					failed++;
+			}
+		}
+		if (!pass)
+			say("1..%u", count);
+	}
+	if (!count)
+		fail("no test has \"%s\" in its name", only);
+}
