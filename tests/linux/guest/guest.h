@@ -24,7 +24,10 @@ extern unsigned int failed;
 void bench(bool quick);
 void bench_foreign(void);
 void db(unsigned int processes);
-void test(const char *only); /* NULL, or a part of the names to be run */
+void stress(unsigned int seconds);
+void load(unsigned int times); /* the module, under that stress */
+void hold(void);	       /* the stress without an end, and a heartbeat */
+void test(const char *only);   /* NULL, or a part of the names to be run */
 
 /* --- init.c -------------------------------------------------------------- */
 
@@ -85,6 +88,9 @@ struct fault {
 /* Done under a handler that is per thread; a SIGBUS is told as well. */
 struct fault try_write(void *at, unsigned char value);
 struct fault try_read(const void *at);
+/* A word at once, for memory that others change meanwhile. */
+struct fault try_store(uint64_t *at, uint64_t value);
+struct fault try_load(const uint64_t *at, uint64_t *value);
 struct fault try_call(int (*at)(void), int *result);
 
 static inline bool write_faults(void *at)

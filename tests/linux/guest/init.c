@@ -6,7 +6,8 @@
  * machine alone.
  *
  *   guest=JOB[+JOB...]   bench, bench-quick, db:PROCESSES,
- *                        test[:PART-OF-NAME]
+ *                        test[:PART-OF-NAME], stress:SECONDS,
+ *                        load:TIMES, hold
  *   ptebatch=on          load /ptebatch.ko first
  *   ptebatch.opts="..."  its parameters; + stands for a space
  *
@@ -167,6 +168,12 @@ static void run(const char *job)
 		db(number);
 	else if (IS("test"))
 		test(arg);
+	else if (IS("stress") && number)
+		stress(number);
+	else if (IS("load") && number)
+		load(number);
+	else if (IS("hold"))
+		hold();
 	else
 		fail("no such job: %s", job);
 	status();

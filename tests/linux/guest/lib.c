@@ -243,6 +243,24 @@ struct fault try_read(const void *at)
 	return met;
 }
 
+struct fault try_store(uint64_t *at, uint64_t value)
+{
+	arm();
+	if (!sigsetjmp(out, 0))
+		__atomic_store_n(at, value, __ATOMIC_RELAXED);
+	armed = false;
+	return met;
+}
+
+struct fault try_load(const uint64_t *at, uint64_t *value)
+{
+	arm();
+	if (!sigsetjmp(out, 0))
+		*value = __atomic_load_n(at, __ATOMIC_RELAXED);
+	armed = false;
+	return met;
+}
+
 struct fault try_call(int (*at)(void), int *result)
 {
 	arm();
