@@ -23,6 +23,8 @@ void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start,
 
 #if PTB_LINUX(6, 1)
 
+#define PTB_LOCK_PER_TABLE USE_SPLIT_PTE_PTLOCKS
+
 /* change_protection() is handed the protection; later it is the area's. */
 #define PTB_PROT_PARAM pgprot_t newprot,
 #define PTB_PROT_ARG newprot,
@@ -91,6 +93,8 @@ static inline unsigned int ptb_gather_room(const struct mmu_gather *tlb)
 }
 
 #elif PTB_LINUX(6, 12)
+
+#define PTB_LOCK_PER_TABLE IS_ENABLED(CONFIG_SPLIT_PTE_PTLOCKS)
 
 #define PTB_PROT_PARAM
 #define PTB_PROT_ARG
@@ -163,8 +167,8 @@ static inline unsigned int ptb_gather_room(const struct mmu_gather *tlb)
 #if !defined(CONFIG_XEN_PV) || !defined(CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)
 #error ptebatch needs a kernel with XEN_PV and DYNAMIC_FTRACE_WITH_DIRECT_CALLS
 #endif
-#if !USE_SPLIT_PTE_PTLOCKS || CONFIG_PGTABLE_LEVELS > 5
-#error ptebatch needs a lock per page table
+#if !PTB_LOCK_PER_TABLE
+#error ptebatch needs a kernel with a lock per page table
 #endif
 
 #endif /* PTB_COMPAT_H */

@@ -137,7 +137,7 @@ static __always_inline void copy_entries(struct mm_struct *mm,
 				if (test_bit(PG_anon_exclusive, &page->flags))
 					clear_bit(PG_anon_exclusive,
 						  &page->flags);
-			} else if (PageSwapBacked(page)) {
+			} else if (test_bit(PG_swapbacked, &page->flags)) {
 				shmem++;
 			} else {
 				file++;

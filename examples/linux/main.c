@@ -6,11 +6,12 @@
 
 #include <linux/debugfs.h>
 #include <linux/module.h>
+#include <linux/notifier.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
-#include <linux/syscore_ops.h>
 
 #include <xen/features.h>
+#include <xen/xen-ops.h>
 #include <xen/xen.h>
 #include <asm/xen/hypercall.h>
 
@@ -65,14 +66,17 @@ static int probe(void)
 
 /*
  * After save, restore or migration this may be another Xen. No batch is open:
- * one lives under a page-table lock, and all CPUs had let go of theirs.
+ * one lives under a page-table lock, and all CPUs had let go of theirs. Tasks
+ * are still frozen when Linux tells of it; who comes before finds out from the
+ * calls themselves.
  */
-static void resume(void)
+static int resumed(struct notifier_block *block, unsigned long action, void *p)
 {
 	probe();
+	return NOTIFY_OK;
 }
 
-static struct syscore_ops syscore = { .resume = resume };
+static struct notifier_block resume_block = { .notifier_call = resumed };
 
 /* ---- Status --------------------------------------------------------------- */
 
@@ -212,7 +216,7 @@ static int __init ptb_init(void)
 		free_cpus();
 		return err;
 	}
-	register_syscore_ops(&syscore);
+	xen_resume_notifier_register(&resume_block);
 	status_folder = debugfs_create_dir(KBUILD_MODNAME, NULL);
 	debugfs_create_file("status", 0444, status_folder, NULL, &status_fops);
 	pr_info("%s\n", has_new_calls()
@@ -224,7 +228,7 @@ static int __init ptb_init(void)
 static void __exit ptb_exit(void)
 {
 	debugfs_remove(status_folder);
-	unregister_syscore_ops(&syscore);
+	xen_resume_notifier_unregister(&resume_block);
 	ptb_unhook_all();
 	free_cpus();
 }

@@ -14,6 +14,8 @@
 #include <linux/mm.h>
 #include <linux/percpu.h>
 
+#include <asm/ibt.h>
+
 #include <ptebatch/ptebatch.h>
 
 enum ptb_path { PTB_MPROTECT, PTB_FORK, PTB_MUNMAP, PTB_PATHS };
@@ -112,6 +114,7 @@ extern const struct ptb_hook_point ptb_munmap_hook;
 	asm(".pushsection .text, \"ax\", @progbits\n"                          \
 	    ".type " #function "_trampoline, @function\n" #function           \
 	    "_trampoline:\n"                                                   \
+	    ASM_ENDBR                                                          \
 	    "	add $8, %rsp\n"                                                \
 	    "	jmp " #function "\n"                                           \
 	    ".size " #function "_trampoline, .-" #function "_trampoline\n"     \
