@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PAGES 4096ul
+#define PAGES FOREIGN_PAGES
 
 struct privcmd_hypercall {
 	uint64_t op, arg[5];
@@ -39,6 +39,7 @@ struct privcmd_mmapbatch_v2 {
 #define MEMORY_POPULATE_PHYSMAP 6
 #define DOMCTL_CREATE 1
 #define DOMCTL_DESTROY 2
+#define DOMCTL_GETINFO 5
 #define DOMCTL_MAX_MEM 11
 
 struct domctl {
@@ -132,8 +133,9 @@ failed:
 	return -1;
 }
 
-static bool map(char *p, int domain)
+char *foreign_map(int domain)
 {
+	char *p = place(PAGES * PAGE);
 	struct privcmd_mmapbatch_v2 batch = {
 		.num = PAGES,
 		.dom = domain,
@@ -143,9 +145,10 @@ static bool map(char *p, int domain)
 	};
 
 	if (mmap(p, PAGES * PAGE, PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_FIXED_NOREPLACE, privcmd, 0) != p)
-		return false;
-	return !ioctl(privcmd, PRIVCMD_MMAPBATCH_V2, &batch);
+		 MAP_SHARED | MAP_FIXED_NOREPLACE, privcmd, 0) != p ||
+	    ioctl(privcmd, PRIVCMD_MMAPBATCH_V2, &batch))
+		die("a foreign mapping");
+	return p;
 }
 
 static void measure(int domain)
@@ -154,13 +157,11 @@ static void measure(int domain)
 	bool good = true;
 
 	for (int i = 0; i < 5; i++) {
-		struct range r = { place(PAGES * PAGE), PAGES, 1 };
+		struct range r = { NULL, PAGES, 1 };
 
 		t = rdtsc();
-		good &= map(r.p, domain);
+		r.p = foreign_map(domain);
 		took = rdtsc() - t;
-		if (!good)
-			break;
 		up = !up || took < up ? took : up;
 		/* What the mapping before this one wrote is still there. */
 		good &= !i || holds(&r, i - 1);
@@ -180,8 +181,7 @@ static void measure(int domain)
 	failed += !good;
 }
 
-/* A domain, or -1. */
-static int start(void)
+int foreign_domain(void)
 {
 	int domain;
 
@@ -195,48 +195,42 @@ static int start(void)
 	return domain;
 }
 
-static void stop(int domain)
+/* The next domain is told in place of one that is gone. */
+static bool gone(int domain)
 {
-	int left;
-
 	op.domain = domain;
-	for (left = 1000; left && domctl(DOMCTL_DESTROY) < 0; left--)
+	return domctl(DOMCTL_GETINFO) < 0 || op.domain != domain;
+}
+
+bool foreign_end(int domain)
+{
+	bool ended = false;
+
+	if (gone(domain))
+		return false;
+	for (int left = 2000; left && !ended; left--) {
+		op.domain = domain;
+		ended = domctl(DOMCTL_DESTROY) >= 0 || errno == ESRCH;
 		usleep(1000);
-	if (!left)
-		fail("foreign: the domain cannot be destroyed: %s",
-		     strerror(errno));
+	}
+	ended = false;
+	for (int left = 2000; left && !ended; left--) {
+		ended = gone(domain);
+		usleep(1000);
+	}
 	close(privcmd);
+	return ended;
 }
 
 void bench_foreign(void)
 {
-	int domain = start();
+	int domain = foreign_domain();
 
 	if (domain < 0) {
 		say("# foreign: no domU");
 		return;
 	}
 	measure(domain);
-	stop(domain);
-}
-
-static int mapped;
-
-char *foreign_map(size_t *pages)
-{
-	char *p = place(PAGES * PAGE);
-
-	mapped = start();
-	if (mapped < 0)
-		return NULL;
-	if (!map(p, mapped))
-		die("a foreign mapping");
-	*pages = PAGES;
-	return p;
-}
-
-void foreign_unmap(char *p)
-{
-	munmap(p, PAGES * PAGE);
-	stop(mapped);
+	if (!foreign_end(domain))
+		fail("foreign: the domain does not go away");
 }

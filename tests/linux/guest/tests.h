@@ -68,8 +68,12 @@ struct walk {
 };
 void walk(const struct walk *w, unsigned int steps);
 
-/* foreign.c: pages of another domain, NULL where there cannot be any. */
-char *foreign_map(size_t *pages);
-void foreign_unmap(char *p);
+/* foreign.c: a domain that never runs, or -1 where there cannot be any. */
+#define FOREIGN_PAGES 4096ul
+int foreign_domain(void);
+/* Its pages, in a fresh mapping that must be unmapped as a whole. */
+char *foreign_map(int domain);
+/* Destroys it; whether it is gone, as it cannot be while a page is held. */
+bool foreign_end(int domain);
 
 #endif
