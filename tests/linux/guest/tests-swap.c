@@ -277,21 +277,21 @@ static void migrated(void)
 
 /* --- NUMA hinting -------------------------------------------------------- */
 
-static void numa_hinting(void)
+#define NUMA "/sys/kernel/debug/sched/numa_balancing/"
+
+static long hinted(void)
+{
+	return field("/proc/vmstat", "numa_pte_updates");
+}
+
+static void under_hints(void *arg)
 {
 	struct range r = { anon(2048), 2048, 1 };
 	struct range odd = { r.p + PAGE, 2047, 2 };
-	long before, seed = 0;
+	long before = hinted(), seed = 0;
 
-	needs_own_machine();
-	if (access("/sys/devices/system/node/node1", F_OK))
-		skip("one NUMA node");
-	if (spit("/proc/sys/kernel/numa_balancing", "1"))
-		skip("no NUMA balancing");
-	spit("/sys/kernel/debug/sched/numa_balancing/scan_delay_ms", "1");
-	spit("/sys/kernel/debug/sched/numa_balancing/scan_period_min_ms", "1");
-	before = field("/proc/vmstat", "numa_pte_updates");
-	for (int i = 0; i < 400; i++) {
+	(void)arg;
+	for (int i = 0; i < 20000 && hinted() < before + 500; i++) {
 		fill(&r, ++seed);
 		CHECK(!protect(&r, i & 1 ? PROT_NONE : PROT_READ));
 		CHECK(!protect(&odd, i & 2 ? PROT_READ : RW));
@@ -299,9 +299,24 @@ static void numa_hinting(void)
 		CHECK(!protect(&r, RW));
 		CHECK(holds(&r, seed));
 	}
-	before = field("/proc/vmstat", "numa_pte_updates") - before;
+	before = hinted() - before;
 	say("# %ld PTEs were made to fault", before);
-	CHECK(before > 0);
+	CHECK(before >= 500);
+	walk(&(struct walk){ r, false, 0 }, 200);
+}
+
+static void numa_hinting(void)
+{
+	needs_own_machine();
+	if (access("/sys/devices/system/node/node1", F_OK))
+		skip("one NUMA node");
+	if (spit("/proc/sys/kernel/numa_balancing", "1"))
+		skip("no NUMA balancing");
+	/* Taken over by those that are forked after. */
+	CHECK(!spit(NUMA "scan_delay_ms", "1"));
+	CHECK(!spit(NUMA "scan_period_max_ms", "10"));
+	CHECK(!spit(NUMA "scan_period_min_ms", "1"));
+	in_child(under_hints, NULL);
 }
 
 const struct test tests_swap[] = {
