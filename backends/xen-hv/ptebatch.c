@@ -308,6 +308,7 @@ static always_inline bool drop_entry(struct ptebatch_call *c,
 /* How to write, known at compile time. */
 enum write {
     WRITE_ANY,                  /* the old value is wanted, or both masks */
+    WRITE_ALL,                  /* the old value is wanted, keep is 0 */
     WRITE_AND,                  /* set is 0 */
     WRITE_OR,                   /* keep has all bits that set has not */
 };
@@ -331,10 +332,20 @@ static always_inline struct change change_to(intpte_t keep, intpte_t set)
     };
 }
 
+/* It becomes set, whatever it was. */
+static always_inline struct change change_all(intpte_t set)
+{
+    struct change to = change_to(0, set);
+
+    to.write = WRITE_ALL;
+
+    return to;
+}
+
 /*
  * Writes an entry of an own table outside any paging mode; returns what it
- * was (with WRITE_ANY, exactly). pte is a recent value of it: only A and D may
- * have been set since.
+ * was (with WRITE_ANY and WRITE_ALL, exactly). pte is a recent value of it:
+ * only A and D may have been set since.
  */
 static always_inline intpte_t write_pte(intpte_t *p, intpte_t pte,
                                         const struct change *to)
@@ -356,6 +367,9 @@ static always_inline intpte_t write_pte(intpte_t *p, intpte_t pte,
     case WRITE_OR:
         ptebatch_lock_or(p, to->set);
         return pte;
+
+    case WRITE_ALL:
+        return xchg(p, to->set);
 
     case WRITE_ANY:
         break;
@@ -400,6 +414,26 @@ static always_inline bool change_entry(
     *pte = write_pte(p, *pte, to);
 
     return true;
+}
+
+/*
+ * The case 3, of a present entry of such a table. NULL: nothing was done, a
+ * longer way is needed. Else *pte is what the entry was, and the caller has to
+ * drop_entry() what it held of the page returned.
+ */
+static always_inline struct page_info *take_entry(
+    intpte_t *p, intpte_t *pte, const struct change *to,
+    struct ptebatch_frames *frames)
+{
+    struct page_info *page = ptebatch_own_page(*pte, frames);
+
+    /* put_page_from_l1e() knows about implicit unmaps of grants. */
+    if ( unlikely(!page) || (*pte & put_pte_flags(_PAGE_GNTTAB)) )
+        return NULL;
+
+    *pte = write_pte(p, *pte, to);
+
+    return page;
 }
 
 /* The same for any table: shadow code has to see the write. */
@@ -468,6 +502,7 @@ static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
                        intpte_t keep, intpte_t set, intpte_t *old)
 {
     intpte_t new = (pte & keep) | set, diff = pte ^ new;
+    struct change to = change_to(keep, set);
     struct page_info *page;
 
     *old = pte;
@@ -479,8 +514,6 @@ static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
 
     if ( !(diff & ~PTEBATCH_FAST_FLAGS) )
     {
-        struct change to = change_to(keep, set);
-
         to.gain = new & _PAGE_RW;
         if ( likely(change_entry(p, old, &to, diff & _PAGE_RW, &c->frames,
                                  &page)) )
@@ -502,15 +535,10 @@ static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
         }
     }
 
-    page = ptebatch_own_page(pte, &c->frames);
+    page = new ? NULL : take_entry(p, old, &to, &c->frames);
     if ( unlikely(!page) )
         return update_slow(c, p, pte, keep, set, old);
 
-    /* put_page_from_l1e() knows about implicit unmaps of grants. */
-    if ( new || (pte & put_pte_flags(_PAGE_GNTTAB)) )
-        return update_slow(c, p, pte, keep, set, old);
-
-    *old = xchg(p, 0);
     drop_entry(c, page, pte);
 
     return 0;
@@ -614,10 +642,13 @@ static always_inline unsigned int fast_slots(
     unsigned int left;
 
     to.gain = kind == RUN_GAIN;
-    if ( !olds )
+    if ( kind == RUN_CLEAR )
+        to = change_all(0);
+    else if ( !olds )
         to.write = kind == RUN_GAIN || kind == RUN_FREE_SET ? WRITE_OR
                                                             : WRITE_AND;
-    OPTIMIZER_HIDE_VAR(to.ad);  /* one register, outside the loop */
+    if ( kind != RUN_CLEAR )
+        OPTIMIZER_HIDE_VAR(to.ad); /* one register, outside the loop */
 
     for ( left = end - i; left; left-- )
     {
@@ -632,12 +663,9 @@ static always_inline unsigned int fast_slots(
         }
         else if ( kind == RUN_CLEAR )
         {
-            page = ptebatch_own_page(pte, &frames);
-            /* put_page_from_l1e() knows about implicit unmaps of grants. */
-            if ( unlikely(!page) || (pte & put_pte_flags(_PAGE_GNTTAB)) )
+            page = take_entry(p, &pte, &to, &frames);
+            if ( unlikely(!page) )
                 break;
-
-            pte = xchg(p, 0);
         }
         else
         {
@@ -955,11 +983,11 @@ static always_inline unsigned int fast_values(
 
         if ( mode == PTEBATCH_VALUE_EXACT && !val )
         {
-            drop = ptebatch_own_page(pte, &frames);
-            if ( unlikely(!drop) || (pte & put_pte_flags(_PAGE_GNTTAB)) )
+            to = change_all(0);
+            drop = take_entry(p, &pte, &to, &frames);
+            if ( unlikely(!drop) )
                 break;
 
-            pte = xchg(p, 0);
             if ( unlikely(drop_entry(c, drop, pte)) )
                 return i + 1;
             continue;

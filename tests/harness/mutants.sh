@@ -82,12 +82,12 @@ mutant 'found: the type dropped before the write' ptebatch.c \
 	'if ( !to->gain ) *drop = page;' \
 	'if ( !to->gain ) { if ( !type_put(page) ) put_page_type(page); }'
 mutant 'found: the type dropped before a clear' ptebatch.c \
-	'pte = xchg(p, 0);' \
-	'if ( pte & _PAGE_RW )
-		put_page_type(ptebatch_own_page(pte, &c->frames));
-	pte = xchg(p, 0) & ~(intpte_t)_PAGE_RW;'
+	'*pte = write_pte(p, *pte, to); return page;' \
+	'if ( *pte & _PAGE_RW )
+		put_page_type(page);
+	*pte = write_pte(p, *pte, to) & ~(intpte_t)_PAGE_RW; return page;'
 mutant 'found: an entry cleared by a plain store' ptebatch.c \
-	'pte = xchg(p, 0);' 'write_atomic(p, 0);'
+	'return xchg(p, to->set);' 'write_atomic(p, to->set); return pte;'
 mutant 'found: an old value from before the cmpxchg' ptebatch.c \
 	'new = (seen & to->keep) | to->set; } return seen;' \
 	'new = (seen & to->keep) | to->set; } return pte;'
