@@ -20,17 +20,21 @@ int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
 
 /*
  * Whose pages, and where they were found last. owner: as struct page_info
- * holds it, one load to compare. The window: nr frames from first on, whose
- * page_info begin at base; it is a group of frames that mfn_valid() knows as
- * one, so inside it nothing is left of mfn_valid() but a comparison, whether
- * frame numbers are compressed on this machine or not.
+ * holds it, one load to compare. The window: nr frames from first on, both
+ * shifted to where ptebatch_own_page() has them, whose page_info begin at
+ * base; it is a group of frames that mfn_valid() knows as one, so inside it
+ * nothing is left of mfn_valid() but a comparison, whether frame numbers are
+ * compressed on this machine or not.
  */
 struct ptebatch_frames {
     typeof(((struct page_info *)NULL)->v.inuse._domain) owner;
-    unsigned int nr;
-    unsigned long first;
+    unsigned long first, nr;
     struct page_info *base;
 };
+
+/* An entry's high flags are shifted out; its low ones stay below the frame. */
+#define PTEBATCH_FRAME_UP    (64 - PADDR_BITS)
+#define PTEBATCH_FRAME_SHIFT (PTEBATCH_FRAME_UP + PAGE_SHIFT)
 
 static always_inline struct ptebatch_frames ptebatch_frames(
     const struct domain *d)
@@ -41,7 +45,7 @@ static always_inline struct ptebatch_frames ptebatch_frames(
 /* Two shifts do what a mask and a shift do, without the constant. */
 static always_inline unsigned long ptebatch_frame(intpte_t pte)
 {
-    return (pte << (64 - PADDR_BITS)) >> (64 - PADDR_BITS + PAGE_SHIFT);
+    return (pte << PTEBATCH_FRAME_UP) >> PTEBATCH_FRAME_SHIFT;
 }
 
 /*
@@ -89,24 +93,31 @@ static always_inline struct page_info *ptebatch_find_page(unsigned long mfn)
 static always_inline struct page_info *ptebatch_own_page(
     intpte_t pte, struct ptebatch_frames *frames)
 {
-    const unsigned long mfn = ptebatch_frame(pte);
-    unsigned long i = mfn - frames->first;
+    unsigned long i = (pte << PTEBATCH_FRAME_UP) - frames->first;
     struct page_info *page;
 
     BUILD_BUG_ON(PDX_GROUP_COUNT & (PDX_GROUP_COUNT - 1));
 
     if ( unlikely(i >= frames->nr) )
     {
+        unsigned long mfn, first;
+
+        OPTIMIZER_HIDE_VAR(pte);    /* so that above nothing is kept of it */
+        mfn = ptebatch_frame(pte);
         page = ptebatch_find_page(mfn);
         if ( !page )
             return NULL;
 
         i = mfn & (PDX_GROUP_COUNT - 1);
-        frames->first = mfn - i;
+        first = mfn - i;
         frames->base = page - i;
-        frames->nr = min(max_page - (mfn - i), PDX_GROUP_COUNT + 0UL);
+        frames->first = first << PTEBATCH_FRAME_SHIFT;
+        frames->nr = min(max_page - first, PDX_GROUP_COUNT + 0UL)
+                     << PTEBATCH_FRAME_SHIFT;
+        i <<= PTEBATCH_FRAME_SHIFT;
     }
 
+    i >>= PTEBATCH_FRAME_SHIFT;
     OPTIMIZER_HIDE_VAR(i);      /* or the mask would be found superfluous */
     page = frames->base + (i & (PDX_GROUP_COUNT - 1));
 
