@@ -24,8 +24,19 @@
 
 #define REPEAT 3
 #define PAGES_MAX 4096u
+#define PROT_NONE 0x100ul /* Linux's flag of an entry that only looks absent */
 
-enum direction { DIR_RO, DIR_RW, DIR_NX, DIR_CLEAR, DIR_YOUNG, DIRECTIONS };
+enum direction {
+	DIR_RO,
+	DIR_RW,
+	DIR_NX,
+	DIR_CLEAR,
+	DIR_YOUNG,
+	DIR_NONE,   /* as Linux's PROT_NONE: P clear, the frame inverted */
+	DIR_MAP,    /* and back */
+	DIR_MAP_RO, /* the same, read-only */
+	DIRECTIONS
+};
 
 static const struct {
 	const char *name;
@@ -36,9 +47,13 @@ static const struct {
 	[DIR_NX] = { "nx", P | US | A | RW, 0, NX },
 	[DIR_CLEAR] = { "clear", P | US | A | RW, 0, 0 },
 	[DIR_YOUNG] = { "young", P | US | A | RW, A, 0 },
+	[DIR_NONE] = { "none", P | US | A | RW, 0, 0 },
+	[DIR_MAP] = { "map", P | US | A | RW, 0, 0 },
+	[DIR_MAP_RO] = { "map-ro", P | US | A, 0, 0 },
 };
 
 #define RO_RW (1u << DIR_RO | 1u << DIR_RW)
+#define ABSENT (1u << DIR_NONE | 1u << DIR_MAP | 1u << DIR_MAP_RO)
 #define EVERY (RO_RW | 1u << DIR_NX | 1u << DIR_CLEAR | 1u << DIR_YOUNG)
 
 /* The case at hand, ready before the clock starts. */
@@ -105,16 +120,26 @@ static int singles(void)
 	return err ? err : ptebatch_flush(&batch, NULL);
 }
 
+/* The mode is one that the compiler knows, as a guest's is. */
+static inline int queue_values(uint32_t mode)
+{
+	const uint64_t *m = maddr, *t = target, *end = maddr + nr;
+	int err;
+
+	while (m != end) {
+		err = ptebatch_add_value(&batch, *m++, *t++, mode);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 static int values(void)
 {
-	const uint32_t n = nr, mode = dir == DIR_CLEAR || dir == DIR_YOUNG
-					      ? PTEBATCH_VALUE_EXACT
-					      : PTEBATCH_VALUE_KEEP;
-	uint32_t i;
-	int err = 0;
+	int err = dir == DIR_CLEAR || dir == DIR_YOUNG
+			  ? queue_values(PTEBATCH_VALUE_EXACT)
+			  : queue_values(PTEBATCH_VALUE_KEEP);
 
-	for (i = 0; i < n && !err; i++)
-		err = ptebatch_add_value(&batch, maddr[i], target[i], mode);
 	return err ? err : ptebatch_flush(&batch, NULL);
 }
 
@@ -261,18 +286,26 @@ static const struct method {
 	{ "x-flags-ad", runs, &ptebatch_hypercall, RO_RW, AD, 512 },
 	{ "x-flags-sole", runs, &ptebatch_hypercall, RO_RW, SOLE, 512 },
 	{ "x-flags-queued", singles, &ptebatch_hypercall, RO_RW, 0, 512 },
+	{ "x-values", values, &ptebatch_hypercall, ABSENT, 0, 512 },
 	{ "x-values-ad", values, &ptebatch_hypercall, RO_RW, AD, 512 },
 	{ "x-sparse", singles, &ptebatch_hypercall, EVERY, SPARSE, 256 },
 	{ "x-one", straight, &ptebatch_hypercall, EVERY, 0, 1 },
 	{ "x-one-invlpg", straight_invlpg, &ptebatch_hypercall, EVERY, 0, 1 },
 	{ "x-mmu-sole", mmu_update_raw, NULL, RO_RW, SOLE, 512 },
-	{ "x-mmu-raw", mmu_update_raw, NULL, RO_RW | 1u << DIR_NX, 0, 512 },
+	{ "x-mmu-raw", mmu_update_raw, NULL, RO_RW | 1u << DIR_NX | ABSENT, 0,
+	  512 },
 	{ "x-mmu-one", straight, &ptebatch_mmu_update, RO_RW, 0, 1 },
 	{ "x-mmu-one-invlpg", mmu_update_invlpg, NULL, RO_RW, 0, 1 },
 	{ "x-trapped-twice", trapped_twice, NULL, RO_RW, OLD, 512 },
 };
 
 /* --- One case ------------------------------------------------------------ */
+
+/* What Linux makes of a present entry for PROT_NONE; safe against L1TF. */
+static uint64_t hidden(uint64_t pte)
+{
+	return (~pte & FRAME) | PROT_NONE | A;
+}
 
 static void set_up(const struct method *m)
 {
@@ -292,7 +325,14 @@ static void set_up(const struct method *m)
 	}
 	for (i = 0; i < nr; i++) {
 		before[i] = plain[i] = *entry[i];
-		target[i] = dir == DIR_CLEAR ? 0 : (before[i] & ~clear) | set;
+		target[i] = dir == DIR_CLEAR  ? 0
+			    : dir == DIR_NONE ? hidden(before[i])
+					      : (before[i] & ~clear) | set;
+		if (dir != DIR_MAP && dir != DIR_MAP_RO)
+			continue;
+		before[i] = hidden(target[i]);
+		if (update_pte(maddr[i], before[i]))
+			panic("Xen refuses %lx", before[i]);
 	}
 	one = (struct ptebatch_run){
 		maddr[0], 1,
