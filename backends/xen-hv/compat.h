@@ -13,6 +13,8 @@
 #include <xen/nospec.h>
 #include <xen/pdx.h>
 
+#include <asm/spec_ctrl.h>
+
 /* mm.c: mod_l1_entry(), which is static there. The page lock is held. */
 int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
                           unsigned int cmd, struct vcpu *pt_vcpu,
@@ -181,5 +183,25 @@ static always_inline bool ptebatch_try_cmpxchg(
     return done;
 }
 #endif
+
+/*
+ * pv_l1tf_check_l1e() without what it does where the check fails, for domains
+ * in no paging mode: an absent entry is unsafe if its address, unless 0, may
+ * be that of memory. mask: the address bits, or 0 for a domain not checked.
+ */
+static always_inline paddr_t ptebatch_l1tf_mask(const struct domain *d)
+{
+    return d->arch.pv.check_l1tf ? l1tf_addr_mask : 0;
+}
+
+static always_inline bool ptebatch_l1tf_unsafe(paddr_t mask, intpte_t pte)
+{
+    if ( likely(!(pte & mask)) )
+        return false;
+
+    OPTIMIZER_HIDE_VAR(pte);    /* or more than a test would be done above */
+
+    return (pte & mask) < l1tf_safe_maddr;
+}
 
 #endif /* X86_PV_PTEBATCH_H */

@@ -9,17 +9,23 @@
  *
  *     new = (old & keep) | set
  *
- * done atomically against the A and D bits that hardware sets. Four things can
- * follow from the pair (old, new), and update_slot() tells them apart:
+ * done atomically against the A and D bits that hardware sets. Five things can
+ * follow from the pair (old, new), and update_slot() and fast_values() tell
+ * them apart:
  *
  *  1. No reference moves (only NX, A, D or available bits differ): write it.
  *     This is mod_l1_entry()'s own fast path with a narrower list of bits.
  *  2. RW differs, the page is the domain's own and mapped write-back: the
  *     entry goes on holding its general reference; one writable type reference
  *     is taken or dropped. See "The type count" below.
- *  3. A present entry of the domain's own page goes away: as 2, and the
- *     general reference is dropped.
- *  4. All else: get_page_from_l1e() and put_page_from_l1e(), or mod_l1_entry()
+ *  3. A present entry of the domain's own page becomes absent (0, or by values
+ *     anything else, as Linux's PROT_NONE does): as 2, and the general
+ *     reference is dropped. See "Entries that come and go".
+ *  4. By values, an absent entry comes to map a page of the domain's own, for
+ *     user mode, write-back, with no flag out of the ordinary: the general
+ *     reference is taken, and for RW the type. An absent one stays absent:
+ *     nothing is taken.
+ *  5. All else: get_page_from_l1e() and put_page_from_l1e(), or mod_l1_entry()
  *     itself, as mmu_update uses them. So is everything when the tables or the
  *     pages are a foreign domain's, or when the domain is in a paging mode
  *     (shadow, log-dirty): mode is sampled once for the caller's own domain,
@@ -59,9 +65,40 @@
  *    locked, not pinned, not partial, not non-coherent" and otherwise leave
  *    it to the general routines.
  *
- * A plain store replaces the cmpxchg only where the entry has A and D both set
- * and keeps both: then hardware has nothing left to set in it, before or
- * after, and nobody else may write.
+ * Entries that come and go. An absent entry holds nothing, and hardware leaves
+ * it alone: under the lock it does not change until it is written. The page of
+ * a present one cannot change hands as long as that holds its reference.
+ *  - One comes: the general reference is taken first, as get_page() takes it:
+ *    from a count that is neither 0 nor at its end, and with another look at
+ *    the owner once it is held, since until then the page may be freed and
+ *    given to somebody else. Then the type, in the order above and for its
+ *    reason; where it is refused the reference goes back, and mod_l1_entry()
+ *    says what the guest has to hear. Then the entry is written, by a plain
+ *    store: there is no A or D to be lost, and x86 does not let it overtake
+ *    the locked instructions before it. Bits 5 and 6 of the absent entry are
+ *    ORed in by KEEP, as by PRESERVE_AD.
+ *  - What comes has P and U/S, and beyond those and the frame at most the fast
+ *    flags and G. l1_disallow_mask() lets every domain have these, and has all
+ *    cache attributes and the grant bit outside; adjust_guest_l1e() adds G to
+ *    them and nothing else; and for an own page that is mapped so, the two
+ *    references are all that get_page_from_l1e() is about.
+ *  - One goes: the entry is written first, then the type is dropped as from RW
+ *    to RO, then the general reference, which a type reference may not outlive.
+ *    If that was the last, stale TLB entries may outlive the page's time in
+ *    this domain; Xen stamps a page that it frees, as above, and flushes before
+ *    the next owner gets it. Here too the stamp is later than our write.
+ *  - An absent entry that is not 0 may be followed by a CPU that runs ahead
+ *    (L1TF), so its address must not be that of memory. Who is checked is fixed
+ *    when a domain is made. A value that fails goes to mod_l1_entry(), and the
+ *    -ERESTART that this answers, with the domain about to be shadowed, makes a
+ *    continuation like any other. What KEEP ORs in is no part of the address.
+ *
+ * XSM is asked before the first value that needs a permission not yet had, by
+ * what mmu_update would ask of it.
+ *
+ * A plain store replaces the cmpxchg of a present entry only where it has A and
+ * D both set, and keeps both: then hardware has nothing left to set in it,
+ * before or after, and nobody else may write.
  *
  * Bounds: at most 512 entries that cost a few dozen instructions, or 32 that
  * cost hundreds, pass between two checks for preemption. A restarted call has
@@ -96,9 +133,9 @@
 
 #define WORK_RECORD      4U
 
-/* Records copied in one go, to the stack: 960 and 512 bytes. */
+/* Records copied in one go, to the stack: 960 and 1024 bytes. */
 #define RUN_CHUNK        24U
-#define VALUE_CHUNK      32U
+#define VALUE_CHUNK      (PTEBATCH_PREEMPT < 64U ? PTEBATCH_PREEMPT : 64U)
 
 /* vCPUs in a mask; a longer one means all. To be read before any update. */
 #define MASK_WORDS       16U
@@ -112,8 +149,17 @@
 /* Bits that may differ with no reference moving. */
 #define FREE_BITS        (PTEBATCH_FAST_FLAGS & ~PTEBATCH_PTE_RW)
 
-/* type_info of an own page mapped writable, as the fast path wants it. */
+/*
+ * Is this the type_info of an own page mapped writable, as the fast path wants
+ * it, with at least that many references, and at most half of what there can
+ * be (or one or two more)? One range check, by one constant.
+ */
 #define TYPE_WRITABLE(count) (PGT_writable_page | PGT_validated | (count))
+#define TYPE_IS_WRITABLE(x, count) \
+    (!(((x) - TYPE_WRITABLE(count)) >> (PGT_count_width - 1)))
+
+/* The count of a count_info alone, shifted up, which needs no constant. */
+#define COUNT_UP(x) ((x) << (BITS_PER_LONG - PGC_count_width))
 
 struct ptebatch_call {
     struct domain *pt_owner;    /* whose tables */
@@ -239,16 +285,15 @@ static always_inline int table_at(struct ptebatch_call *c, uint64_t slot)
 /* --- References of one entry --------------------------------------------- */
 
 /*
- * A writable type reference, for an entry about to become writable: one range
- * check says that all flags are as wanted and 1 <= count < its maximum. False:
- * nothing was done, get_page_type() has to decide.
+ * A writable type reference, for an entry about to become writable, if there
+ * is one already. False: nothing was done, get_page_type() has to decide.
  */
 static always_inline bool type_get(struct page_info *page)
 {
     unsigned long x = ACCESS_ONCE(page->u.inuse.type_info);
 
     do {
-        if ( unlikely(x - TYPE_WRITABLE(1UL) >= PGT_count_mask - 1) )
+        if ( unlikely(!TYPE_IS_WRITABLE(x, 1UL)) )
             return false;
     } while ( unlikely(!ptebatch_try_cmpxchg(&page->u.inuse.type_info, &x,
                                              x + 1)) );
@@ -265,10 +310,51 @@ static always_inline bool type_put(struct page_info *page)
     unsigned long x = ACCESS_ONCE(page->u.inuse.type_info);
 
     do {
-        if ( unlikely(x - TYPE_WRITABLE(2UL) >= PGT_count_mask - 1) )
+        if ( unlikely(!TYPE_IS_WRITABLE(x, 2UL)) )
             return false;
     } while ( unlikely(!ptebatch_try_cmpxchg(&page->u.inuse.type_info, &x,
                                              x - 1)) );
+
+    return true;
+}
+
+/*
+ * A general reference, for an entry about to map this page, which was the
+ * owner's a moment ago; as get_page(). False: none is held, mod_l1_entry() has
+ * to say why.
+ */
+static always_inline bool page_get(struct page_info *page,
+                                   const struct ptebatch_frames *frames)
+{
+    unsigned long x = ACCESS_ONCE(page->count_info);
+
+    do {
+        /* Free, or no more to be had: the last one is kept back by Xen. */
+        if ( unlikely(COUNT_UP(x + 2) <= COUNT_UP(2UL)) )
+            return false;
+    } while ( unlikely(!ptebatch_try_cmpxchg(&page->count_info, &x, x + 1)) );
+
+    if ( likely(page->v.inuse._domain == frames->owner) )
+        return true;
+
+    put_page(page);
+
+    return false;
+}
+
+/*
+ * The reference of an entry that is gone, unless it is the page's last. False:
+ * nothing was done, put_page() has to.
+ */
+static always_inline bool page_put(struct page_info *page)
+{
+    unsigned long x = ACCESS_ONCE(page->count_info);
+
+    do {
+        ASSERT(x & PGC_count_mask);
+        if ( unlikely(!COUNT_UP(x - 1)) )
+            return false;
+    } while ( unlikely(!ptebatch_try_cmpxchg(&page->count_info, &x, x - 1)) );
 
     return true;
 }
@@ -293,16 +379,19 @@ static always_inline bool drop_writable(struct ptebatch_call *c,
 static always_inline bool drop_entry(struct ptebatch_call *c,
                                      struct page_info *page, intpte_t pte)
 {
-    bool slow = (pte & _PAGE_RW) && drop_writable(c, page);
-
-    if ( unlikely((page->count_info & PGC_count_mask) == 1) )
+    if ( (pte & _PAGE_RW) && unlikely(drop_writable(c, page)) )
     {
-        c->work += WORK_SLOW;
-        slow = true;
+        put_page(page);
+        return true;
     }
-    put_page(page);
 
-    return slow;
+    if ( likely(page_put(page)) )
+        return false;
+
+    put_page(page);
+    c->work += WORK_SLOW;
+
+    return true;
 }
 
 /* How to write, known at compile time. */
@@ -918,10 +1007,6 @@ static always_inline int do_value(struct ptebatch_call *c,
     else
         return -EINVAL;
 
-    rc = check_xsm(c, xsm_needed(val));
-    if ( unlikely(rc) )
-        return rc;
-
     rc = table_at(c, v->ptr - mode);
     if ( unlikely(rc) )
         return rc;
@@ -934,9 +1019,8 @@ static always_inline int do_value(struct ptebatch_call *c,
         intpte_t new = l1e_get_intpte(adjust_guest_l1e(l1e_from_intpte(val),
                                                        c->pt_owner));
 
-        /* What update_slot() takes: same frame and flags, or exactly gone. */
-        if ( (pte & _PAGE_PRESENT) &&
-             (!((pte ^ new) & ~PTEBATCH_FAST_FLAGS) || !(new | keep)) )
+        /* What update_slot() takes: the same frame, flags that it knows. */
+        if ( (pte & _PAGE_PRESENT) && !((pte ^ new) & ~PTEBATCH_FAST_FLAGS) )
             return update_slot(c, p, pte, keep, new, &old);
     }
 
@@ -947,67 +1031,131 @@ static always_inline int do_value(struct ptebatch_call *c,
 }
 
 /*
- * The values from i on, as long as each changes a present entry of the table
- * at hand without changing its frame, or (EXACT 0) takes it away, and its mode
- * is this one; the first that does not is returned.
+ * The values from v on, as long as the table is that of the first, the mode
+ * this one, and each makes an entry absent, maps an own page where nothing
+ * was, or changes flags only; the first that does not is returned. XSM has
+ * been asked about a value that maps nothing at least.
  */
-static always_inline unsigned int fast_values(
-    struct ptebatch_call *c, const struct ptebatch_value *values,
-    unsigned int mode, unsigned int i, unsigned int n)
+static always_inline const struct ptebatch_value *fast_values(
+    struct ptebatch_call *c, const struct ptebatch_value *v,
+    const struct ptebatch_value *end, unsigned int mode)
 {
     const intpte_t ask = xsm_unasked(c);
     const intpte_t keep = mode == PTEBATCH_VALUE_KEEP ? AD_BITS : 0;
+    /* Of an entry that comes, what must be P and U/S alone; 0: none can. */
+    const intpte_t odd = (ask & _PAGE_PRESENT)
+                         ? 0 : ~(PTEBATCH_FAST_FLAGS | PTEBATCH_PTE_FRAME |
+                                 PTEBATCH_PTE_G) | (ask & _PAGE_RW);
+    const paddr_t l1tf = ptebatch_l1tf_mask(c->pt_owner);
     struct ptebatch_frames frames = c->frames;
+    uint64_t first;
     void *l1;
 
-    /* A value that maps nothing needs a permission too. */
-    if ( i == n || !c->own || !c->xsm_checked || table_at(c, values[i].ptr) )
-        return i;
+    if ( !c->own || table_at(c, v->ptr) )
+        return v;
 
     l1 = c->l1;
-    for ( ; i < n; i++ )
+    first = c->locked | mode;
+    for ( ; v < end; v++ )
     {
-        const uint64_t ptr = values[i].ptr;
-        intpte_t val = values[i].val, pte, *p = l1 + (ptr & 0xff8);
-        struct page_info *drop;
+        struct page_info *page;
+        intpte_t val, pte, diff, *p;
         struct change to;
+        uint64_t offset;
+
+        OPTIMIZER_HIDE_VAR(v);      /* or v + 1 would be kept as well */
+        offset = v->ptr - first;
+        val = v->val;
 
         /* The locked table, and the mode: nothing else is left of ptr. */
-        if ( unlikely((ptr & ~(uint64_t)0xff8) != (c->locked | mode)) ||
-             unlikely(val & ask) )
+        if ( unlikely(offset & ~(uint64_t)0xff8) )
             break;
 
+        OPTIMIZER_HIDE_VAR(offset); /* or the mask would be superfluous */
+        p = l1 + (offset & 0xff8);
         pte = ACCESS_ONCE(*p);
-        if ( unlikely(!(pte & _PAGE_PRESENT)) )
-            break;
-
-        if ( mode == PTEBATCH_VALUE_EXACT && !val )
+        if ( !(val & _PAGE_PRESENT) )
         {
-            to = change_all(0);
-            drop = take_entry(p, &pte, &to, &frames);
-            if ( unlikely(!drop) )
+            if ( unlikely(ptebatch_l1tf_unsafe(l1tf, val)) )
                 break;
 
-            if ( unlikely(drop_entry(c, drop, pte)) )
-                return i + 1;
+            if ( !(pte & _PAGE_PRESENT) )
+            {
+                write_atomic(p, (pte & keep) | val);
+                continue;
+            }
+
+            to = keep ? change_to(keep, val) : change_all(val);
+            page = take_entry(p, &pte, &to, &frames);
+            if ( unlikely(!page) )
+                break;
+            if ( unlikely(drop_entry(c, page, pte)) )
+                return v + 1;
             continue;
         }
 
-        /* Xen adds G to user entries; adjust_guest_l1e() would do no more. */
-        val |= pte & PTEBATCH_PTE_G;
-        if ( unlikely((pte ^ val) & ~PTEBATCH_FAST_FLAGS) )
+        if ( !(pte & _PAGE_PRESENT) )
+        {
+            if ( unlikely((val & odd) != (_PAGE_PRESENT | _PAGE_USER)) )
+                break;
+
+            page = ptebatch_own_page(val, &frames);
+            if ( unlikely(!page) || unlikely(!page_get(page, &frames)) )
+                break;
+
+            if ( (val & _PAGE_RW) && unlikely(!type_get(page)) )
+            {
+                c->work += WORK_SLOW;
+                if ( !get_page_type(page, PGT_writable_page) )
+                {
+                    put_page(page);
+                    break;
+                }
+                end = v + 1;
+            }
+
+            /* Xen adds G to user entries; adjust_guest_l1e() does no more. */
+            write_atomic(p, (pte & keep) | val | PTEBATCH_PTE_G);
+            continue;
+        }
+
+        /* Both have U/S, then, so that G is all that it would add here. */
+        diff = pte ^ val;
+        if ( unlikely(diff & ~(PTEBATCH_FAST_FLAGS | PTEBATCH_PTE_G)) )
             break;
 
-        to = change_to(keep, val);
-        if ( unlikely(!change_entry(p, &pte, &to, (pte ^ val) & _PAGE_RW,
-                                    &frames, &drop)) )
+        OPTIMIZER_HIDE_VAR(val);    /* two tests are shorter than one */
+        if ( unlikely(val & ask) )
             break;
 
-        if ( drop && unlikely(drop_writable(c, drop)) )
-            return i + 1;
+        if ( likely(!(val & put_pte_flags(_PAGE_GUEST_KERNEL))) )
+            val |= PTEBATCH_PTE_G;
+
+        to = keep ? change_to(keep, val) : change_all(val);
+        if ( unlikely(!change_entry(p, &pte, &to, diff & _PAGE_RW, &frames,
+                                    &page)) )
+            break;
+
+        if ( page && unlikely(drop_writable(c, page)) )
+            return v + 1;
     }
 
-    return i;
+    return v;
+}
+
+/* Each loop gets all registers for itself. */
+static noinline const struct ptebatch_value *keep_values(
+    struct ptebatch_call *c, const struct ptebatch_value *v,
+    const struct ptebatch_value *end)
+{
+    return fast_values(c, v, end, PTEBATCH_VALUE_KEEP);
+}
+
+static noinline const struct ptebatch_value *exact_values(
+    struct ptebatch_call *c, const struct ptebatch_value *v,
+    const struct ptebatch_value *end)
+{
+    return fast_values(c, v, end, PTEBATCH_VALUE_EXACT);
 }
 
 /* --- TLB ----------------------------------------------------------------- */
@@ -1528,7 +1676,8 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
 
     while ( likely(!rc) && done < nr )
     {
-        unsigned int i, n = min(nr - done, VALUE_CHUNK);
+        const struct ptebatch_value *v, *end;
+        unsigned int n = min(nr - done, VALUE_CHUNK);
 
         table_unlock(&c);
         if ( raw_copy_from_guest(values, (const void *)(what + done *
@@ -1539,9 +1688,9 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
             break;
         }
 
-        for ( i = 0; i < n; )
+        for ( v = values, end = values + n; v < end; )
         {
-            unsigned int next = i;
+            const struct ptebatch_value *next;
 
             if ( preempt(&c) )
             {
@@ -1549,22 +1698,26 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
                 break;
             }
 
-            next = fast_values(&c, values, PTEBATCH_VALUE_KEEP, next, n);
-            next = fast_values(&c, values, PTEBATCH_VALUE_EXACT, next, n);
-            c.work += next - i;
-            if ( next != i )
+            rc = check_xsm(&c, xsm_needed(v->val));
+            if ( unlikely(rc) )
+                break;
+
+            next = v->ptr & PTEBATCH_VALUE_KEEP ? keep_values(&c, v, end)
+                                                : exact_values(&c, v, end);
+            c.work += next - v;
+            if ( next != v )
             {
-                i = next;
+                v = next;
                 continue;
             }
 
-            rc = do_value(&c, &values[i]);
+            rc = do_value(&c, v);
             if ( unlikely(rc) )
                 break;
             c.work += WORK_FAST;
-            i++;
+            v++;
         }
-        done += i;
+        done += v - values;
     }
 
     if ( rc == -ERESTART )

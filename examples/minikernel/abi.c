@@ -410,19 +410,19 @@ static const char *a_list_that_faults_half_way_stops_there(void)
 
 static const char *values_that_fault_half_way_stop_there(void)
 {
-	struct ptebatch_value *v = before_the_end(40 * sizeof(*v));
+	struct ptebatch_value *v = before_the_end(100 * sizeof(*v));
 	uint32_t i, done;
 	int64_t ret;
 
 	fill();
-	for (i = 0; i < 40; i++)
+	for (i = 0; i < 100; i++)
 		v[i] = (struct ptebatch_value){
 			slot_maddr(i) | PTEBATCH_VALUE_KEEP, entries[i] & ~RW
 		};
-	ret = values(addr(v), 80, 0, SELF, 0);
+	ret = values(addr(v), 160, 0, SELF, 0);
 	done = PTEBATCH_DONE(ret);
 	CHECK(PTEBATCH_ERRNO(ret) == EFAULT && ret > 0);
-	CHECK(done > 0 && done <= 40);
+	CHECK(done > 0 && done <= 100);
 	CHECK(read_only() == (int)done);
 	return NULL;
 }

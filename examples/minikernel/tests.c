@@ -316,6 +316,74 @@ static const char *a_read_only_page_can_become_a_table(void)
 	return NULL;
 }
 
+/* As Linux's PROT_NONE: P clear, the frame inverted. */
+static uint64_t hidden(uint32_t page)
+{
+	return (~page_maddr(page) & FRAME) | 0x100;
+}
+
+static int set_value(uint32_t slot, uint64_t val)
+{
+	int err = ptebatch_add_value(&batch, slot_maddr(slot), val,
+				     PTEBATCH_VALUE_KEEP);
+
+	return err ? err : flush_all();
+}
+
+static const char *a_hidden_page_is_out_of_reach_until_it_is_back(void)
+{
+	uint64_t *direct = page_virt(7), seen;
+
+	slots_fill(7, 1, 1, 7, DATA | RW);
+	CHECK(!probe_write(slot_va(7), 1));
+	CHECK(!set_value(7, hidden(7)));
+	CHECK(*slot_entry(7) == (hidden(7) | A | D));
+	CHECK(probe_write(slot_va(7), 2));
+	CHECK(probe_read(slot_va(7), &seen));
+	CHECK(!set_value(7, page_maddr(7) | P | US));
+	CHECK((*slot_entry(7) & ~XENS_BITS) == (page_maddr(7) | P | A | D));
+	CHECK(!probe_read(slot_va(7), &seen) && seen == 1);
+	CHECK(probe_write(slot_va(7), 3));
+	CHECK(!set_value(7, hidden(7)));
+	CHECK(!set_value(7, page_maddr(7) | P | US | RW));
+	CHECK(!probe_write(slot_va(7), 4) && *direct == 4);
+	*direct = 0;
+	return NULL;
+}
+
+static const char *a_hidden_page_can_become_a_table_and_data_again(void)
+{
+	uint64_t entry = page_maddr(SOLE) | P | US;
+
+	slots_fill(0, 1, 1, SOLE, DATA | RW);
+	CHECK(pin_l1(SOLE));
+	CHECK(!set_value(0, hidden(SOLE)));
+	CHECK(!pin_l1(SOLE));
+
+	/* A table: to be mapped for reading only. */
+	CHECK(set_value(0, entry | RW) < 0);
+	CHECK(batch.last.pte == slot_maddr(0));
+	CHECK(ptebatch_discard(&batch) == 1);
+	CHECK(*slot_entry(0) == (hidden(SOLE) | A | D));
+	CHECK(!set_value(0, entry));
+	CHECK(!set_value(0, hidden(SOLE)));
+	CHECK(!unpin(SOLE));
+
+	CHECK(!set_value(0, entry | RW));
+	CHECK(!probe_write(slot_va(0), 0));
+	CHECK(pin_l1(SOLE));
+	return NULL;
+}
+
+static const char *a_page_that_is_nobodys_is_not_mapped(void)
+{
+	/* Beyond all memory. */
+	CHECK(set_value(0, 0xffffffffff000ul | P | US | RW) < 0);
+	CHECK(ptebatch_discard(&batch) == 1);
+	CHECK(*slot_entry(0) == 0);
+	return NULL;
+}
+
 static const char *a_refused_slot_is_named_and_can_be_skipped(void)
 {
 	slots_fill(0, 5, 1, SOLE, DATA);
@@ -477,6 +545,9 @@ static const struct test on_xen[] = {
 	TEST(stores_obey_after_a_flush_by_vcpu_mask),
 	TEST(a_cleared_page_can_become_a_table_and_data_again),
 	TEST(a_read_only_page_can_become_a_table),
+	TEST(a_hidden_page_is_out_of_reach_until_it_is_back),
+	TEST(a_hidden_page_can_become_a_table_and_data_again),
+	TEST(a_page_that_is_nobodys_is_not_mapped),
 	TEST(a_refused_slot_is_named_and_can_be_skipped),
 	TEST(two_writable_mappings_are_two_references),
 	TEST(all_pages_can_change_type_after_many_updates),

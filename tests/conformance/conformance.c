@@ -449,6 +449,76 @@ static const char *values_change_frames_and_presence(struct conf_world *w)
 	return NULL;
 }
 
+/* As Linux's PROT_NONE: absent, the frame inverted, so that L1TF finds none. */
+static uint64_t hidden(struct conf_world *w, uint32_t page)
+{
+	return (~entry(w, page, 0) & PTEBATCH_PTE_FRAME) | 0x100;
+}
+
+static const char *keep_values_hide_entries_and_bring_them_back(
+	struct conf_world *w)
+{
+	const uint64_t ad[4] = { 0, A, D, A | D };
+	uint32_t i;
+
+	for (i = 0; i < SLOTS; i++)
+		w->write(w, 0, i, entry(w, i, P | US | RW | ad[i % 4]));
+	for (i = 0; i < SLOTS; i++)
+		CHECK(!ptebatch_add_value(&batch, maddr(w, 0, i), hidden(w, i),
+					  KEEP));
+	CHECK(!ptebatch_flush(&batch, &flush_all));
+	CHECK(batch.counters.flushed == SLOTS);
+	for (i = 0; i < SLOTS; i++)
+		CHECK(holds(w, 0, i, hidden(w, i) | ad[i % 4]));
+	/* Writable, read-only, writable with more, still absent. */
+	for (i = 0; i < SLOTS; i++)
+		CHECK(!ptebatch_add_value(
+			&batch, maddr(w, 0, i),
+			i % 8 == 7  ? hidden(w, i + 1)
+			: i % 3 == 0 ? entry(w, i, P | US | RW)
+			: i % 3 == 1 ? entry(w, i, P | US)
+				     : entry(w, i, BASE | RW | NX | AVAIL),
+			KEEP));
+	CHECK(!ptebatch_flush(&batch, &flush_all));
+	for (i = 0; i < SLOTS; i++)
+		CHECK(holds(w, 0, i,
+			    ad[i % 4] |
+				    (i % 8 == 7   ? hidden(w, i + 1)
+				     : i % 3 == 0 ? entry(w, i, P | US | RW)
+				     : i % 3 == 1 ? entry(w, i, P | US)
+						  : entry(w, i, BASE | RW | NX |
+								  AVAIL))));
+	return NULL;
+}
+
+static const char *exact_values_hide_entries_and_bring_them_back(
+	struct conf_world *w)
+{
+	uint32_t i;
+	int err;
+
+	fill(w, 0, BASE | RW);
+	for (i = 0; i < SLOTS; i++)
+		CHECK(!ptebatch_add_value(&batch, maddr(w, 0, i),
+					  hidden(w, i) | (i & 1 ? A : 0),
+					  EXACT));
+	err = ptebatch_flush(&batch, &flush_all);
+	if (no(w, CONF_NO_EXACT)) {
+		CHECK(err == -PTEBATCH_EOPNOTSUPP && !batch.last.slots);
+		CHECK(table_holds(w, 0, BASE | RW));
+		return NULL;
+	}
+	CHECK(!err);
+	for (i = 0; i < SLOTS; i++)
+		CHECK(holds(w, 0, i, hidden(w, i) | (i & 1 ? A : 0)));
+	for (i = 0; i < SLOTS; i++)
+		CHECK(!ptebatch_add_value(&batch, maddr(w, 0, i),
+					  entry(w, i, P | US | RW), EXACT));
+	CHECK(!ptebatch_flush(&batch, &flush_all));
+	CHECK(table_holds(w, 0, P | US | RW));
+	return NULL;
+}
+
 static const char *values_fill_whole_tables(struct conf_world *w)
 {
 	uint32_t i;
@@ -910,6 +980,8 @@ static const struct {
 	TEST(keep_values_keep_a_and_d),
 	TEST(exact_values_set_a_and_d_as_they_say),
 	TEST(values_change_frames_and_presence),
+	TEST(keep_values_hide_entries_and_bring_them_back),
+	TEST(exact_values_hide_entries_and_bring_them_back),
 	TEST(values_fill_whole_tables),
 	TEST(runs_over_one_slot_apply_in_order),
 	TEST(order_per_slot_holds_across_kinds),

@@ -8,6 +8,7 @@ unsigned long max_page = NR_FRAMES;
 unsigned long pfn_hole_mask, pfn_pdx_bottom_mask = ~0UL, pfn_top_mask;
 unsigned int pfn_pdx_hole_shift;
 unsigned long pdx_group_valid[1024];
+paddr_t l1tf_safe_maddr = 1UL << 33;
 #ifndef HARNESS_BENCH
 struct page_info *frame_table;
 #endif
@@ -82,20 +83,29 @@ static bool find_slot(volatile void *p, unsigned int *t, unsigned int *s)
 	return false;
 }
 
-/* The frame whose type_info this is, or NR_FRAMES. */
-static unsigned long find_type(volatile void *p)
+/* The frame in whose page_info this member is, or NR_FRAMES. */
+static unsigned long find_frame(volatile void *p, size_t member)
 {
 #ifdef HARNESS_BENCH
-	(void)p;
+	(void)p, (void)member;
 #else
 	uintptr_t off = (uintptr_t)p - (uintptr_t)frame_table;
 
 	if (off < NR_FRAMES * sizeof(struct page_info) &&
-	    off % sizeof(struct page_info) ==
-		    offsetof(struct page_info, u.inuse.type_info))
+	    off % sizeof(struct page_info) == member)
 		return off / sizeof(struct page_info);
 #endif
 	return NR_FRAMES;
+}
+
+static unsigned long find_type(volatile void *p)
+{
+	return find_frame(p, offsetof(struct page_info, u.inuse.type_info));
+}
+
+static unsigned long find_count(volatile void *p)
+{
+	return find_frame(p, offsetof(struct page_info, count_info));
 }
 
 static bool counted(unsigned long mfn)
@@ -201,6 +211,21 @@ static void type_written(unsigned long mfn, unsigned long old,
 	check_page(mfn);
 }
 
+/* And on a reference count. */
+static void count_written(unsigned long mfn, unsigned long old,
+			  unsigned long new)
+{
+	hx.count_atomics++;
+	if (new != old + 1 && new != old - 1)
+		hx_rule("frame %lx: reference count changed by more than 1",
+			mfn);
+	if (!(old & PGC_count_mask) || !(new & PGC_count_mask))
+		hx_rule("frame %lx: reference count to or from 0 inline", mfn);
+	if ((new & PGC_count_mask) == PGC_count_mask)
+		hx_rule("frame %lx: the reference kept back taken", mfn);
+	check_page(mfn);
+}
+
 uint64_t hx_read(volatile void *p)
 {
 	unsigned int t, s;
@@ -235,12 +260,14 @@ void hx_write(volatile void *ptr, uint64_t v)
 uint64_t hx_cmpxchg(volatile void *ptr, uint64_t o, uint64_t n)
 {
 	uint64_t *p = (uint64_t *)ptr, old;
-	unsigned long mfn = find_type(p);
+	unsigned long mfn = find_type(p), counts = find_count(p);
 	unsigned int t, s;
 	bool slot = find_slot(p, &t, &s);
 
 	if (slot)
 		hardware(t, s, true);
+	if (hx.steal_mfn && counts == hx.steal_mfn)
+		frame_table[counts].v.inuse._domain = hx_foreign.pdx;
 	old = *p;
 	if (slot) {
 		hx.pte_atomics++;
@@ -253,6 +280,8 @@ uint64_t hx_cmpxchg(volatile void *ptr, uint64_t o, uint64_t n)
 		entry_written(t, s, old, n);
 	else if (mfn < NR_FRAMES)
 		type_written(mfn, old, n);
+	else if (counts < NR_FRAMES)
+		count_written(counts, old, n);
 	return old;
 }
 
@@ -313,7 +342,7 @@ bool mfn_valid(mfn_t mfn)
 
 bool get_page(struct page_info *page, const struct domain *d)
 {
-	if (!(page->count_info & PGC_count_mask) ||
+	if (((page->count_info + 2) & PGC_count_mask) <= 2 ||
 	    page->v.inuse._domain != d->pdx)
 		return false;
 	__sync_fetch_and_add(&page->count_info, 1);
@@ -323,11 +352,14 @@ bool get_page(struct page_info *page, const struct domain *d)
 
 void put_page(struct page_info *page)
 {
-	if ((__sync_fetch_and_sub(&page->count_info, 1) & PGC_count_mask) <= 1)
+	if ((__sync_fetch_and_sub(&page->count_info, 1) & PGC_count_mask) > 1) {
+		if (!in_model)
+			check_page(mfn_x(page_to_mfn(page)));
+	} else if (hx.may_free)
+		hx.freed++;
+	else
 		hx_rule("frame %lx: last reference dropped",
 			mfn_x(page_to_mfn(page)));
-	else if (!held && !in_model)
-		check_page(mfn_x(page_to_mfn(page)));
 }
 
 struct page_info *get_page_from_mfn(mfn_t mfn, struct domain *d)
@@ -565,9 +597,9 @@ int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t mfn,
 		if (rc < 0)
 			return rc;
 		nl1e.l1 ^= put_pte_flags((unsigned int)rc);
-	} else if (d->check_l1tf && !paging_mode_enabled(d) &&
-		   (nl1e.l1 & PADDR_MASK & PAGE_MASK) &&
-		   !(nl1e.l1 & (1UL << 51))) {
+	} else if (d->arch.pv.check_l1tf && !paging_mode_enabled(d) &&
+		   (nl1e.l1 & l1tf_addr_mask) &&
+		   (nl1e.l1 & l1tf_addr_mask) < l1tf_safe_maddr) {
 		hx.l1tf++;
 		return -ERESTART;
 	}
@@ -620,7 +652,7 @@ int xsm_mmu_update(int action, struct domain *d, struct domain *t,
 	(void)action, (void)d, (void)t, (void)f;
 	hx.xsm_calls++;
 	hx.xsm_flags |= flags;
-	return hx.xsm_deny ? -EPERM : 0;
+	return flags & hx.xsm_deny ? -EPERM : 0;
 }
 
 /* --- Guest memory, preemption, TLB ---------------------------------------- */
@@ -866,6 +898,12 @@ void hx_hold(unsigned long mfn, unsigned int types)
 	frame_table[mfn].u.inuse.type_info += types;
 	tally[mfn].refs += types;
 	tally[mfn].types += types;
+}
+
+void hx_release(unsigned long mfn)
+{
+	frame_table[mfn].count_info--;
+	tally[mfn].refs--;
 }
 
 void hx_touch(unsigned int table, unsigned int slot, int write)

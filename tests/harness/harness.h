@@ -13,7 +13,8 @@
  *  - a page's writable type count is at least the number of its writable
  *    mappings, and a page of another type has none;
  *  - the handlers' own arithmetic on a type count keeps it writable, validated
- *    and at least 1, on both sides;
+ *    and at least 1, on both sides; that on a reference count takes it neither
+ *    to 0 nor from it, nor to what is kept back;
  *  - entries change under their table's lock only, one lock at a time, and
  *    guest memory is not touched under a lock;
  *  - in a paging mode every write goes through the paging code.
@@ -141,10 +142,12 @@ typedef struct {
 #define PGT_validated PG_mask(1, 6)
 #define PGT_partial PG_mask(1, 8)
 #define PGT_non_coherent PG_mask(1, 9)
-#define PGT_count_mask ((1UL << PG_shift(9)) - 1)
+#define PGT_count_width PG_shift(9)
+#define PGT_count_mask ((1UL << PGT_count_width) - 1)
 #define PGC_allocated PG_mask(1, 1)
 #define PGC_xen_heap PG_mask(1, 2)
-#define PGC_count_mask ((1UL << PG_shift(7)) - 1)
+#define PGC_count_width PG_shift(7)
+#define PGC_count_mask ((1UL << PGC_count_width) - 1)
 
 /* 32 bytes, laid out as Xen's. */
 struct page_info {
@@ -222,7 +225,12 @@ struct vcpu;
 struct domain {
 	domid_t domain_id;
 	uint32_t pdx; /* of the structure: what page_info calls the owner */
-	bool is_pv, check_l1tf, cache_attrs_ok;
+	bool is_pv, cache_attrs_ok;
+	struct {
+		struct {
+			bool check_l1tf;
+		} pv;
+	} arch;
 	unsigned int paging_mode;
 	unsigned int max_vcpus;
 	struct vcpu **vcpu;
@@ -240,6 +248,9 @@ struct vcpu {
 #define paging_mode_enabled(d) (!!(d)->paging_mode)
 #define paging_mode_refcounts(d) (!!((d)->paging_mode & PG_refcounts))
 #define paging_mode_external(d) (!!((d)->paging_mode & PG_external))
+/* As if 45 address bits reached the L1 cache, and 8 GiB held all memory. */
+#define l1tf_addr_mask (((1UL << 45) - 1) & PAGE_MASK)
+extern paddr_t l1tf_safe_maddr;
 #define is_pv_domain(d) ((d)->is_pv)
 #define is_pv_32bit_domain(d) ((void)(d), false)
 #define cpu_has_nx hx.has_nx
@@ -417,14 +428,21 @@ struct harness {
 	/* Faults the nth copy from now on, at byte fault_byte; 0: none. */
 	unsigned int fault_copy, fault_byte;
 
-	bool xsm_deny;
+	/* Of a page that is about to be referenced inline: given away just then. */
+	unsigned long steal_mfn;
+
+	/* The last reference to a page may go; how often it did. */
+	bool may_free;
+	unsigned int freed;
+
+	uint32_t xsm_deny; /* what is denied, XSM_MMU_* */
 	uint32_t xsm_flags;
 	unsigned int xsm_calls;
 	unsigned int l1tf; /* tasklets scheduled */
 
 	/* What happened in a call. */
 	uint64_t step, last_update;
-	unsigned int plain_stores, pte_atomics, type_atomics;
+	unsigned int plain_stores, pte_atomics, type_atomics, count_atomics;
 	unsigned int page_gets, generic_gets, generic_puts, locks;
 	unsigned int paging_writes, full_validations;
 	struct hx_flush flush[64];
@@ -446,6 +464,8 @@ volatile uint64_t *hx_mapping(unsigned int table, unsigned int slot);
 void hx_set(unsigned int table, unsigned int slot, uint64_t entry);
 /* References and types from elsewhere, so counts that do not start at 0. */
 void hx_hold(unsigned long mfn, unsigned int types);
+/* The domain's own reference to a page is dropped, as if it gave it back. */
+void hx_release(unsigned long mfn);
 void hx_touch(unsigned int table, unsigned int slot, int write);
 /* A hypercall by the guest, restarted as long as it is preempted. */
 int64_t hx_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,

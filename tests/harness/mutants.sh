@@ -98,20 +98,83 @@ mutant 'found: no type taken for a writable entry' ptebatch.c \
 mutant 'found: a missing put of the type' ptebatch.c \
 	'(kind == RUN_DROP && likely(page) && drop_writable(c, page))' '0'
 mutant 'found: a missing put of the page' ptebatch.c \
-	'put_page(page); return slow;' 'return slow;'
+	'likely(page_put(page))' 'true'
+mutant 'found: the last reference put inline' ptebatch.c \
+	'!COUNT_UP(x - 1)' '0'
 mutant 'found: a missing put of the table' ptebatch.c \
 	'put_page(c->page);' ''
 mutant 'found: the last type dropped without the stamp' ptebatch.c \
-	'TYPE_WRITABLE(2UL)' 'TYPE_WRITABLE(1UL)'
+	'TYPE_IS_WRITABLE(x, 2UL)' 'TYPE_IS_WRITABLE(x, 1UL)'
 mutant 'found: the first type taken without validation' ptebatch.c \
-	'TYPE_WRITABLE(1UL) >=' 'TYPE_WRITABLE(0UL) >='
+	'TYPE_IS_WRITABLE(x, 1UL)' 'TYPE_IS_WRITABLE(x, 0UL)'
 mutant 'found: the type count overflows' ptebatch.c \
-	'TYPE_WRITABLE(1UL) >= PGT_count_mask - 1' \
-	'TYPE_WRITABLE(1UL) >= PGT_count_mask'
+	'>> (PGT_count_width - 1)' '>> PGT_count_width'
 mutant 'found: a foreign page taken for an own one' compat.h \
 	'likely(page->v.inuse._domain == frames->owner) ? page : NULL' 'page'
 mutant 'found: I/O memory taken for a page' compat.h \
 	'likely(test_bit(mfn / PDX_GROUP_COUNT, pdx_group_valid))' 'true'
+
+# --- Values that come and go ---
+mutant 'found: an entry written before its reference is taken' ptebatch.c \
+	'unlikely(!page_get(page, &frames))' \
+	'(write_atomic(p, val | PTEBATCH_PTE_G), !page_get(page, &frames))'
+mutant 'found: an entry written before its type is taken' ptebatch.c \
+	'unlikely(!type_get(page)) ) { c->work' \
+	'(write_atomic(p, val | PTEBATCH_PTE_G), !type_get(page)) ) { c->work'
+mutant 'found: the reference dropped before an entry goes' ptebatch.c \
+	'*pte = write_pte(p, *pte, to); return page;' \
+	'put_page(page); *pte = write_pte(p, *pte, to);
+	page_get(page, frames); return page;'
+mutant 'found: no reference taken' ptebatch.c \
+	'unlikely(!page_get(page, &frames))' '0'
+mutant 'found: a reference to a free page' ptebatch.c \
+	'COUNT_UP(x + 2) <= COUNT_UP(2UL)' 'COUNT_UP(x + 2) < COUNT_UP(2UL)'
+mutant 'found: the reference that is kept back given out' ptebatch.c \
+	'COUNT_UP(x + 2) <= COUNT_UP(2UL)' '!COUNT_UP(x)'
+mutant 'found: the owner not looked at again' ptebatch.c \
+	'likely(page->v.inuse._domain == frames->owner) ) return true;' \
+	'true ) return true;'
+mutant 'found: the reference to a former page kept' ptebatch.c \
+	'return true; put_page(page); return false;' \
+	'return true; return false;'
+mutant 'found: no type taken for an entry that comes' ptebatch.c \
+	'(val & _PAGE_RW) && unlikely(!type_get(page))' '0'
+mutant 'found: a refused type taken for granted' ptebatch.c \
+	'if ( !get_page_type(page, PGT_writable_page) ) { put_page(page); break;' \
+	'get_page_type(page, PGT_writable_page); if ( 0 ) { break;'
+mutant 'found: the reference kept where the type is refused' ptebatch.c \
+	'{ put_page(page); break; }' '{ break; }'
+mutant 'found: flags out of the ordinary not validated' ptebatch.c \
+	'(val & odd) != (_PAGE_PRESENT | _PAGE_USER)' '0'
+mutant 'found: a kernel entry taken for a user one' ptebatch.c \
+	'PTEBATCH_PTE_FRAME | PTEBATCH_PTE_G)' \
+	'PTEBATCH_PTE_FRAME | PTEBATCH_PTE_G |
+	put_pte_flags(_PAGE_GUEST_KERNEL))'
+mutant 'found: G left out' ptebatch.c \
+	'(pte & keep) | val | PTEBATCH_PTE_G' '(pte & keep) | val'
+mutant 'found: G forced on a kernel entry' ptebatch.c \
+	'likely(!(val & put_pte_flags(_PAGE_GUEST_KERNEL)))' 'true'
+mutant 'found: L1TF not checked' ptebatch.c \
+	'unlikely(ptebatch_l1tf_unsafe(l1tf, val))' '0'
+mutant 'found: all memory safe against L1TF' compat.h \
+	'(pte & mask) < l1tf_safe_maddr' '(pte & mask) > l1tf_safe_maddr'
+mutant 'found: A and D lost where an entry goes' ptebatch.c \
+	'to = keep ? change_to(keep, val) : change_all(val); page = take' \
+	'to = change_all(val); page = take'
+mutant 'found: A and D lost where an entry comes' ptebatch.c \
+	'(pte & keep) | val | PTEBATCH_PTE_G' 'val | PTEBATCH_PTE_G'
+mutant 'found: A and D lost where it stays absent' ptebatch.c \
+	'write_atomic(p, (pte & keep) | val);' 'write_atomic(p, val);'
+mutant 'found: XSM not asked about writing' ptebatch.c \
+	'PTEBATCH_PTE_G) | (ask & _PAGE_RW)' 'PTEBATCH_PTE_G)'
+mutant 'found: XSM not asked about writing where only flags change' \
+	ptebatch.c 'unlikely(val & ask)' '0'
+mutant 'found: XSM not asked about mapping' ptebatch.c \
+	'(ask & _PAGE_PRESENT) ? 0 :' ''
+mutant 'found: XSM not asked about values' ptebatch.c \
+	'check_xsm(&c, xsm_needed(v->val))' '0'
+mutant 'found: a value in the table that was locked before' ptebatch.c \
+	'unlikely(offset & ~(uint64_t)0xff8)' '0'
 
 # --- The table ---
 mutant 'found: a table that is no L1' ptebatch.c \
