@@ -58,7 +58,17 @@ static int wanted(const struct ptebatch_tlb *tlb)
 /* Can the request be told without its record? */
 static int in_registers(const struct ptebatch_tlb *tlb)
 {
-	return tlb->who != PTEBATCH_TLB_VCPUS && tlb->pages <= 1;
+	return tlb->who != PTEBATCH_TLB_VCPUS &&
+	       tlb->pages <= PTEBATCH_HOW_TLB_PAGES_MAX;
+}
+
+/* Such a request; of nobody's TLB, it has no pages either. */
+static uint64_t how_simple(const struct ptebatch_tlb *tlb)
+{
+	if (!tlb->pages)
+		return PTEBATCH_HOW_TLB(tlb->who);
+	return PTEBATCH_HOW_TLB(tlb->who) | PTEBATCH_HOW_TLB_PAGE |
+	       (tlb->pages - 1) << PTEBATCH_HOW_TLB_MORE_SHIFT | tlb->addr;
 }
 
 static uint64_t how_tlb(const struct ptebatch_tlb *tlb)
@@ -67,10 +77,7 @@ static uint64_t how_tlb(const struct ptebatch_tlb *tlb)
 		return 0;
 	if (!in_registers(tlb))
 		return PTEBATCH_HOW_TLB(PTEBATCH_TLB_VCPUS);
-	if (tlb->pages)
-		return PTEBATCH_HOW_TLB(tlb->who) | PTEBATCH_HOW_TLB_PAGE |
-		       tlb->addr;
-	return PTEBATCH_HOW_TLB(tlb->who);
+	return how_simple(tlb);
 }
 
 /* One job for the backend, and how far it is. */
@@ -306,7 +313,7 @@ static void hypercall_runs(struct ptebatch_env *env, uint32_t owner,
 
 	how = runs->op;
 	if (tlb)
-		how |= how_tlb(tlb);
+		how |= how_simple(tlb);
 	ret = env->hypercall(env->ctx, __HYPERVISOR_ptebatch_runs, runs->pte,
 			     runs->count, how, runs->clear, runs->set);
 	progress->hypercalls++;

@@ -1169,18 +1169,15 @@ static int tlb_parse(struct ptebatch_call *c, unsigned long how, bool record,
 {
     struct ptebatch_tlb *tlb = &c->tlb;
 
-    if ( how & PTEBATCH_HOW_RESERVED )
-        return -EINVAL;
-
     tlb->who = PTEBATCH_HOW_TLB_WHO(how);
     if ( how & PTEBATCH_HOW_TLB_PAGE )
     {
         if ( tlb->who != PTEBATCH_TLB_LOCAL && tlb->who != PTEBATCH_TLB_ALL )
             return -EINVAL;
         tlb->addr = how & PTEBATCH_HOW_TLB_ADDR;
-        tlb->pages = 1;
+        tlb->pages = PTEBATCH_HOW_TLB_PAGES(how);
     }
-    else if ( how & PTEBATCH_HOW_TLB_ADDR )
+    else if ( how >> PTEBATCH_HOW_TLB_MORE_SHIFT )
         return -EINVAL;
 
     if ( tlb->who == PTEBATCH_TLB_VCPUS )
@@ -1246,11 +1243,14 @@ static void tlb_flush(const struct ptebatch_call *c)
     switch ( tlb->who )
     {
     case PTEBATCH_TLB_LOCAL:
-        if ( !tlb->pages || tlb->pages > 32 )
+        if ( !tlb->pages || tlb->pages > PTEBATCH_HOW_TLB_PAGES_MAX )
             flush_tlb_local();
-        else
+        else if ( paging_mode_enabled(d) )
             for ( i = 0; i < tlb->pages; i++ )
                 paging_invlpg(current, tlb->addr + (i << PAGE_SHIFT));
+        else
+            for ( i = 0; i < tlb->pages; i++ )
+                flush_tlb_one_local(tlb->addr + (i << PAGE_SHIFT));
         break;
 
     case PTEBATCH_TLB_ALL:

@@ -42,7 +42,7 @@
 #define __HYPERVISOR_ptebatch_runs   50
 #define __HYPERVISOR_ptebatch_values 51
 
-#define PTEBATCH_ABI_VERSION 1
+#define PTEBATCH_ABI_VERSION 2
 
 /*
  * A run: the same change to "count" neighbouring slots of one L1 table.
@@ -113,8 +113,9 @@ struct ptebatch_tlb {
  *   bits 0-3: the operation, or a form of the call
  *   bits 4-5: PTEBATCH_TLB_*; VCPUS here means: as the TLB record says, whose
  *     address is argument 5 (which is 0 otherwise). Not in the register form.
- *   bit 6: with LOCAL or ALL, only the page whose address is in bits 12-63
- *   bits 7-11: zero; bits 12-63: zero without bit 6
+ *   bit 6: with LOCAL or ALL, only the pages from the address in bits 12-63 on
+ *   bits 7-11: with bit 6, how many those are, less one
+ *   bits 7-63: zero without bit 6
  */
 #define PTEBATCH_HOW_OP(how)   ((how) & 0xfU)
 #define PTEBATCH_HOW_LIST      8U
@@ -124,7 +125,10 @@ struct ptebatch_tlb {
 #define PTEBATCH_HOW_TLB_WHO(how) (((how) >> PTEBATCH_HOW_TLB_SHIFT) & 3U)
 #define PTEBATCH_HOW_TLB_PAGE  0x40U
 #define PTEBATCH_HOW_TLB_ADDR  (~(uint64_t)0xfff)
-#define PTEBATCH_HOW_RESERVED  0xf80U
+#define PTEBATCH_HOW_TLB_MORE_SHIFT 7
+#define PTEBATCH_HOW_TLB_PAGES_MAX  32U
+#define PTEBATCH_HOW_TLB_PAGES(how) \
+    (((how) >> PTEBATCH_HOW_TLB_MORE_SHIFT & 0x1fU) + 1)
 
 /* The answer's parts. */
 #define PTEBATCH_DONE(ret)  ((uint32_t)(ret))

@@ -202,10 +202,13 @@ static void refusals(void)
 		0);
 	REFUSED("an unknown operation is refused", -EOPNOTSUPP, RUNS, slot, 1,
 		5 | tlb, 0, 0);
-	REFUSED("reserved bits of how are refused", -EINVAL, RUNS, slot, 1,
+	REFUSED("pages without their bit are refused", -EINVAL, RUNS, slot, 1,
 		FLAGS | tlb | 0x80, RW, 0);
-	REFUSED("reserved bits of how are refused (values)", -EINVAL, VALUES,
+	REFUSED("pages without their bit are refused (values)", -EINVAL, VALUES,
 		(uintptr_t)&v, 1, tlb | 0x80, SELF, 0);
+	REFUSED("pages that end out of bounds are refused", -EINVAL, RUNS, slot,
+		1, FLAGS | TLB(LOCAL) | PTEBATCH_HOW_TLB_PAGE | 0xf80 |
+		0x7fffffff0000, RW, 0);
 	REFUSED("an address without its bit is refused", -EINVAL, RUNS, slot,
 		1, FLAGS | tlb | 0x1000, RW, 0);
 	REFUSED("a page without a flush is refused", -EINVAL, RUNS, slot, 1,
@@ -354,6 +357,15 @@ static void tlb_records(void)
 	EQ(hx.flush[0].addr, 0x7000);
 	EQ(hx.flush[0].pages, 1);
 	CHECK(hx.flush[0].step > hx.last_update);
+	end();
+
+	begin("up to 32 pages are flushed, each alone, without a record");
+	hx_set(0, 0, page(0, RW));
+	EQ(hx_call(RUNS, slot, 1, FLAGS | TLB(LOCAL) | PTEBATCH_HOW_TLB_PAGE |
+		   31 << 7 | 0x7000, RW, 0), ANS(1, 0, 0));
+	EQ(hx.flushes, 32);
+	EQ(hx.flush[0].addr, 0x7000);
+	EQ(hx.flush[0].pages, 1);
 	end();
 
 	begin("entries that have the value already are flushed too");

@@ -140,7 +140,9 @@ static int64_t new_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t how,
 		return (int64_t)((runs ? PTEBATCH_IS_RUNS : PTEBATCH_IS_VALUES) +
 				 PTEBATCH_ABI_VERSION);
 	}
-	if (how & PTEBATCH_HOW_RESERVED || a2 >> 32)
+	if ((how >> PTEBATCH_HOW_TLB_MORE_SHIFT &&
+	     !(how & PTEBATCH_HOW_TLB_PAGE)) ||
+	    a2 >> 32)
 		return -PTEBATCH_EINVAL;
 	if ((!runs || PTEBATCH_HOW_OP(how) == PTEBATCH_HOW_LIST) &&
 	    a2 > fake.most_records)

@@ -468,6 +468,8 @@ static void the_register_form_tells_every_simple_flush(void **state)
 		{ { PTEBATCH_TLB_ALL, 0, 0xfffffffffffff000, 1, 0 },
 		  0xfffffffffffff060 },
 		{ { PTEBATCH_TLB_LOCAL, 0, 0, 1, 0 }, 0x50 },
+		{ { PTEBATCH_TLB_LOCAL, 0, 0x5000, 2, 0 }, 0x50d0 },
+		{ { PTEBATCH_TLB_ALL, 0, 0x5000, 32, 0 }, 0x5fe0 },
 	};
 	struct ptebatch_run r = { SLOT(3), 1, PTEBATCH_OP_CLEAR, 0, 0, 0 };
 	struct ptebatch_progress p;
@@ -489,7 +491,7 @@ static void all_else_goes_as_a_list(void **state)
 	uint64_t mask = 1;
 	struct ptebatch_tlb some = { PTEBATCH_TLB_VCPUS, 1, 0, 0,
 				     (uintptr_t)&mask };
-	struct ptebatch_tlb range = { PTEBATCH_TLB_ALL, 0, 0x5000, 2, 0 };
+	struct ptebatch_tlb range = { PTEBATCH_TLB_ALL, 0, 0x5000, 33, 0 };
 
 	(void)state;
 	start(&ptebatch_hypercall);
