@@ -14,8 +14,12 @@
 
 #include "ptebatch.h"
 
-/* More pages than these are flushed as all, on one CPU, as Linux does. */
-#define PTB_FLUSH_PAGES 32
+/*
+ * More pages than these are flushed as all, on one CPU. An INVLPG costs between
+ * 100 and 200 cycles, a whole flush some hundreds and then the refill of what
+ * was still wanted, which is about as much again for 100 entries.
+ */
+#define PTB_FLUSH_PAGES 16
 
 /* The CPUs that may hold entries of this address space, and how to reach them. */
 static __always_inline void ptb_flush_begin(struct mm_struct *mm, unsigned long addr,
@@ -37,7 +41,7 @@ static __always_inline void ptb_flush_begin(struct mm_struct *mm, unsigned long 
 	if (likely(!others)) {
 		tlb->who = c->cpus[cpu / 64] ? PTEBATCH_TLB_LOCAL
 					     : PTEBATCH_TLB_NONE;
-		if (pages <= 32 && tlb->who) {
+		if (pages <= PTB_FLUSH_PAGES && tlb->who) {
 			tlb->addr = addr;
 			tlb->pages = pages;
 		}
