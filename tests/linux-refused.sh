@@ -1,0 +1,34 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Without Xen the module does not load, and says why. TAP.
+# Environment: top_srcdir, top_builddir.
+: "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
+: "${top_builddir:=$top_srcdir/build}"
+
+# Is refused as it should be: the guest lacks the device, and the log the reason.
+refused() {
+	image=$("$top_srcdir/tools/linux-image" "$1") || return 1
+	log=$top_builddir/tests/linux-refused-$1.console
+	"$top_srcdir/tests/linux/run" --kernel "$image/vmlinuz" --quiet \
+		--initrd "$top_builddir/linux/$1/initramfs" \
+		--append ptebatch=on --log "$log" >"$log.why"
+	cat "$log.why"
+	grep -q '^guest: done, 1 failed' "$log" &&
+		grep -q 'insmod /ptebatch.ko: No such device' "$log" &&
+		grep -q '\] ptebatch: not loaded: ' "$log" &&
+		! grep -q 'on the console' "$log.why"
+}
+
+echo 1..2
+n=0 failed=0
+for series in 6.1 6.12; do
+	n=$((n + 1))
+	if said=$(refused $series); then
+		echo "ok $n - Linux $series without Xen: the module refuses and says why"
+	else
+		echo "not ok $n - Linux $series without Xen: the module refuses and says why"
+		echo "$said"
+		failed=1
+	fi
+done
+exit $failed

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+# Builds what boots with one of Debian's kernels: OUT/ptebatch.ko, OUT/guest
+# and, of both and some of Debian's modules, OUT/initramfs.
+#
+#   make -f tests/linux/linux.mk SERIES=6.1 OUT=dir [W=1]
+#
+# Kbuild writes beside the sources, so it gets a copy of them.
+
+HERE := $(dir $(lastword $(MAKEFILE_LIST)))
+TOP := $(HERE)../..
+SERIES ?= 6.1
+OUT ?= build/linux/$(SERIES)
+IMAGE := $(shell $(TOP)/tools/linux-image $(SERIES))
+$(if $(IMAGE),,$(error there is no Linux $(SERIES) to build for))
+
+SOURCES := $(patsubst $(TOP)/%,%,$(foreach folder,examples/linux include/ptebatch \
+	lib backends/native backends/mmu-update backends/hypercall, \
+	$(wildcard $(TOP)/$(folder)/*.[ch] $(TOP)/$(folder)/Kbuild)))
+# For dom0's part in domUs.
+MODULES := xen-privcmd xen-evtchn xen-gntdev xenfs
+
+all: $(OUT)/initramfs
+
+$(OUT)/initramfs: $(OUT)/guest $(OUT)/ptebatch.ko $(HERE)initramfs $(IMAGE)
+	$(HERE)initramfs --out $@ --image $(IMAGE) \
+		$(addprefix --module ,$(MODULES)) \
+		/init=$(OUT)/guest /ptebatch.ko=$(OUT)/ptebatch.ko
+
+# The user's flags (sanitizers, coverage) are not for a static program.
+$(OUT)/guest: $(wildcard $(HERE)guest/*)
+	@mkdir -p $(OUT)
+	$(MAKE) -f $(HERE)guest/guest.mk OUT=$@ CFLAGS='-O2 -g -Wall -Wextra'
+
+$(OUT)/ptebatch.ko: $(addprefix $(TOP)/,$(SOURCES)) $(IMAGE)
+	rm -rf $(OUT)/src
+	@mkdir -p $(OUT)/src
+	cd $(TOP) && cp --parents $(SOURCES) $(abspath $(OUT))/src
+	$(MAKE) -C $(IMAGE)/headers M=$(abspath $(OUT))/src/examples/linux modules
+	cp $(OUT)/src/examples/linux/ptebatch.ko $@
+
+.PHONY: all
