@@ -58,6 +58,9 @@ int spit(const char *path, const char *text);
 /* The number behind KEY in a file of lines, -1 where there is none. */
 long field(const char *path, const char *key);
 
+/* Warnings, oopses, stalls and the like in the kernel's log since boot */
+unsigned int complaints(void);
+
 /*
  * A fresh 2 MiB aligned place with nothing beside it, so that no VMA merges
  * and every kernel sees the same tables. The offset moves it off alignment.

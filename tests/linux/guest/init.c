@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -54,6 +55,8 @@ static void mounts(void)
 		    errno != EBUSY)
 			fail("mount of %s: %s", each[i].at, strerror(errno));
 	}
+	/* Warnings are to be seen, also after a quiet boot. */
+	klogctl(8, NULL, 5);
 	/* An initramfs without /dev/console starts init without files. */
 	if (fcntl(1, F_GETFD) < 0) {
 		int fd = open("/dev/console", O_RDWR);
@@ -144,16 +147,6 @@ static void status(void)
 			say("# %s", line);
 }
 
-/* Warnings, oopses, bad page tables, lockups: what the kernel says of itself */
-static unsigned long tainted(void)
-{
-	char buf[32];
-
-	return strtoul(slurp("/proc/sys/kernel/tainted", buf, sizeof(buf)),
-		       NULL, 10) &
-	       (1ul << 5 | 1ul << 7 | 1ul << 9 | 1ul << 14);
-}
-
 static void run(const char *job)
 {
 	const char *arg = strchr(job, ':');
@@ -230,7 +223,7 @@ int main(int argc, char **argv)
 {
 	char line[4096] = "", jobs[1024] = "", *rest = line, *job;
 	bool with = false;
-	unsigned long taint;
+	unsigned int before;
 
 	own_machine = getpid() == 1;
 	if (own_machine) {
@@ -253,7 +246,7 @@ int main(int argc, char **argv)
 		if (*c == '+')
 			*c = ' ';
 
-	taint = tainted();
+	before = complaints();
 	if (with) {
 		int err = load_ptebatch();
 
@@ -268,8 +261,8 @@ int main(int argc, char **argv)
 	while ((job = strsep(&rest, "+")))
 		if (*job)
 			start(job);
-	if (tainted() & ~taint)
-		fail("the kernel is tainted: %#lx", tainted() & ~taint);
+	if (complaints() != before)
+		fail("the kernel complained, see above");
 	say("guest: done, %u failed", failed);
 	if (!own_machine)
 		return failed ? 1 : 0;
