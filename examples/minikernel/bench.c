@@ -16,11 +16,14 @@
  * up of a batch and the reading of the clock not. No TLB flush is asked for
  * where the name does not say so.
  *
- * The pages are the domain's own. Those of methods that end in -sole are
- * writable through the slot at hand alone, all others elsewhere too. Entries
+ * The pages are the domain's own, but with -foreign: those that Xen shows to
+ * all, for reading. Those of methods that end in -sole are writable through
+ * the slot at hand alone, all others elsewhere too. Entries
  * have A set and D clear; with -ad both are set, so no hardware write can hit.
  */
 #include "minikernel.h"
+
+#include <xen/memory.h>
 
 #define REPEAT 3
 #define PAGES_MAX 4096u
@@ -264,7 +267,7 @@ static int floor_loop(void)
 }
 
 /* How a method differs: what it is checked for, what it works on. */
-enum { OLD = 1, SPARSE = 2, FLOOR = 4, SOLE = 8, AD = 16 };
+enum { OLD = 1, SPARSE = 2, FLOOR = 4, SOLE = 8, AD = 16, FOREIGN = 32 };
 
 static const struct method {
 	const char *name;
@@ -285,6 +288,9 @@ static const struct method {
 	/* Beside the figures; their names begin with x-. */
 	{ "x-flags-ad", runs, &ptebatch_hypercall, RO_RW, AD, 512 },
 	{ "x-flags-sole", runs, &ptebatch_hypercall, RO_RW, SOLE, 512 },
+	{ "x-exchange-foreign", with_old, &ptebatch_hypercall, 1u << DIR_CLEAR,
+	  OLD | FOREIGN, 512 },
+	{ "x-trapped-foreign", trapped, NULL, 1u << DIR_CLEAR, FOREIGN, 512 },
 	{ "x-flags-queued", singles, &ptebatch_hypercall, RO_RW, 0, 512 },
 	{ "x-values", values, &ptebatch_hypercall, ABSENT, 0, 512 },
 	{ "x-values-ad", values, &ptebatch_hypercall, RO_RW, AD, 512 },
@@ -307,6 +313,27 @@ static uint64_t hidden(uint64_t pte)
 	return (~pte & FRAME) | PROT_NONE | A;
 }
 
+/* The frames of Xen's machine-to-physical table, which are Xen's. */
+static void map_foreign(void)
+{
+	static xen_pfn_t first; /* of 2 MiB */
+	struct xen_machphys_mfn_list list = { .max_extents = 1 };
+	uint32_t i;
+
+	set_xen_guest_handle(list.extent_start, &first);
+	if (!first && hypercall5(__HYPERVISOR_memory_op, XENMEM_machphys_mfn_list,
+				 (uint64_t)&list, 0, 0, 0))
+		panic("Xen tells no page of its own");
+	for (i = 0; i < nr; i++) {
+		mmu_update_t u = { slot_maddr(i) | MMU_NORMAL_PT_UPDATE,
+				   (first + i % 512) << 12 | P | US | A };
+
+		if (hypercall5(__HYPERVISOR_mmu_update, (uint64_t)&u, 1, 0,
+			       DOMID_XEN, 0))
+			panic("Xen refuses its own page %lx", u.val);
+	}
+}
+
 static void set_up(const struct method *m)
 {
 	uint64_t flags = directions[dir].start | (m->how & AD ? D : 0);
@@ -318,6 +345,8 @@ static void set_up(const struct method *m)
 	slots_fill(0, nr, stride, page0, flags);
 	if (stride == 2)
 		slots_fill(1, nr, stride, 0, 0);
+	if (m->how & FOREIGN)
+		map_foreign();
 	for (i = 0; i < nr; i++) {
 		entry[i] = slot_entry(i * stride);
 		maddr[i] = slot_maddr(i * stride);
