@@ -584,6 +584,21 @@ static int update_slow(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
 }
 
 /*
+ * Of an own table outside any paging mode, a present entry that take_entry()
+ * leaves alone, for it maps I/O memory or somebody else's page: becomes 0; the
+ * order is update_slow()'s. True if it is time for a look at the work done.
+ */
+static noinline bool clear_other(struct ptebatch_call *c, intpte_t *p,
+                                 intpte_t *pte)
+{
+    *pte = xchg(p, 0);
+    put_page_from_l1e(l1e_from_intpte(*pte), c->pt_owner);
+    c->work += WORK_SLOW;
+
+    return c->work >= PTEBATCH_PREEMPT;
+}
+
+/*
  * One entry becomes (entry & keep) | set, which is either present or 0, by the
  * shortest safe way. The table is locked, *old receives the entry as it was.
  */
@@ -591,7 +606,6 @@ static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
                        intpte_t keep, intpte_t set, intpte_t *old)
 {
     intpte_t new = (pte & keep) | set, diff = pte ^ new;
-    struct change to = change_to(keep, set);
     struct page_info *page;
 
     *old = pte;
@@ -603,6 +617,8 @@ static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
 
     if ( !(diff & ~PTEBATCH_FAST_FLAGS) )
     {
+        struct change to = change_to(keep, set);
+
         to.gain = new & _PAGE_RW;
         if ( likely(change_entry(p, old, &to, diff & _PAGE_RW, &c->frames,
                                  &page)) )
@@ -624,13 +640,7 @@ static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
         }
     }
 
-    page = new ? NULL : take_entry(p, old, &to, &c->frames);
-    if ( unlikely(!page) )
-        return update_slow(c, p, pte, keep, set, old);
-
-    drop_entry(c, page, pte);
-
-    return 0;
+    return update_slow(c, p, pte, keep, set, old);
 }
 
 /* --- Runs ---------------------------------------------------------------- */
@@ -753,8 +763,12 @@ static always_inline unsigned int fast_slots(
         else if ( kind == RUN_CLEAR )
         {
             page = take_entry(p, &pte, &to, &frames);
-            if ( unlikely(!page) )
-                break;
+            if ( unlikely(!page) && clear_other(c, p, &pte) )
+            {
+                if ( olds )
+                    *olds = pte;
+                return end - left + 1;
+            }
         }
         else
         {

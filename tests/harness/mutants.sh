@@ -114,6 +114,15 @@ mutant 'found: a foreign page taken for an own one' compat.h \
 mutant 'found: I/O memory taken for a page' compat.h \
 	'likely(test_bit(mfn / PDX_GROUP_COUNT, pdx_group_valid))' 'true'
 
+mutant 'found: a missing put of what is not an own page' ptebatch.c \
+	'put_page_from_l1e(l1e_from_intpte(*pte), c->pt_owner);' ''
+mutant 'found: foreign pages cleared without a look at preemption' \
+	ptebatch.c 'return c->work >= PTEBATCH_PREEMPT; }' 'return false; }'
+mutant 'found: an old value lost at the look at preemption' ptebatch.c \
+	'if ( olds ) *olds = pte; return' 'return'
+mutant 'found: an entry passed over at the look at preemption' ptebatch.c \
+	'return end - left + 1;' 'return end - left + 2;'
+
 # --- Values that come and go ---
 mutant 'found: an entry written before its reference is taken' ptebatch.c \
 	'unlikely(!page_get(page, &frames))' \

@@ -1260,6 +1260,31 @@ static void preemption(void)
 	CHECK(hx.continuations >= 15);
 	end();
 
+	for (unsigned int with = 0; with < 2; with++) {
+		static uint64_t old[512];
+
+		begin(with ? "the same of foreign pages cleared, with old values"
+			   : "the same of foreign pages cleared");
+		for (unsigned int i = 0; i < 512; i++)
+			hx_set(0, i, i % 3 ? pte(MFN_F_PAGE + i % 64, RW)
+					   : pte(MFN_MMIO, UC));
+		hx.preempt = 1;
+		if (with) {
+			EQ(with_old(hx_slot(0, 0), 512, CLEAR, 0, 0, old),
+			   ANS(1, 0, 0));
+			for (unsigned int i = 0; i < 512; i++)
+				EQ(old[i], i % 3 ? pte(MFN_F_PAGE + i % 64, RW)
+						 : pte(MFN_MMIO, UC));
+		} else
+			EQ(hx_call(RUNS, hx_slot(0, 0), 512, CLEAR | TLB(ALL),
+				   0, 0), ANS(512, 0, 0));
+		for (unsigned int i = 0; i < 512; i++)
+			EQ(hx_get(0, i), 0);
+		CHECK(hx.continuations >= 15);
+		EQ(hx.paging_writes, 0);
+		end();
+	}
+
 	if (PTEBATCH_PREEMPT_IS_1) {
 		begin("a table lost while preempted: done is exact, TLB flushed");
 		fill(0, RW, 1);
