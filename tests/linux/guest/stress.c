@@ -501,6 +501,7 @@ void stress(unsigned int time)
 void load(unsigned int times)
 {
 	bool in = !access("/sys/module/ptebatch", F_OK), was = in;
+	time_t said = seconds();
 	int err;
 
 	begin(2, 4);
@@ -512,9 +513,11 @@ void load(unsigned int times)
 			break;
 		}
 		in = !in;
-		if (i % 200 == 199)
+		if (seconds() >= said + 10) {
+			said = seconds();
 			say("# load: %u of %u, %lu rounds", (i + 1) / 2, times,
 			    all->rounds);
+		}
 		usleep(i * 7919 % 5000);
 	}
 	end();
