@@ -17,8 +17,8 @@ void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start,
 			bool freed_tables);
 #include <asm/tlb.h>
 
-#define PTB_LINUX(major, minor)                                                \
-	(LINUX_VERSION_CODE >= KERNEL_VERSION(major, minor, 0) &&              \
+#define PTB_LINUX(major, minor)                                   \
+	(LINUX_VERSION_CODE >= KERNEL_VERSION(major, minor, 0) && \
 	 LINUX_VERSION_CODE < KERNEL_VERSION(major, (minor) + 1, 0))
 
 #if PTB_LINUX(6, 1)

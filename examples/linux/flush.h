@@ -22,9 +22,9 @@
 #define PTB_FLUSH_PAGES 16
 
 /* The CPUs that may hold entries of this address space, and how to reach them. */
-static __always_inline void ptb_flush_begin(struct mm_struct *mm, unsigned long addr,
-					unsigned int pages, struct ptb_cpu *c,
-					struct ptebatch_tlb *tlb)
+static __always_inline void
+ptb_flush_begin(struct mm_struct *mm, unsigned long addr, unsigned int pages,
+		struct ptb_cpu *c, struct ptebatch_tlb *tlb)
 {
 	const unsigned long *mask = cpumask_bits(mm_cpumask(mm));
 	unsigned int cpu = smp_processor_id(), i;
@@ -58,7 +58,7 @@ static __always_inline void ptb_flush_begin(struct mm_struct *mm, unsigned long 
 
 /* Whether a CPU has come in since that could have been too early for it. */
 static __always_inline bool ptb_flush_missed(struct mm_struct *mm,
-					 const struct ptb_cpu *c)
+					     const struct ptb_cpu *c)
 {
 	const unsigned long *mask = cpumask_bits(mm_cpumask(mm));
 	unsigned int i;

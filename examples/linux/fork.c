@@ -154,7 +154,11 @@ static __always_inline void copy_entries(struct mm_struct *mm,
 		ptb_add_rss(mm, MM_FILEPAGES, file);
 }
 
-enum copied { COPIED, NOT_COPIED, NO_MEMORY };
+enum copied {
+	COPIED,
+	NOT_COPIED,
+	NO_MEMORY
+};
 
 static enum copied copy_table(struct mm_struct *dst, struct mm_struct *src,
 			      unsigned long addr, struct ptb_table *t)
@@ -185,7 +189,7 @@ static enum copied copy_table(struct mm_struct *dst, struct mm_struct *src,
 	ret = COPIED;
 
 unlock_both:
-	spin_unlock(src_lock);
+	ptb_unlock(src_lock);
 unlock:
 	spin_unlock(dst_lock);
 	return ret;

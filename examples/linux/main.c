@@ -98,10 +98,14 @@ static const struct {
 	const char *name;
 	size_t offset;
 } counter_names[] = {
-#define COUNTER(what) { #what, offsetof(struct ptb_counters, what) }
-	COUNTER(calls), COUNTER(whole), COUNTER(tables), COUNTER(odd),
-	COUNTER(ptes), COUNTER(singles), COUNTER(hypercalls),
-	COUNTER(failures), COUNTER(folded), COUNTER(late),
+#define COUNTER(what)                                      \
+	{                                                  \
+#what, offsetof(struct ptb_counters, what) \
+	}
+	COUNTER(calls),	     COUNTER(whole),	COUNTER(tables),
+	COUNTER(odd),	     COUNTER(ptes),	COUNTER(singles),
+	COUNTER(hypercalls), COUNTER(failures), COUNTER(folded),
+	COUNTER(late),
 };
 
 static u64 total(size_t offset)
@@ -110,8 +114,8 @@ static u64 total(size_t offset)
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(*(u64 *)((char *)per_cpu(ptb_cpus, cpu) +
-					  offset));
+		sum += READ_ONCE(
+			*(u64 *)((char *)per_cpu(ptb_cpus, cpu) + offset));
 	return sum;
 }
 
@@ -124,11 +128,11 @@ static int status_show(struct seq_file *m, void *v)
 	for (path = 0; path < PTB_PATHS; path++) {
 		seq_printf(m, "%s.on %d\n", path_names[path], ptb_on[path]);
 		for (i = 0; i < ARRAY_SIZE(counter_names); i++)
-			seq_printf(m, "%s.%s %llu\n", path_names[path],
-				   counter_names[i].name,
-				   total(offsetof(struct ptb_cpu,
-						  counters[path]) +
-					 counter_names[i].offset));
+			seq_printf(
+				m, "%s.%s %llu\n", path_names[path],
+				counter_names[i].name,
+				total(offsetof(struct ptb_cpu, counters[path]) +
+				      counter_names[i].offset));
 	}
 	for (i = 0; i < PTEBATCH_FLUSH_REASONS; i++)
 		seq_printf(m, "flush.%s %llu\n", reason_names[i],
@@ -163,8 +167,9 @@ static int alloc_cpus(void)
 		c = kvzalloc_node(sizeof(*c) + 8 * ptb_cpu_words, GFP_KERNEL,
 				  cpu_to_node(cpu));
 		per_cpu(ptb_cpus, cpu) = c;
-		if (!c || ptebatch_init(&c->batch, &ptebatch_hypercall, &ptb_env,
-					&c->records, sizeof(c->records))) {
+		if (!c ||
+		    ptebatch_init(&c->batch, &ptebatch_hypercall, &ptb_env,
+				  &c->records, sizeof(c->records))) {
 			free_cpus();
 			return -ENOMEM;
 		}
@@ -219,9 +224,10 @@ static int __init ptb_init(void)
 	xen_resume_notifier_register(&resume_block);
 	status_folder = debugfs_create_dir(KBUILD_MODNAME, NULL);
 	debugfs_create_file("status", 0444, status_folder, NULL, &status_fops);
-	pr_info("%s\n", has_new_calls()
-				? "page tables are changed by Xen's calls for batches"
-				: "this Xen has no calls for batches: mmu_update is used");
+	pr_info("%s\n",
+		has_new_calls()
+			? "page tables are changed by Xen's calls for batches"
+			: "this Xen has no calls for batches: mmu_update is used");
 	return 0;
 }
 

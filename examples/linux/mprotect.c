@@ -48,15 +48,15 @@ static change_protection_t *original;
 /* Flags that a protection decides; RW and NX are all it may differ in. */
 #define DECIDED (_PAGE_RW | _PAGE_NX)
 /* What else an ordinary protection holds. */
-#define ORDINARY                                                               \
-	(_PAGE_PRESENT | _PAGE_USER | _PAGE_ACCESSED | _PAGE_DIRTY |           \
+#define ORDINARY                                                     \
+	(_PAGE_PRESENT | _PAGE_USER | _PAGE_ACCESSED | _PAGE_DIRTY | \
 	 _PAGE_PROTNONE | _PAGE_SOFT_DIRTY | DECIDED)
 
 struct change {
 	struct mmu_gather *tlb;
 	struct vm_area_struct *vma;
-	u64 prot;	/* the new protection's flags that are not kept */
-	bool choose;	/* whether an entry becomes writable depends on it */
+	u64 prot;    /* the new protection's flags that are not kept */
+	bool choose; /* whether an entry becomes writable depends on it */
 };
 
 static void flush_later(const struct change *change, unsigned long addr,
@@ -117,8 +117,8 @@ static int queue(struct runs *r)
 
 /* The outcome of a table. */
 struct outcome {
-	bool any;	/* something was asked for */
-	bool folded;	/* and the TLB flush rode along */
+	bool any;    /* something was asked for */
+	bool folded; /* and the TLB flush rode along */
 	int err;
 };
 
@@ -222,15 +222,15 @@ static noinline bool each(const struct change *change,
 		}
 		set = change->prot & DECIDED;
 		if (change->choose) {
-			pfn = change->vma->vm_flags & VM_SHARED ? 0 : ptb_pfn(e);
+			pfn = change->vma->vm_flags & VM_SHARED ? 0
+								: ptb_pfn(e);
 			if (may_write(change->vma, e, pfn))
 				set |= _PAGE_RW;
 		}
 		clear = DECIDED & ~set;
 
 		if (r->run.count && r->run.set == set) {
-			r->run.count = i + 1 -
-				       (r->run.pte - t->maddr) / 8;
+			r->run.count = i + 1 - (r->run.pte - t->maddr) / 8;
 			continue;
 		}
 		if (((e & ~clear) | set) == e) {
@@ -289,7 +289,8 @@ static noinline bool values(const struct change *change,
 				return false;
 			e = (kept & ~PTEBATCH_PTE_FRAME) | change->prot |
 			    ((u64)mfn << PAGE_SHIFT);
-			if (change->choose && may_write(change->vma, kept, frame))
+			if (change->choose &&
+			    may_write(change->vma, kept, frame))
 				e |= _PAGE_RW;
 		}
 		if (ptebatch_add_value(batch, t->maddr + 8 * i, e,
@@ -395,7 +396,7 @@ static __always_inline bool change_one(struct mmu_gather *tlb,
 	c->counters[PTB_MPROTECT].failures += !done;
 	c->counters[PTB_MPROTECT].singles += done;
 unlock:
-	spin_unlock(lock);
+	ptb_unlock(lock);
 	return done;
 }
 
@@ -420,68 +421,76 @@ static __always_inline bool takes(const struct vm_area_struct *vma, u64 prot,
 	       !cpu_feature_enabled(X86_FEATURE_OSPKE);
 }
 
-static noinline long change_range(const struct change *change,
-					 unsigned long start,
-					 unsigned long end, pgprot_t newprot,
-					 unsigned long cp_flags)
+/*
+ * The table at addr, of the range from start to end. False: it is the
+ * original's. *owed: whether a TLB flush of the range is still to be made.
+ */
+static __always_inline bool change_next(const struct change *change,
+					unsigned long start, unsigned long addr,
+					unsigned long end, unsigned long *next,
+					bool *owed)
 {
 	struct mm_struct *mm = change->vma->vm_mm;
+	struct outcome o = { false, false, 0 };
+	struct ptb_counters *n;
+	struct ptebatch_tlb tlb;
+	struct ptb_table t;
+	struct ptb_cpu *c;
+	enum ptb_walk walk;
+	bool last, done, missed;
+	spinlock_t *lock;
+
+	ptb_tables_hold();
+	walk = ptb_walk(mm, addr, end, next, &t);
+	if (unlikely(walk != PTB_TABLE) || unlikely(!ptb_lock(mm, &t, &lock))) {
+		ptb_tables_release();
+		return walk == PTB_EMPTY;
+	}
+	ptb_tables_release();
+
+	last = *next == end;
+	c = this_cpu_read(ptb_cpus);
+	if (last)
+		ptb_flush_begin(mm, start, (end - start) >> PAGE_SHIFT, c,
+				&tlb);
+	done = change_table(change, &t, c, last ? &tlb : NULL, &o);
+	missed = last && ptb_flush_missed(mm, c);
+
+	n = &c->counters[PTB_MPROTECT];
+	n->tables += done;
+	n->ptes += done ? t.nr : 0;
+	n->folded += o.folded;
+	n->late += missed && o.folded;
+	ptb_unlock(lock);
+
+	*owed = (*owed || o.any) && (!o.folded || missed);
+	return done;
+}
+
+/* Returns a number of pages, as the original does, which nobody looks at. */
+static noinline long change_range(const struct change *change,
+				  unsigned long start, unsigned long end,
+				  pgprot_t newprot, unsigned long cp_flags)
+{
 	unsigned long addr = start, next;
 	bool owed = false;
 	long pages = 0, more;
 
 	do {
-		struct outcome o = { false, false, 0 };
-		struct ptebatch_tlb tlb;
-		struct ptb_table t;
-		struct ptb_counters *n;
-		struct ptb_cpu *c;
-		enum ptb_walk walk;
-		bool last, done, missed;
-		spinlock_t *lock;
-
-		ptb_tables_hold();
-		walk = ptb_walk(mm, addr, end, &next, &t);
-		if (unlikely(walk != PTB_TABLE) ||
-		    unlikely(!ptb_lock(mm, &t, &lock))) {
-			ptb_tables_release();
-			if (walk == PTB_EMPTY)
-				continue;
-			goto odd;
-		}
-		ptb_tables_release();
-
-		last = next == end;
-		c = this_cpu_read(ptb_cpus);
-		if (last)
-			ptb_flush_begin(mm, start, (end - start) >> PAGE_SHIFT, c,
-				    &tlb);
-		done = change_table(change, &t, c, last ? &tlb : NULL, &o);
-		missed = last && ptb_flush_missed(mm, c);
-		n = &c->counters[PTB_MPROTECT];
-		n->tables += done;
-		n->ptes += done ? t.nr : 0;
-		n->folded += o.folded;
-		n->late += missed && o.folded;
-		spin_unlock(lock);
-
-		owed |= o.any;
-		if (o.folded && likely(!missed))
-			owed = false;
-		if (likely(done)) {
-			pages += t.nr;
-			if (!last)
-				cond_resched();
-			continue;
-		}
-odd:
-		ptb_count(PTB_MPROTECT, odd, 1);
-		more = give_back(change, addr, next, newprot, cp_flags);
-		if (more < 0) {
-			pages = more;
-			break;
+		if (likely(change_next(change, start, addr, end, &next,
+				       &owed))) {
+			more = (next - addr) >> PAGE_SHIFT;
+		} else {
+			ptb_count(PTB_MPROTECT, odd, 1);
+			more = give_back(change, addr, next, newprot, cp_flags);
+			if (more < 0) {
+				pages = more;
+				break;
+			}
 		}
 		pages += more;
+		if (next != end)
+			cond_resched();
 	} while (addr = next, addr != end);
 
 	if (unlikely(owed))
@@ -509,8 +518,7 @@ long ptb_change_protection(struct mmu_gather *tlb, struct vm_area_struct *vma,
 		change.choose = (cp_flags & MM_CP_TRY_CHANGE_WRITABLE) &&
 				!(change.prot & _PAGE_RW) &&
 				(change.prot & _PAGE_PRESENT);
-		if (end - start == PAGE_SIZE &&
-		    (change.prot & _PAGE_PRESENT) &&
+		if (end - start == PAGE_SIZE && (change.prot & _PAGE_PRESENT) &&
 		    likely(change_one(tlb, vma, change.prot, change.choose,
 				      start)))
 			pages = 1;

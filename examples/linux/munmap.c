@@ -43,11 +43,9 @@ int ptb_munmap_symbols(void)
  * How many of the slots from the first on are ours, and their pages. Stops at
  * what is not, and where mmu_gather has no more room without asking for it.
  */
-static __always_inline unsigned int collect(const struct ptb_table *t,
-					    unsigned int room,
-					    struct page **pages,
-					    unsigned int *nr_pages,
-					    unsigned int *present)
+static __always_inline unsigned int
+collect(const struct ptb_table *t, unsigned int room, struct page **pages,
+	unsigned int *nr_pages, unsigned int *present)
 {
 	unsigned int i;
 
@@ -113,11 +111,9 @@ static unsigned int still_mapped(const struct ptb_table *t, unsigned int from,
  * Slots of the table from the first on, under its lock. Returns how many are
  * done; *full: mmu_gather wants to be flushed before more.
  */
-static __always_inline unsigned int zap_some(struct mmu_gather *tlb,
-					     struct vm_area_struct *vma,
-					     unsigned long addr,
-					     const struct ptb_table *t,
-					     bool *full)
+static __always_inline unsigned int
+zap_some(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr,
+	 const struct ptb_table *t, bool *full)
 {
 	struct page **pages = this_cpu_read(ptb_cpus)->pages;
 	unsigned int nr, done, nr_pages, present, i;
@@ -156,27 +152,41 @@ static bool takes(const struct mmu_gather *tlb,
 	       (READ_ONCE(ptb_env.have) & PTEBATCH_HAVE_RUNS);
 }
 
-/* Up to where that was, or to the end of the table at hand by the original. */
+/* The same of the table at addr; 0: it is the original's, or empty. */
+static unsigned int zap_table(struct mmu_gather *tlb,
+			      struct vm_area_struct *vma, unsigned long addr,
+			      unsigned long end, unsigned long *next,
+			      enum ptb_walk *walk, bool *full)
+{
+	struct ptb_table t;
+	unsigned int done;
+	spinlock_t *lock;
+
+	ptb_tables_hold();
+	*walk = ptb_walk(vma->vm_mm, addr, end, next, &t);
+	if (unlikely(*walk != PTB_TABLE) ||
+	    unlikely(!ptb_lock(vma->vm_mm, &t, &lock))) {
+		ptb_tables_release();
+		return 0;
+	}
+	ptb_tables_release();
+
+	done = zap_some(tlb, vma, addr, &t, full);
+	ptb_unlock(lock);
+	return done;
+}
+
+/* Returns up to where that was, or where the original got. */
 static unsigned long zap_next(struct mmu_gather *tlb,
 			      struct vm_area_struct *vma, unsigned long addr,
 			      unsigned long end, struct zap_details *details)
 {
-	unsigned int done = 0;
-	struct ptb_table t;
 	enum ptb_walk walk;
 	unsigned long next;
+	unsigned int done;
 	bool full = false;
-	spinlock_t *lock;
 
-	ptb_tables_hold();
-	walk = ptb_walk(vma->vm_mm, addr, end, &next, &t);
-	if (likely(walk == PTB_TABLE) &&
-	    likely(ptb_lock(vma->vm_mm, &t, &lock))) {
-		done = zap_some(tlb, vma, addr, &t, &full);
-		spin_unlock(lock);
-	}
-	ptb_tables_release();
-
+	done = zap_table(tlb, vma, addr, end, &next, &walk, &full);
 	if (full)
 		flush_gather(tlb);
 	if (likely(done)) {

@@ -18,20 +18,25 @@
 
 #include <ptebatch/ptebatch.h>
 
-enum ptb_path { PTB_MPROTECT, PTB_FORK, PTB_MUNMAP, PTB_PATHS };
+enum ptb_path {
+	PTB_MPROTECT,
+	PTB_FORK,
+	PTB_MUNMAP,
+	PTB_PATHS
+};
 
 /* Counted on each CPU; main.c adds them up for the status. */
 struct ptb_counters {
-	u64 calls;	/* of the hooked function, while its path is on */
-	u64 whole;	/* of these, given to the original as a whole */
-	u64 tables;	/* L1 tables done here */
-	u64 odd;	/* L1 tables given to the original */
-	u64 ptes;	/* slots covered in these */
-	u64 singles;	/* single pages done here, apart from the tables */
+	u64 calls;   /* of the hooked function */
+	u64 whole;   /* of these, given to the original as a whole */
+	u64 tables;  /* L1 tables done here */
+	u64 odd;     /* L1 tables given to the original */
+	u64 ptes;    /* slots covered in these */
+	u64 singles; /* single pages done here, apart from the tables */
 	u64 hypercalls;
-	u64 failures;	/* hypercalls that did not apply all they were given */
-	u64 folded;	/* TLB flushes that rode in a hypercall */
-	u64 late;	/* of these, repeated since a CPU had come in meanwhile */
+	u64 failures; /* hypercalls that did not apply all they were given */
+	u64 folded;   /* TLB flushes that rode in a hypercall */
+	u64 late;     /* of these, repeated since a CPU had come in meanwhile */
 };
 
 /*
@@ -59,12 +64,11 @@ extern struct ptebatch_env ptb_env;
 /* Switched at run time; a path that is off costs its hook and nothing else. */
 extern bool ptb_on[PTB_PATHS];
 
-#define ptb_count(path, what, n)                                               \
+/* Figures for people: a task that is preempted here may lose one. */
+#define ptb_count(path, what, n) \
 	(this_cpu_read(ptb_cpus)->counters[path].what += (n))
 
 /* ---- hook.c: functions in front of the kernel's ------------------------- */
-
-struct ptb_hook;
 
 /*
  * Looks up what the kernel does not export. -ENOENT, with the name in the
@@ -110,16 +114,14 @@ extern const struct ptb_hook_point ptb_munmap_hook;
  * ftrace calls the trampoline from the first instruction of the kernel's
  * function, all argument registers as its caller left them.
  */
-#define PTB_TRAMPOLINE(function)                                               \
-	asm(".pushsection .text, \"ax\", @progbits\n"                          \
-	    ".type " #function "_trampoline, @function\n" #function           \
-	    "_trampoline:\n"                                                   \
-	    ASM_ENDBR                                                          \
-	    "	add $8, %rsp\n"                                                \
-	    "	jmp " #function "\n"                                           \
-	    ".size " #function "_trampoline, .-" #function "_trampoline\n"     \
-	    ".popsection\n");                                                  \
-	extern char function##_trampoline[];                                   \
+#define PTB_TRAMPOLINE(function)                                           \
+	asm(".pushsection .text, \"ax\", @progbits\n"                      \
+	    ".type " #function "_trampoline, @function\n" #function        \
+	    "_trampoline:\n" ASM_ENDBR "	add $8, %rsp\n"                   \
+	    "	jmp " #function "\n"                                       \
+	    ".size " #function "_trampoline, .-" #function "_trampoline\n" \
+	    ".popsection\n");                                              \
+	extern char function##_trampoline[];                               \
 	STACK_FRAME_NON_STANDARD(function##_trampoline)
 
 #endif /* PTB_H */

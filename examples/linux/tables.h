@@ -22,25 +22,25 @@
  * What of an entry no change of protection changes: Linux's _PAGE_CHG_MASK
  * without the encryption bit, which no PV guest has.
  */
-#define PTB_KEPT                                                               \
-	(PTEBATCH_PTE_FRAME | PTB_DIRTY | _PAGE_ACCESSED | _PAGE_PCD |         \
-	 _PAGE_PWT | _PAGE_PAT | _PAGE_SPECIAL | _PAGE_SOFT_DIRTY |            \
+#define PTB_KEPT                                                       \
+	(PTEBATCH_PTE_FRAME | PTB_DIRTY | _PAGE_ACCESSED | _PAGE_PCD | \
+	 _PAGE_PWT | _PAGE_PAT | _PAGE_SPECIAL | _PAGE_SOFT_DIRTY |    \
 	 _PAGE_DEVMAP | _PAGE_UFFD_WP)
 
 /* An L1 table of a live, pinned address space, and its slots of a range. */
 struct ptb_table {
-	u64 *slots;	/* the first of the range, mapped read-only */
-	u64 maddr;	/* its machine address */
+	u64 *slots; /* the first of the range, mapped read-only */
+	u64 maddr;  /* its machine address */
 	unsigned int nr;
 	struct page *page;
-	u64 *pmd;	/* the entry that refers to the table, */
-	u64 entry;	/* and what it held before the lock was taken */
+	u64 *pmd;  /* the entry that refers to the table, */
+	u64 entry; /* and what it held before the lock was taken */
 };
 
 enum ptb_walk {
-	PTB_TABLE,	/* an ordinary table */
-	PTB_EMPTY,	/* nothing is mapped up to next */
-	PTB_ODD,	/* something else: the original shall see to it */
+	PTB_TABLE, /* an ordinary table */
+	PTB_EMPTY, /* nothing is mapped up to next */
+	PTB_ODD,   /* something else: the original shall see to it */
 };
 
 static inline unsigned long ptb_mfn(u64 entry)
@@ -94,11 +94,9 @@ static __always_inline bool ptb_refers(u64 entry)
  * Tables of an address space that is being built or torn down are not pinned:
  * they are ordinary memory to Xen, and the original's.
  */
-static __always_inline enum ptb_walk ptb_walk(struct mm_struct *mm,
-					      unsigned long addr,
-					      unsigned long end,
-					      unsigned long *next,
-					      struct ptb_table *t)
+static __always_inline enum ptb_walk
+ptb_walk(struct mm_struct *mm, unsigned long addr, unsigned long end,
+	 unsigned long *next, struct ptb_table *t)
 {
 	u64 *p, e;
 
@@ -142,13 +140,21 @@ static __always_inline bool ptb_lock(struct mm_struct *mm, struct ptb_table *t,
 
 	*lock = ptb_lock_of(t->page);
 	spin_lock(*lock);
+	__release(*lock); /* sparse does not follow a lock taken perhaps */
 	/* Flushes that reclaim asked for, and those done, in its two halves. */
 	batched = atomic_read(&mm->tlb_flush_batched);
 	if (likely(READ_ONCE(*t->pmd) == t->entry) &&
 	    likely(!batched || (batched & 0x7fff) == batched >> 16))
 		return true;
+	__acquire(*lock);
 	spin_unlock(*lock);
 	return false;
+}
+
+static __always_inline void ptb_unlock(spinlock_t *lock)
+{
+	__acquire(lock);
+	spin_unlock(lock);
 }
 
 #endif /* PTB_TABLES_H */
