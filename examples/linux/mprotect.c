@@ -250,54 +250,75 @@ static noinline bool each(const struct change *change,
 	return true;
 }
 
-/* To PROT_NONE, or from it: values. The same answer. */
-static noinline bool values(const struct change *change,
-			    const struct ptb_table *t, struct ptebatch *batch)
+/*
+ * To PROT_NONE, or from it: the value that a slot gets. 0: it stays as it is;
+ * PTB_NOFRAME: it is not for here. A frame that is not present is inverted, so
+ * that it names no memory to speculate on.
+ */
+static __always_inline u64 value_none(u64 e, u64 prot)
 {
-	const bool none = !(change->prot & _PAGE_PRESENT);
-	unsigned int i;
+	unsigned long pfn;
 
-	for (i = 0; i < t->nr; i++) {
-		u64 e = READ_ONCE(t->slots[i]), kept = e & PTB_KEPT;
-		unsigned long frame;
+	if (unlikely(!(e & _PAGE_PRESENT)))
+		return !e || is_protnone(e) || stays(e) ? 0 : PTB_NOFRAME;
+	pfn = ptb_pfn(e);
+	if (unlikely(pfn == PTB_NOFRAME))
+		return PTB_NOFRAME;
+	return (e & PTB_KEPT & ~PTEBATCH_PTE_FRAME) | prot |
+	       (~(pfn << PAGE_SHIFT) & PTEBATCH_PTE_FRAME);
+}
 
-		if (!e)
+static __always_inline u64 value_back(u64 e, u64 prot,
+				      const struct vm_area_struct *choose)
+{
+	unsigned long pfn, mfn;
+
+	if (unlikely(!is_protnone(e)))
+		return !(e & _PAGE_PRESENT) && (!e || stays(e)) ? 0
+								: PTB_NOFRAME;
+	pfn = ptb_mfn(~e);
+	mfn = ptb_mfn_of(pfn);
+	if (unlikely(mfn == PTB_NOFRAME))
+		return PTB_NOFRAME;
+	e &= PTB_KEPT & ~PTEBATCH_PTE_FRAME;
+	if (choose && may_write(choose, e, pfn))
+		e |= _PAGE_RW;
+	return e | prot | (u64)mfn << PAGE_SHIFT;
+}
+
+/* All slots of a table. False: one is not for here, the rest is not queued. */
+static __always_inline bool values_of(const struct ptb_table *t,
+				      struct ptebatch *batch, u64 prot,
+				      const bool none,
+				      const struct vm_area_struct *choose)
+{
+	const u64 *slot = t->slots, *end = slot + t->nr;
+	u64 maddr = t->maddr;
+
+	for (; slot != end; slot++, maddr += 8) {
+		u64 e = READ_ONCE(*slot);
+
+		e = none ? value_none(e, prot) : value_back(e, prot, choose);
+		if (unlikely(e - 1 >= PTB_NOFRAME - 1)) {
+			if (e)
+				return false;
 			continue;
-		if (none) {
-			if (!(e & _PAGE_PRESENT)) {
-				if (is_protnone(e) || stays(e))
-					continue;
-				return false;
-			}
-			frame = ptb_pfn(e);
-			if (unlikely(frame == PTB_NOFRAME))
-				return false;
-			/* Inverted, so that it names no frame to speculate on. */
-			e = (kept & ~PTEBATCH_PTE_FRAME) | change->prot |
-			    (~(frame << PAGE_SHIFT) & PTEBATCH_PTE_FRAME);
-		} else {
-			unsigned long mfn;
-
-			if (!is_protnone(e)) {
-				if (!(e & _PAGE_PRESENT) && stays(e))
-					continue;
-				return false;
-			}
-			frame = ptb_mfn(~e);
-			mfn = ptb_mfn_of(frame);
-			if (unlikely(mfn == PTB_NOFRAME))
-				return false;
-			e = (kept & ~PTEBATCH_PTE_FRAME) | change->prot |
-			    ((u64)mfn << PAGE_SHIFT);
-			if (change->choose &&
-			    may_write(change->vma, kept, frame))
-				e |= _PAGE_RW;
 		}
-		if (ptebatch_add_value(batch, t->maddr + 8 * i, e,
-				       PTEBATCH_VALUE_KEEP))
+		if (unlikely(ptebatch_add_value(batch, maddr, e,
+						PTEBATCH_VALUE_KEEP)))
 			return false;
 	}
 	return true;
+}
+
+static noinline bool values(const struct change *change,
+			    const struct ptb_table *t, struct ptebatch *batch)
+{
+	if (!(change->prot & _PAGE_PRESENT))
+		return values_of(t, batch, change->prot, true, NULL);
+	if (change->choose)
+		return values_of(t, batch, change->prot, false, change->vma);
+	return values_of(t, batch, change->prot, false, NULL);
 }
 
 /*
