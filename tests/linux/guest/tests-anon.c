@@ -12,11 +12,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static int protect(const struct range *r, int prot)
-{
-	return mprotect(r->p, r->pages * PAGE, prot);
-}
-
 static void read_only_refuses(void)
 {
 	static const size_t sizes[] = { 1,   2,	  31,  32,   33,
@@ -412,8 +407,6 @@ static void signals_tell(void)
 	f = try_read(r.p + 5);
 	CHECK(f.signo == SIGSEGV && f.code == SEGV_MAPERR && f.addr == r.p + 5);
 }
-
-#define FAILS(call, with) CHECK((call) == -1 && errno == (with))
 
 static void errors_are_linux_own(void)
 {

@@ -19,13 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static int protect(const struct range *r, int prot)
-{
-	return mprotect(r->p, r->pages * PAGE, prot);
-}
-
-#define FAILS(call, with) CHECK((call) == -1 && errno == (with))
-
 /* --- System calls that read and write memory ----------------------------- */
 
 static void system_calls_refuse(void)

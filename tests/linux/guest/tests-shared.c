@@ -15,11 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int protect(const struct range *r, int prot)
-{
-	return mprotect(r->p, r->pages * PAGE, prot);
-}
-
 static char *map(int fd, size_t pages, int prot, int flags)
 {
 	char *p = mmap(place(pages * PAGE), pages * PAGE, prot,

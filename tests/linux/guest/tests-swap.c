@@ -15,11 +15,6 @@
 #include <sys/swap.h>
 #include <unistd.h>
 
-static int protect(const struct range *r, int prot)
-{
-	return mprotect(r->p, r->pages * PAGE, prot);
-}
-
 /* --- Swap ---------------------------------------------------------------- */
 
 #define SWAP "/dev/zram0"

@@ -15,11 +15,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int protect(const struct range *r, int prot)
-{
-	return mprotect(r->p, r->pages * PAGE, prot);
-}
-
 /* --- userfaultfd --------------------------------------------------------- */
 
 #ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM

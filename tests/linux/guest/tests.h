@@ -10,6 +10,8 @@
 
 #include "guest.h"
 
+#include <sys/mman.h>
+
 #define RW (PROT_READ | PROT_WRITE)
 
 struct test {
@@ -22,6 +24,7 @@ extern const struct test tests_anon[], tests_shared[], tests_watch[],
 	tests_swap[], tests_kernel[];
 
 #define CHECK(held) check(held, __FILE__, __LINE__, #held)
+#define FAILS(call, with) CHECK((call) == -1 && errno == (with))
 bool check(bool held, const char *file, int line, const char *what);
 void skip(const char *why) __attribute__((noreturn));
 /* Skips where the program is a guest and not all of the machine. */
@@ -39,6 +42,11 @@ struct turns {
 void turns_init(struct turns *t);
 void turns_give(struct turns *t, int side);
 void turns_wait(struct turns *t, int side);
+
+static inline int protect(const struct range *r, int prot)
+{
+	return mprotect(r->p, r->pages * PAGE, prot);
+}
 
 /* PROT_READ and PROT_WRITE as tried out; the contents stay. */
 int allowed(void *at);
