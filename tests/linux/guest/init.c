@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,36 @@ static void mounts(void)
 		for (int i = 0; fd >= 0 && i < 3; i++)
 			dup2(fd, i);
 	}
+}
+
+/*
+ * CPUs that the kernel was told to leave (maxcpus=1). Under icount QEMU turns
+ * to the next vCPU when one pauses, and the kernel waits for a new one without
+ * doing so: a process does it meanwhile.
+ */
+static void bring_up_cpus(void)
+{
+	pid_t pid;
+
+	if (sysconf(_SC_NPROCESSORS_CONF) == sysconf(_SC_NPROCESSORS_ONLN))
+		return;
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	while (!pid)
+		__builtin_ia32_pause();
+	for (int cpu = 1; cpu < sysconf(_SC_NPROCESSORS_CONF); cpu++) {
+		char path[64];
+		int err;
+
+		snprintf(path, sizeof(path),
+			 "/sys/devices/system/cpu/cpu%d/online", cpu);
+		err = spit(path, "1");
+		if (err)
+			fail("CPU %d does not come up: %s", cpu, strerror(err));
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 }
 
 /* --- Modules ------------------------------------------------------------- */
@@ -228,6 +259,7 @@ int main(int argc, char **argv)
 	own_machine = getpid() == 1;
 	if (own_machine) {
 		mounts();
+		bring_up_cpus();
 		slurp("/proc/cmdline", line, sizeof(line));
 	}
 	for (int i = 1; i < argc && !own_machine; i++) {
