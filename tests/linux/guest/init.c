@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,21 +70,26 @@ static void mounts(void)
 
 /*
  * CPUs that the kernel was told to leave (maxcpus=1). Under icount QEMU turns
- * to the next vCPU when one pauses, and the kernel waits for a new one without
- * doing so: a process does it meanwhile.
+ * to the next vCPU when one pauses, and the kernel that waits for a new one
+ * only offers its CPU to others: a process that pauses takes it.
  */
 static void bring_up_cpus(void)
 {
+	const int all = sysconf(_SC_NPROCESSORS_CONF);
+	cpu_set_t set;
 	pid_t pid;
 
-	if (sysconf(_SC_NPROCESSORS_CONF) == sysconf(_SC_NPROCESSORS_ONLN))
+	if (all == sysconf(_SC_NPROCESSORS_ONLN))
 		return;
+	pin(0);
 	pid = fork();
 	if (pid < 0)
 		die("fork");
-	while (!pid)
+	while (!pid) {
 		__builtin_ia32_pause();
-	for (int cpu = 1; cpu < sysconf(_SC_NPROCESSORS_CONF); cpu++) {
+		sched_yield();
+	}
+	for (int cpu = 1; cpu < all; cpu++) {
 		char path[64];
 		int err;
 
@@ -95,6 +101,8 @@ static void bring_up_cpus(void)
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+	memset(&set, 0xff, sizeof(set));
+	sched_setaffinity(0, sizeof(set), &set);
 }
 
 /* --- Modules ------------------------------------------------------------- */
