@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 # Builds what boots with one of Debian's kernels: OUT/ptebatch.ko, OUT/guest
-# and, of both and some of Debian's modules, OUT/initramfs.
+# and, of both and some of Debian's modules, OUT/initramfs; and OUT/initramfs-dom0,
+# a dom0 that has kernel and initramfs in it to run a domU with.
 #
-#   make -f tests/linux/linux.mk SERIES=6.1 OUT=dir [W=1]
+#   make -f tests/linux/linux.mk SERIES=6.1 OUT=dir [W=1] [initramfs-dom0]
 #
 # Kbuild writes beside the sources, so it gets a copy of them.
 
@@ -38,4 +39,15 @@ $(OUT)/ptebatch.ko: $(addprefix $(TOP)/,$(SOURCES)) $(IMAGE)
 	$(MAKE) -C $(IMAGE)/headers M=$(abspath $(OUT))/src/examples/linux modules
 	cp $(OUT)/src/examples/linux/ptebatch.ko $@
 
-.PHONY: all
+# xl is of Xen 4.17, whatever the kernel.
+initramfs-dom0: $(OUT)/initramfs-dom0
+$(OUT)/initramfs-dom0: $(OUT)/initramfs $(HERE)dom0/init \
+		$(TOP)/tools/xen-userland
+	userland=`$(TOP)/tools/xen-userland 4.17` && \
+	$(HERE)initramfs --out $@ --image $(IMAGE) \
+		$(addprefix --module ,$(MODULES)) /=$$userland \
+		/bin/sh=$$userland/bin/busybox /init=$(HERE)dom0/init \
+		/ptebatch.ko=$(OUT)/ptebatch.ko \
+		/domu/vmlinuz=$(IMAGE)/vmlinuz /domu/initramfs=$(OUT)/initramfs
+
+.PHONY: all initramfs-dom0
