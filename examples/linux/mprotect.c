@@ -158,6 +158,18 @@ static void apply_one(struct ptb_cpu *c, const struct ptebatch_run *run,
 	note(c, tlb, o);
 }
 
+static void apply_values(struct ptb_cpu *c, unsigned int nr,
+			 const struct ptebatch_tlb *tlb, struct outcome *o)
+{
+	struct ptebatch_progress progress = {};
+
+	ptebatch_hypercall.values(&ptb_env, PTEBATCH_DOMID_SELF,
+				  c->records.values, nr, tlb, &progress);
+	c->counters[PTB_MPROTECT].hypercalls += progress.hypercalls;
+	o->err = progress.err;
+	note(c, tlb, o);
+}
+
 static void apply_queued(struct ptb_cpu *c, const struct ptebatch_tlb *tlb,
 			 struct outcome *o)
 {
@@ -251,74 +263,66 @@ static noinline bool each(const struct change *change,
 }
 
 /*
- * To PROT_NONE, or from it: the value that a slot gets. 0: it stays as it is;
- * PTB_NOFRAME: it is not for here. A frame that is not present is inverted, so
- * that it names no memory to speculate on.
+ * To PROT_NONE, or from it: values for all slots of a table that change. A
+ * frame that is not present is inverted, so that it names no memory to
+ * speculate on. Returns how many there are, or -1 if the table
+ * holds something unusual.
  */
-static __always_inline u64 value_none(u64 e, u64 prot)
+static __always_inline int values_of(const struct ptb_table *t,
+				     struct ptebatch_value *values, u64 prot,
+				     const bool none,
+				     const struct vm_area_struct *choose)
 {
-	unsigned long pfn;
-
-	if (unlikely(!(e & _PAGE_PRESENT)))
-		return !e || is_protnone(e) || stays(e) ? 0 : PTB_NOFRAME;
-	pfn = ptb_pfn(e);
-	if (unlikely(pfn == PTB_NOFRAME))
-		return PTB_NOFRAME;
-	return (e & PTB_KEPT & ~PTEBATCH_PTE_FRAME) | prot |
-	       (~(pfn << PAGE_SHIFT) & PTEBATCH_PTE_FRAME);
-}
-
-static __always_inline u64 value_back(u64 e, u64 prot,
-				      const struct vm_area_struct *choose)
-{
-	unsigned long pfn, mfn;
-
-	if (unlikely(!is_protnone(e)))
-		return !(e & _PAGE_PRESENT) && (!e || stays(e)) ? 0
-								: PTB_NOFRAME;
-	pfn = ptb_mfn(~e);
-	mfn = ptb_mfn_of(pfn);
-	if (unlikely(mfn == PTB_NOFRAME))
-		return PTB_NOFRAME;
-	e &= PTB_KEPT & ~PTEBATCH_PTE_FRAME;
-	if (choose && may_write(choose, e, pfn))
-		e |= _PAGE_RW;
-	return e | prot | (u64)mfn << PAGE_SHIFT;
-}
-
-/* All slots of a table. False: one is not for here, the rest is not queued. */
-static __always_inline bool values_of(const struct ptb_table *t,
-				      struct ptebatch *batch, u64 prot,
-				      const bool none,
-				      const struct vm_area_struct *choose)
-{
+	const u64 to_ptr =
+		(t->maddr | PTEBATCH_VALUE_KEEP) - (uintptr_t)t->slots;
 	const u64 *slot = t->slots, *end = slot + t->nr;
-	u64 maddr = t->maddr;
+	struct ptebatch_value *value = values;
 
-	for (; slot != end; slot++, maddr += 8) {
-		u64 e = READ_ONCE(*slot);
+	for (; slot != end; slot++) {
+		u64 e = READ_ONCE(*slot), kept;
+		unsigned long pfn, mfn;
 
-		e = none ? value_none(e, prot) : value_back(e, prot, choose);
-		if (unlikely(e - 1 >= PTB_NOFRAME - 1)) {
-			if (e)
-				return false;
-			continue;
+		kept = e & PTB_KEPT & ~PTEBATCH_PTE_FRAME;
+		if (none) {
+			if (unlikely(!(e & _PAGE_PRESENT))) {
+				if (!e || is_protnone(e) || stays(e))
+					continue;
+				return -1;
+			}
+			pfn = ptb_pfn(e);
+			if (unlikely(pfn == PTB_NOFRAME))
+				return -1;
+			e = ~(pfn << PAGE_SHIFT) & PTEBATCH_PTE_FRAME;
+		} else {
+			if (unlikely(!is_protnone(e))) {
+				if (!e || (!(e & _PAGE_PRESENT) && stays(e)))
+					continue;
+				return -1;
+			}
+			pfn = ptb_mfn(~e);
+			mfn = ptb_mfn_of(pfn);
+			if (unlikely(mfn == PTB_NOFRAME))
+				return -1;
+			e = (u64)mfn << PAGE_SHIFT;
+			if (choose && may_write(choose, kept, pfn))
+				e |= _PAGE_RW;
 		}
-		if (unlikely(ptebatch_add_value(batch, maddr, e,
-						PTEBATCH_VALUE_KEEP)))
-			return false;
+		value->ptr = (uintptr_t)slot + to_ptr;
+		value->val = e | kept | prot;
+		value++;
 	}
-	return true;
+	return value - values;
 }
 
-static noinline bool values(const struct change *change,
-			    const struct ptb_table *t, struct ptebatch *batch)
+static noinline int values(const struct change *change,
+			   const struct ptb_table *t,
+			   struct ptebatch_value *values)
 {
 	if (!(change->prot & _PAGE_PRESENT))
-		return values_of(t, batch, change->prot, true, NULL);
+		return values_of(t, values, change->prot, true, NULL);
 	if (change->choose)
-		return values_of(t, batch, change->prot, false, change->vma);
-	return values_of(t, batch, change->prot, false, NULL);
+		return values_of(t, values, change->prot, false, change->vma);
+	return values_of(t, values, change->prot, false, NULL);
 }
 
 /*
@@ -333,6 +337,7 @@ static __always_inline bool change_table(const struct change *change,
 					 struct outcome *o)
 {
 	struct runs r;
+	int nr;
 
 	if (likely(change->prot & _PAGE_PRESENT) && likely(!change->choose)) {
 		if (likely(same_for_all(change, t, &r.run))) {
@@ -355,13 +360,10 @@ static __always_inline bool change_table(const struct change *change,
 		ptebatch_discard(&c->batch);
 	}
 
-	if (values(change, t, &c->batch)) {
-		if (ptebatch_pending(&c->batch))
-			apply_queued(c, tlb, o);
-		return !o->err;
-	}
-	ptebatch_discard(&c->batch);
-	return false;
+	nr = values(change, t, c->records.values);
+	if (nr > 0)
+		apply_values(c, nr, tlb, o);
+	return nr >= 0 && !o->err;
 }
 
 /* ---- One page ------------------------------------------------------------------ */
