@@ -91,10 +91,13 @@ class Run:
     """What came of it: done is the number in the closing line or None, ran
     the tests that ended, why the reasons to call it failed."""
 
-    def __init__(self, o, command, closing, forward=TAP, bad=None, fatal=None):
+    def __init__(self, o, command, closing, forward=TAP, bad=None, fatal=None,
+                 excused=None):
         """Lines that match closing (whose group is the number of failures)
-        or fatal end it; those that match bad or fatal count as trouble."""
+        or fatal end it; those that match bad or fatal count as trouble, but for
+        those between matches of the pair excused."""
         self.done, self.ran, failed, plan, complaints = None, 0, 0, None, []
+        excusing = False
         log = open(o.log or os.devnull, "w", encoding="utf-8")
         qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE,
@@ -118,6 +121,10 @@ class Run:
                 elif fatal and fatal.search(line):
                     complaints.append(line)
                     break
+                elif excusing:
+                    excusing = not excused[1].search(line)
+                elif excused and excused[0].search(line):
+                    excusing = True
                 elif bad and bad.search(line):
                     complaints.append(line)
                 match = closing.match(line)
