@@ -113,7 +113,7 @@ class Run:
                 elif line.startswith("not ok "):
                     self.ran, failed = self.ran + 1, failed + 1
                 elif line.startswith("1.."):
-                    plan = int(line[3:].split()[0])
+                    plan = (plan or 0) + int(line[3:].split()[0])
                 elif XEN_BAD.match(line) and not XEN_FINE.search(line):
                     complaints.append(line)
                 elif line.startswith("qemu-system"):
