@@ -167,6 +167,9 @@ static inline unsigned int ptb_gather_room(const struct mmu_gather *tlb)
 #if !defined(CONFIG_XEN_PV) || !defined(CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)
 #error ptebatch needs a kernel with XEN_PV and DYNAMIC_FTRACE_WITH_DIRECT_CALLS
 #endif
+#ifdef CONFIG_PREEMPT_RT
+#error ptebatch needs a kernel that is not preempted under a page-table lock
+#endif
 #if !PTB_LOCK_PER_TABLE
 #error ptebatch needs a kernel with a lock per page table
 #endif

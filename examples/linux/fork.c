@@ -180,6 +180,9 @@ static enum copied copy_table(struct mm_struct *dst, struct mm_struct *src,
 	spin_lock(dst_lock);
 	if (!ptb_lock(src, t, &src_lock))
 		goto unlock;
+	/* Not before a lock has made write_protect_seq seen by all. */
+	if (test_bit(MMF_HAS_PINNED, &src->flags))
+		goto unlock_both;
 	if (!all_plain(t, &writable))
 		goto unlock_both;
 	/* Halfway is no harm: a fault would find out that it may write. */
@@ -247,8 +250,7 @@ static int copy_range(struct vm_area_struct *dst, struct vm_area_struct *src)
 			continue;
 		if (walk == PTB_TABLE) {
 			raw_write_seqcount_begin(&mm->write_protect_seq);
-			if (!test_bit(MMF_HAS_PINNED, &mm->flags))
-				copied = copy_table(dst->vm_mm, mm, addr, &t);
+			copied = copy_table(dst->vm_mm, mm, addr, &t);
 			raw_write_seqcount_end(&mm->write_protect_seq);
 		}
 		if (copied == NO_MEMORY)

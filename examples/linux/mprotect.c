@@ -89,6 +89,18 @@ static __always_inline bool may_write(const struct vm_area_struct *vma,
 	return PageAnon(page) && test_bit(PG_anon_exclusive, &page->flags);
 }
 
+/*
+ * The same of a present entry. A special one may be of a device, for whose frame
+ * Xen's table of frames has no place.
+ */
+static __always_inline bool may_write_present(const struct vm_area_struct *vma,
+					      u64 e)
+{
+	const bool no_page = (vma->vm_flags & VM_SHARED) || (e & _PAGE_SPECIAL);
+
+	return may_write(vma, e, no_page ? 0 : ptb_pfn(e));
+}
+
 /* An entry that is neither present nor none: may it stay as it is? */
 static bool stays(u64 entry)
 {
@@ -221,7 +233,6 @@ static noinline bool each(const struct change *change,
 
 	for (i = 0; i < t->nr; i++) {
 		u64 e = READ_ONCE(t->slots[i]), set, clear;
-		unsigned long pfn;
 
 		if (!(e & _PAGE_PRESENT)) {
 			if (e && is_protnone(e)) {
@@ -234,9 +245,7 @@ static noinline bool each(const struct change *change,
 		}
 		set = change->prot & DECIDED;
 		if (change->choose) {
-			pfn = change->vma->vm_flags & VM_SHARED ? 0
-								: ptb_pfn(e);
-			if (may_write(change->vma, e, pfn))
+			if (may_write_present(change->vma, e))
 				set |= _PAGE_RW;
 		}
 		clear = DECIDED & ~set;
@@ -289,6 +298,8 @@ static __always_inline int values_of(const struct ptb_table *t,
 					continue;
 				return -1;
 			}
+			if (unlikely(e & _PAGE_DEVMAP))
+				return -1;
 			pfn = ptb_pfn(e);
 			if (unlikely(pfn == PTB_NOFRAME))
 				return -1;
@@ -403,8 +414,7 @@ static __always_inline bool change_one(struct mmu_gather *tlb,
 	run.count = 1;
 	run.op = PTEBATCH_OP_FLAGS;
 	run.set = prot & DECIDED;
-	if (choose &&
-	    may_write(vma, e, vma->vm_flags & VM_SHARED ? 0 : ptb_pfn(e)))
+	if (choose && may_write_present(vma, e))
 		run.set |= _PAGE_RW;
 	run.clear = DECIDED & ~run.set;
 	run.old = 0;

@@ -39,13 +39,20 @@ int ptb_munmap_symbols(void)
 	return flush_gather && gather_page && unmap_page ? 0 : -ENOENT;
 }
 
+/* Areas of pages without a count, which must not outlive their mapping. */
+static bool uncounted(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP);
+}
+
 /*
  * How many of the slots from the first on are ours, and their pages. Stops at
  * what is not, and where mmu_gather has no more room without asking for it.
  */
 static __always_inline unsigned int
-collect(const struct ptb_table *t, unsigned int room, struct page **pages,
-	unsigned int *nr_pages, unsigned int *present)
+collect(const struct vm_area_struct *vma, const struct ptb_table *t,
+	unsigned int room, struct page **pages, unsigned int *nr_pages,
+	unsigned int *present)
 {
 	unsigned int i;
 
@@ -70,6 +77,8 @@ collect(const struct ptb_table *t, unsigned int room, struct page **pages,
 			    unlikely(PageCompound(page)) || *nr_pages == room)
 				break;
 			pages[(*nr_pages)++] = page;
+		} else if (unlikely(e & PTB_DIRTY) && !uncounted(vma)) {
+			break; /* KSM counts the zero pages that it maps */
 		}
 		++*present;
 	}
@@ -118,7 +127,7 @@ zap_some(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr,
 	struct page **pages = this_cpu_read(ptb_cpus)->pages;
 	unsigned int nr, done, nr_pages, present, i;
 
-	nr = collect(t, ptb_gather_room(tlb), pages, &nr_pages, &present);
+	nr = collect(vma, t, ptb_gather_room(tlb), pages, &nr_pages, &present);
 	if (!present)
 		return nr;
 	done = clear(t, nr);
@@ -132,12 +141,6 @@ zap_some(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr,
 	}
 	ptb_add_rss(vma->vm_mm, MM_ANONPAGES, -(long)nr_pages);
 	return done;
-}
-
-/* Areas of pages without a count, which must not outlive their mapping. */
-static bool uncounted(const struct vm_area_struct *vma)
-{
-	return vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP);
 }
 
 static bool takes(const struct mmu_gather *tlb,
