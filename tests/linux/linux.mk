@@ -17,8 +17,8 @@ $(if $(IMAGE),,$(error there is no Linux $(SERIES) to build for))
 SOURCES := $(patsubst $(TOP)/%,%,$(foreach folder,examples/linux include/ptebatch \
 	lib backends/native backends/mmu-update backends/hypercall, \
 	$(wildcard $(TOP)/$(folder)/*.[ch] $(TOP)/$(folder)/Kbuild)))
-# For dom0's part in domUs.
-MODULES := xen-privcmd xen-evtchn xen-gntdev xenfs
+# For dom0's part in domUs; for swap, and for files on a disk.
+MODULES := xen-privcmd xen-evtchn xen-gntdev xenfs zram brd minix
 
 all: $(OUT)/initramfs
 
