@@ -103,13 +103,8 @@ static bool write_protect(const struct ptb_table *t)
 		.op = PTEBATCH_OP_FLAGS,
 		.clear = _PAGE_RW,
 	};
-	struct ptebatch_progress progress = {};
-	int err = ptebatch_apply_run(&ptebatch_hypercall, &ptb_env, &run, NULL,
-				     &progress);
 
-	ptb_count(PTB_FORK, hypercalls, progress.hypercalls);
-	ptb_count(PTB_FORK, failures, err != 0);
-	return !err;
+	return ptb_apply(PTB_FORK, &run) == t->nr;
 }
 
 /*

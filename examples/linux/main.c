@@ -50,6 +50,17 @@ struct ptebatch_env ptb_env = {
 	.slot = slot_of,
 };
 
+unsigned int ptb_apply(enum ptb_path path, const struct ptebatch_run *run)
+{
+	struct ptebatch_progress progress = {};
+	int err = ptebatch_apply_run(&ptebatch_hypercall, &ptb_env, run, NULL,
+				     &progress);
+
+	ptb_count(path, hypercalls, progress.hypercalls);
+	ptb_count(path, failures, err != 0);
+	return err ? progress.slots : run->count;
+}
+
 static bool has_new_calls(void)
 {
 	u32 both = PTEBATCH_HAVE_RUNS | PTEBATCH_HAVE_VALUES;

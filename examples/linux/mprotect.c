@@ -59,12 +59,6 @@ struct change {
 	bool choose; /* whether an entry becomes writable depends on it */
 };
 
-static void flush_later(const struct change *change, unsigned long addr,
-			unsigned long end)
-{
-	tlb_flush_pte_range(change->tlb, addr, end - addr);
-}
-
 /* ---- One table --------------------------------------------------------------- */
 
 /* As the kernel decides whether an entry may become writable without a fault. */
@@ -222,9 +216,9 @@ static __always_inline bool same_for_all(const struct change *change,
 }
 
 /*
- * Each by itself: whether it becomes writable, and whether it comes from
- * PROT_NONE. Queues all but the last run. Returns false as above; then
- * nothing that was queued is to be applied.
+ * Whether an entry becomes writable depends on it: a run for each stretch of
+ * equal ones. Queues all but the last. Returns false as above; then nothing
+ * that was queued is to be applied.
  */
 static noinline bool each(const struct change *change,
 			  const struct ptb_table *t, struct runs *r)
@@ -235,19 +229,13 @@ static noinline bool each(const struct change *change,
 		u64 e = READ_ONCE(t->slots[i]), set, clear;
 
 		if (!(e & _PAGE_PRESENT)) {
-			if (e && is_protnone(e)) {
-				/* Runs and values do not mix: apply in turn. */
-				return false;
-			}
 			if (e && !stays(e))
 				return false;
 			continue;
 		}
 		set = change->prot & DECIDED;
-		if (change->choose) {
-			if (may_write_present(change->vma, e))
-				set |= _PAGE_RW;
-		}
+		if (may_write_present(change->vma, e))
+			set |= _PAGE_RW;
 		clear = DECIDED & ~set;
 
 		if (r->run.count && r->run.set == set) {
@@ -274,8 +262,8 @@ static noinline bool each(const struct change *change,
 /*
  * To PROT_NONE, or from it: values for all slots of a table that change. A
  * frame that is not present is inverted, so that it names no memory to
- * speculate on. Returns how many there are, or -1 if the table
- * holds something unusual.
+ * speculate on. Returns how many there are, or -1 if the table holds something
+ * unusual.
  */
 static __always_inline int values_of(const struct ptb_table *t,
 				     struct ptebatch_value *values, u64 prot,
@@ -527,7 +515,7 @@ static noinline long change_range(const struct change *change,
 	} while (addr = next, addr != end);
 
 	if (unlikely(owed))
-		flush_later(change, start, end);
+		tlb_flush_pte_range(change->tlb, start, end - start);
 	return pages;
 }
 

@@ -93,13 +93,8 @@ static unsigned int clear(const struct ptb_table *t, unsigned int nr)
 		.count = nr,
 		.op = PTEBATCH_OP_CLEAR,
 	};
-	struct ptebatch_progress progress = {};
-	int err = ptebatch_apply_run(&ptebatch_hypercall, &ptb_env, &run, NULL,
-				     &progress);
 
-	ptb_count(PTB_MUNMAP, hypercalls, progress.hypercalls);
-	ptb_count(PTB_MUNMAP, failures, err != 0);
-	return err ? progress.slots : nr;
+	return ptb_apply(PTB_MUNMAP, &run);
 }
 
 /* Of pages collected, those whose entries are still there. */
@@ -141,18 +136,6 @@ zap_some(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr,
 	}
 	ptb_add_rss(vma->vm_mm, MM_ANONPAGES, -(long)nr_pages);
 	return done;
-}
-
-static bool takes(const struct mmu_gather *tlb,
-		  const struct vm_area_struct *vma,
-		  const struct zap_details *details)
-{
-	return ptb_on[PTB_MUNMAP] && !tlb->fullmm &&
-	       !(vma->vm_flags & (VM_HUGETLB | __VM_UFFD_FLAGS)) &&
-	       !(vma->vm_ops && vma->vm_ops->find_special_page) &&
-	       (!details || (!details->single_folio && details->even_cows)) &&
-	       /* Without it each entry is a trap, as it is in the original. */
-	       (READ_ONCE(ptb_env.have) & PTEBATCH_HAVE_RUNS);
 }
 
 /* The same of the table at addr; 0: it is the original's, or empty. */
@@ -216,6 +199,18 @@ static void zap_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 	/* At its end the original flushes what must not wait for the caller. */
 	if (unlikely(uncounted(vma)))
 		original(tlb, vma, end - PAGE_SIZE, end, details);
+}
+
+static bool takes(const struct mmu_gather *tlb,
+		  const struct vm_area_struct *vma,
+		  const struct zap_details *details)
+{
+	return ptb_on[PTB_MUNMAP] && !tlb->fullmm &&
+	       !(vma->vm_flags & (VM_HUGETLB | __VM_UFFD_FLAGS)) &&
+	       !(vma->vm_ops && vma->vm_ops->find_special_page) &&
+	       (!details || (!details->single_folio && details->even_cows)) &&
+	       /* Without it each entry is a trap, as it is in the original. */
+	       (READ_ONCE(ptb_env.have) & PTEBATCH_HAVE_RUNS);
 }
 
 void ptb_unmap_page_range(struct mmu_gather *tlb, struct vm_area_struct *vma,

@@ -68,6 +68,13 @@ extern bool ptb_on[PTB_PATHS];
 #define ptb_count(path, what, n) \
 	(this_cpu_read(ptb_cpus)->counters[path].what += (n))
 
+/*
+ * Applies a run whose TLB flush the kernel makes later; the table's lock is
+ * held. Returns how many of its slots are done: all, or those before the one
+ * that failed.
+ */
+unsigned int ptb_apply(enum ptb_path path, const struct ptebatch_run *run);
+
 /* ---- hook.c: functions in front of the kernel's ------------------------- */
 
 /*
