@@ -19,19 +19,6 @@
 #define XENS_MEMORY 0xffff82d040000000ul
 #define NOTHING_THERE (TEST_BASE + (1ul << 32))
 
-static int64_t runs(uint64_t what, uint64_t count, uint64_t how, uint64_t a4,
-		    uint64_t a5)
-{
-	return hypercall5(__HYPERVISOR_ptebatch_runs, what, count, how, a4, a5);
-}
-
-static int64_t values(uint64_t what, uint64_t count, uint64_t how, uint64_t a4,
-		      uint64_t a5)
-{
-	return hypercall5(__HYPERVISOR_ptebatch_values, what, count, how, a4,
-			  a5);
-}
-
 static uint64_t addr(const volatile void *p)
 {
 	return (uint64_t)p;

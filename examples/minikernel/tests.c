@@ -573,13 +573,25 @@ void run_tests(const char *where, const struct test *t)
 	world_reset();
 }
 
-unsigned int tests_run(int must_be_new, int must_be_old)
+int use_new_calls(void)
+{
+	env = xen_env;
+	backend = &ptebatch_hypercall;
+	return !backend->probe(&env) && env.have == BOTH;
+}
+
+unsigned int tests_end(void)
+{
+	if (number)
+		print("1..%u\n", number);
+	return failed;
+}
+
+void tests_run(int must_be_new, int must_be_old)
 {
 	const struct variant *v = variants;
-	int is_new;
+	int is_new = use_new_calls();
 
-	env = xen_env;
-	is_new = !ptebatch_hypercall.probe(&env) && env.have == BOTH;
 	print("# new calls: %s\n", is_new ? "yes" : "no");
 	if (must_be_new)
 		report("xen", "it has the new calls", is_new ? NULL : "no");
@@ -609,10 +621,6 @@ unsigned int tests_run(int must_be_new, int must_be_old)
 			run_tests(v->name, on_xen);
 	}
 
-	env = xen_env;
-	backend = &ptebatch_hypercall;
-	backend->probe(&env);
+	use_new_calls();
 	run_tests("abi", is_new ? abi_tests : abi_tests_stock);
-	print("1..%u\n", number);
-	return failed;
 }
