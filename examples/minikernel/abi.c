@@ -606,7 +606,7 @@ static const char *the_calls_are_answered_enosys(void)
 	return NULL;
 }
 
-#define TEST(f) { #f, f }
+#define TEST(f) { #f, f, 0 }
 const struct test abi_tests[] = {
 	TEST(probe_answers_to_the_magic_only),
 	TEST(masks_with_other_bits_are_refused),
@@ -630,10 +630,10 @@ const struct test abi_tests[] = {
 	TEST(both_calls_work_inside_a_multicall),
 	TEST(a_list_stops_at_the_record_that_fails),
 	TEST(a_long_list_is_done_to_its_end),
-	{ NULL, NULL },
+	{ NULL, NULL, 0 },
 };
 
 const struct test abi_tests_stock[] = {
 	TEST(the_calls_are_answered_enosys),
-	{ NULL, NULL },
+	{ NULL, NULL, 0 },
 };

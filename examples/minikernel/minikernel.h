@@ -11,6 +11,7 @@
  *   world.c    L1 tables and data pages for tests and benchmarks
  *   tests.c    the conformance suite on Xen, and what only Xen can show
  *   abi.c      the two hypercalls by hand: bad arguments, forms, multicalls
+ *   kinds.c    entries of other kinds, beside twins that mmu_update changes
  *   race.c     several vCPUs against each other
  *   bench.c    what each way of changing PTEs costs
  *

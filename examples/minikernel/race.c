@@ -193,31 +193,51 @@ static uint64_t content(uint32_t i)
 	return n;
 }
 
-static void user(unsigned int cpu)
+static uint64_t hot; /* the slots whose turn it is: first, and end << 32 */
+
+static void use(uint32_t i, unsigned int cpu, uint64_t n)
 {
 	struct mine *m = &mine[cpu];
-	uint64_t n = 0, seen;
+	volatile uint64_t *va = slot_va(i) + cpu;
+	uint64_t seq = load(&slot[i].seq), seen;
+
+	if (!some(4)) {
+		if (!probe_read(va, &seen))
+			store(&slot[i].read[cpu], seq);
+		return;
+	}
+	if (probe_write(va, n)) {
+		m->faults++;
+		return;
+	}
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (seq & 1 && load(&slot[i].seq) == seq)
+		fail("a store went through a read-only mapping after its "
+		     "flush");
+	store(&slot[i].wrote[cpu], seq);
+	m->stores++;
+}
+
+/*
+ * Now here, now there; and as soon as vCPU 0 goes through a range, towards it,
+ * so that there is a slot where both meet.
+ */
+static void user(unsigned int cpu)
+{
+	uint64_t n = 0, seen = 0;
+	uint32_t i;
 
 	while (!load(&over)) {
-		uint32_t i = some(SLOTS);
-		volatile uint64_t *va = slot_va(i) + cpu;
-		uint64_t seq = load(&slot[i].seq);
+		uint64_t now = load(&hot);
 
-		if (!some(4)) {
-			if (!probe_read(va, &seen))
-				store(&slot[i].read[cpu], seq);
+		if (now == seen) {
+			use(some(SLOTS), cpu, ++n);
+			linger(8);
 			continue;
 		}
-		if (probe_write(va, ++n)) {
-			m->faults++;
-			continue;
-		}
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		if (seq & 1 && load(&slot[i].seq) == seq)
-			fail("a store went through a read-only mapping after "
-			     "its flush");
-		store(&slot[i].wrote[cpu], seq);
-		m->stores++;
+		for (i = (uint32_t)(now >> 32); i-- > (uint32_t)now;)
+			use(i, cpu, ++n);
+		seen = now;
 	}
 }
 
@@ -400,6 +420,7 @@ static void a_and_d(unsigned int cpu)
 	while (mine[0].updates < updates && !load(&over)) {
 		uint32_t first, len = some_run(&first);
 
+		store(&hot, first | (uint64_t)(first + len) << 32);
 		if (some(4))
 			protect_and_allow(first, len);
 		else
@@ -942,7 +963,7 @@ static const char *a_page_table_is_never_mapped_writable(void)
 	return sole_pages_are_free_of_writers();
 }
 
-#define TEST(f) { #f, f }
+#define TEST(f) { #f, f, 0 }
 static const struct test race_tests[] = {
 	TEST(no_a_or_d_is_lost_and_no_store_passes_its_flush),
 	TEST(batches_on_slots_side_by_side_do_not_mix),
@@ -951,7 +972,7 @@ static const struct test race_tests[] = {
 	TEST(a_page_is_written_only_while_it_is_a_table),
 	TEST(a_page_table_is_never_mapped_writable),
 	TEST(two_batches_on_one_table_get_on),
-	{ NULL, NULL },
+	{ NULL, NULL, 0 },
 };
 
 void race_run(uint64_t n)

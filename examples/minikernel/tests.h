@@ -17,6 +17,7 @@
 struct test {
 	const char *name; /* what holds when it passes */
 	const char *(*run)(void);
+	int dom0; /* others have not the rights that it takes */
 };
 
 extern struct ptebatch batch; /* new for each test, with the backend's env */
@@ -43,5 +44,7 @@ static inline int64_t values(uint64_t what, uint64_t count, uint64_t how,
 
 /* abi.c: for a Xen that has the new calls, and for one that has not. */
 extern const struct test abi_tests[], abi_tests_stock[];
+/* kinds.c */
+extern const struct test kinds_tests[];
 
 #endif /* TESTS_H */
