@@ -1,3 +1,4 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-exec "$(dirname "$0")/xen-boot" off
+# The calls turned off on Xen's command line.
+exec "$(dirname "$0")/xen-boot" release off 'test old' --xen-append ptebatch=no

@@ -21,19 +21,6 @@
 #define XENS_MEMORY 0xffff82d040000000ul
 #define NOTHING_THERE (TEST_BASE + (1ul << 32))
 
-static int64_t runs(uint64_t what, uint64_t count, uint64_t how, uint64_t a4,
-		    uint64_t a5)
-{
-	return hypercall5(__HYPERVISOR_ptebatch_runs, what, count, how, a4, a5);
-}
-
-static int64_t values(uint64_t what, uint64_t count, uint64_t how, uint64_t a4,
-		      uint64_t a5)
-{
-	return hypercall5(__HYPERVISOR_ptebatch_values, what, count, how, a4,
-			  a5);
-}
-
 static uint64_t addr(const volatile void *p)
 {
 	return (uint64_t)p;
@@ -651,7 +638,7 @@ static const char *dom0_alone_turns_the_calls_off_and_on(void)
 	return NULL;
 }
 
-#define TEST(f) { #f, f }
+#define TEST(f) { #f, f, 0 }
 const struct test abi_tests[] = {
 	TEST(probe_answers_to_the_magic_only),
 	TEST(masks_with_other_bits_are_refused),
@@ -676,10 +663,10 @@ const struct test abi_tests[] = {
 	TEST(a_list_stops_at_the_record_that_fails),
 	TEST(a_long_list_is_done_to_its_end),
 	TEST(dom0_alone_turns_the_calls_off_and_on),
-	{ NULL, NULL },
+	{ NULL, NULL, 0 },
 };
 
 const struct test abi_tests_stock[] = {
 	TEST(the_calls_are_answered_enosys),
-	{ NULL, NULL },
+	{ NULL, NULL, 0 },
 };

@@ -4,6 +4,7 @@
  *   test    the conformance suite and the tests that need a real Xen
  *   new     with test: this Xen must have the new calls
  *   old     with test: it must not
+ *   race=N  the vCPUs against each other, N updates a test (see race.c)
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
  *   quick   with bench: only the figures table, not every batch size
  * The last line printed is "minikernel: done, N failed".
@@ -46,9 +47,37 @@ static int has_word(const char *word)
 	return 0;
 }
 
+/* The number after the = of a word, or what it is otherwise. */
+static uint64_t value_of(const char *name, uint64_t otherwise)
+{
+	const char *s = (const char *)start_info->cmd_line;
+
+	while (*s) {
+		const char *n = name;
+
+		while (*n && *s == *n) {
+			s++;
+			n++;
+		}
+		if (!*n && *s == '=') {
+			for (otherwise = 0, s++; *s >= '0' && *s <= '9'; s++)
+				otherwise = otherwise * 10 + (uint64_t)(*s - '0');
+			if (*s && *s != ' ')
+				panic("%s= takes a decimal number", name);
+			return otherwise;
+		}
+		while (*s && *s != ' ')
+			s++;
+		while (*s == ' ')
+			s++;
+	}
+	return otherwise;
+}
+
 void kernel_main(start_info_t *si)
 {
-	unsigned int failed = 0;
+	unsigned int failed;
+	uint64_t updates;
 
 	start_info = si;
 	mm_init();
@@ -57,7 +86,11 @@ void kernel_main(start_info_t *si)
 	      si->magic, si->nr_pages, pages_left(), (char *)si->cmd_line);
 	world_init();
 	if (has_word("test"))
-		failed += tests_run(has_word("new"), has_word("old"));
+		tests_run(has_word("new"), has_word("old"));
+	updates = value_of("race", 0);
+	if (updates)
+		race_run(updates);
+	failed = tests_end();
 	if (has_word("bench"))
 		failed += bench_run(!has_word("quick"));
 	print("minikernel: done, %u failed\n", failed);

@@ -7,9 +7,12 @@
  *   console.c  printing, by HYPERVISOR_console_io
  *   traps.c    traps: expected ones are fixed up, others end the run
  *   mm.c       memory, page tables, and how the library reaches them
+ *   smp.c      more vCPUs
  *   world.c    L1 tables and data pages for tests and benchmarks
  *   tests.c    the conformance suite on Xen, and what only Xen can show
  *   abi.c      the two hypercalls by hand: bad arguments, forms, multicalls
+ *   kinds.c    entries of other kinds, beside twins that mmu_update changes
+ *   race.c     several vCPUs against each other
  *   bench.c    what each way of changing PTEs costs
  *
  * Memory: every page that is used is mapped at VIRT_BASE + its (guest)
@@ -46,6 +49,7 @@ int64_t env_hypercall(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
 		      uint64_t a3, uint64_t a4, uint64_t a5);
 int probe_read(const volatile uint64_t *p, uint64_t *value);
 int probe_write(volatile uint64_t *p, uint64_t value);
+int probe_write_odd(volatile uint64_t *p, uint16_t value);
 void bench_begin(void);
 void bench_end(void);
 extern shared_info_t *shared_info;
@@ -58,6 +62,15 @@ void puts_raw(const char *s);
 /* traps.c */
 void traps_init(void);
 extern uint64_t faults; /* page faults fixed up so far */
+extern const trap_info_t trap_table[]; /* ends with an address of 0 */
+
+/* smp.c */
+#define SMP_MAX 8u
+unsigned int smp_cpus(void); /* that the domain has, at most SMP_MAX */
+unsigned int smp_cpu(void);  /* which one this is */
+/* Runs fn on the vCPUs 0 to cpus - 1 at once; the caller is vCPU 0. */
+void smp_each(unsigned int cpus, void (*fn)(unsigned int cpu));
+#define smp_pause() __builtin_ia32_pause()
 
 /* main.c */
 void shutdown(unsigned int reason) __attribute__((noreturn));
@@ -68,6 +81,13 @@ void mm_init(void);
 void *page_alloc(void); /* zeroed, mapped writable; never NULL */
 void page_free(void *page);
 uint64_t pages_left(void);
+/*
+ * Gives a page back to Xen, and takes another in its place, which is zeroed
+ * and mapped writable. 0, or what went wrong: page_give fails if somebody holds
+ * a reference still.
+ */
+int page_give(void *page);
+int page_take(void *page);
 uint64_t virt_to_maddr(const void *p); /* of a direct-map address */
 volatile uint64_t *maddr_to_virt(uint64_t maddr); /* NULL if not mapped */
 void set_writable(void *page, int writable);	  /* in the direct map */
@@ -101,9 +121,20 @@ void slots_fill(uint32_t first, uint32_t nr, uint32_t stride, uint32_t page,
 		uint64_t flags);
 void *table_virt(uint32_t table);
 
-/* tests.c, bench.c: how many failed */
-unsigned int tests_run(int must_be_new, int must_be_old);
+/* tests.c, race.c; tests_end says how many failed */
+void tests_run(int must_be_new, int must_be_old);
+void race_run(uint64_t updates);
+unsigned int tests_end(void);
+/* bench.c: how many failed */
 unsigned int bench_run(int all);
+
+static inline uint64_t rdtsc(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+	return (uint64_t)high << 32 | low;
+}
 
 void *memset(void *p, int c, size_t n);
 void *memcpy(void *to, const void *from, size_t n);

@@ -22,7 +22,7 @@
 static char shared_info_page[PAGE] __attribute__((aligned(4096)));
 shared_info_t *shared_info = (shared_info_t *)shared_info_page;
 
-static const uint64_t *p2m;	    /* mfn by pfn */
+static uint64_t *p2m;		    /* mfn by pfn */
 static const uint64_t *m2p = (const uint64_t *)MACH2PHYS_VIRT_START;
 static uint64_t max_mfn;
 static uint64_t l4;		    /* maddr of the top table */
@@ -148,6 +148,47 @@ uint64_t pages_left(void)
 	return mapped_pfn - next_pfn;
 }
 
+static int memory_op(uint32_t cmd, uint64_t *frame)
+{
+	struct xen_memory_reservation r = { .nr_extents = 1,
+					    .domid = DOMID_SELF };
+
+	set_xen_guest_handle(r.extent_start, frame);
+	return (int)hypercall5(__HYPERVISOR_memory_op, cmd, (uint64_t)&r, 0, 0,
+			       0);
+}
+
+int page_give(void *page)
+{
+	uint64_t mfn = p2m[PFN(page)], tries;
+
+	if (update_va(page, 0))
+		return -1;
+	if (memory_op(XENMEM_decrease_reservation, &mfn) != 1)
+		return -2;
+	/* Another vCPU's call may hold a reference for a moment. */
+	for (tries = 0; tries < 10000; tries++) {
+		if (update_va(page, mfn << 12 | P))
+			return 0;
+		if (update_va(page, 0))
+			return -3;
+	}
+	return -4;
+}
+
+int page_take(void *page)
+{
+	uint64_t frame = PFN(page);
+
+	if (memory_op(XENMEM_populate_physmap, &frame) != 1)
+		return -1;
+	p2m[PFN(page)] = frame;
+	if (update_va(page, frame << 12 | P | RW | A | D))
+		return -2;
+	memset(page, 0, PAGE);
+	return 0;
+}
+
 uint32_t xen_features(void)
 {
 	struct xen_feature_info info = { .submap_idx = 0 };
@@ -172,7 +213,7 @@ void mm_init(void)
 	uint64_t end = start_info->nr_pages, va, *table;
 	unsigned int i;
 
-	p2m = (const uint64_t *)start_info->mfn_list;
+	p2m = (uint64_t *)start_info->mfn_list;
 	l4 = virt_to_maddr((void *)start_info->pt_base);
 	/* In use: up to the boot stack, the page after the page tables. */
 	next_pfn = PFN(start_info->pt_base) + start_info->nr_pt_frames + 1;
