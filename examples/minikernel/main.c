@@ -6,6 +6,10 @@
  *   old     with test: it must not
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
  *   quick   with bench: only the figures table, not every batch size
+ *   fuzz=N  N random operations (see fuzz.c)
+ *   seed=N  with fuzz: another sequence of them
+ *   skip=N  with fuzz: from that operation on
+ *   show    with fuzz: each is printed before it is done
  * The last line printed is "minikernel: done, N failed".
  */
 #include "minikernel.h"
@@ -46,9 +50,37 @@ static int has_word(const char *word)
 	return 0;
 }
 
+/* The number after the = of a word, or what it is otherwise. */
+static uint64_t value_of(const char *name, uint64_t otherwise)
+{
+	const char *s = (const char *)start_info->cmd_line;
+
+	while (*s) {
+		const char *n = name;
+
+		while (*n && *s == *n) {
+			s++;
+			n++;
+		}
+		if (!*n && *s == '=') {
+			for (otherwise = 0, s++; *s >= '0' && *s <= '9'; s++)
+				otherwise = otherwise * 10 + (uint64_t)(*s - '0');
+			if (*s && *s != ' ')
+				panic("%s= takes a decimal number", name);
+			return otherwise;
+		}
+		while (*s && *s != ' ')
+			s++;
+		while (*s == ' ')
+			s++;
+	}
+	return otherwise;
+}
+
 void kernel_main(start_info_t *si)
 {
 	unsigned int failed = 0;
+	uint64_t fuzz;
 
 	start_info = si;
 	mm_init();
@@ -60,6 +92,10 @@ void kernel_main(start_info_t *si)
 		failed += tests_run(has_word("new"), has_word("old"));
 	if (has_word("bench"))
 		failed += bench_run(!has_word("quick"));
+	fuzz = value_of("fuzz", 0);
+	if (fuzz)
+		failed += fuzz_run(fuzz, value_of("seed", 1),
+				   value_of("skip", 0), has_word("show"));
 	print("minikernel: done, %u failed\n", failed);
 	shutdown(SHUTDOWN_poweroff);
 }
