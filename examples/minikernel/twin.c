@@ -36,6 +36,7 @@ static void take_in(struct pair *p, uint32_t side)
 static uint64_t table_frame[TWIN_TABLES][2];
 static uint64_t seen[TWIN_SLOTS][2]; /* as last compared */
 static uint32_t changed[16], changes;
+static uint32_t released; /* pairs that are gone */
 static uint64_t reserved; /* pages that the domain has */
 
 /* Of the world's last table: for mappings that last a moment. */
@@ -49,14 +50,15 @@ static struct {
 	uint64_t frame;
 	uint64_t other;
 	uint32_t pair; /* or TWIN_PAIRS: it is a table */
-} known[512];
+} known[2048];
+#define KNOWN (sizeof(known) / sizeof(*known))
 
 static uint32_t find(uint64_t frame)
 {
-	uint32_t i = (uint32_t)(frame * 0x9e3779b97f4a7c15 >> 55);
+	uint32_t i = (uint32_t)(frame * 0x9e3779b97f4a7c15 >> 53);
 
 	while (known[i].frame && known[i].frame != frame)
-		i = (i + 1) % 512;
+		i = (i + 1) % KNOWN;
 	return i;
 }
 
@@ -145,8 +147,6 @@ static int compare(uint32_t slot)
 	uint64_t subject = *slot_entry(slot);
 	uint64_t reference = *slot_entry(slot + TWIN_SLOTS);
 
-	if (subject == seen[slot][0] && reference == seen[slot][1])
-		return 0;
 	if ((subject & P ? twin_of(subject) : subject) != reference)
 		return DIFFER("slot %u is %016lx, by mmu_update %016lx, "
 			      "they were %016lx and %016lx", slot, subject,
@@ -168,10 +168,11 @@ static int settle(void)
 	uint64_t now, freed = 0;
 	uint32_t i, side;
 
-	for (i = 0; i < TWIN_PAIRS; i++)
+	for (i = 0; i < TWIN_PAIRS && released; i++)
 		freed += pairs[i].gone && !pairs[i].refs;
 	if (!freed)
 		return 0;
+	released -= (uint32_t)freed;
 	now = pages_reserved();
 	if (now != reserved - 2 * freed)
 		return DIFFER("%lu pairs lost their last mapping, to be freed: "
@@ -193,14 +194,32 @@ static int settle(void)
 	return 0;
 }
 
+static int compare_slots(uint32_t slot, uint32_t nr)
+{
+	volatile const uint64_t *subject = slot_entry(slot);
+	volatile const uint64_t *reference = slot_entry(slot + TWIN_SLOTS);
+	uint32_t i;
+
+	for (i = 0; i < nr; i++)
+		if ((subject[i] != seen[slot + i][0] ||
+		     reference[i] != seen[slot + i][1]) && compare(slot + i))
+			return 1;
+	return 0;
+}
+
 int twin_compare(int all)
 {
-	uint32_t i, n = all ? TWIN_SLOTS : TWIN_TABLES * TWIN_ACTIVE;
+	const uint32_t nr = all ? PTEBATCH_TABLE_SLOTS : TWIN_ACTIVE / 2;
+	const uint32_t last = PTEBATCH_TABLE_SLOTS - nr;
+	uint32_t i, first;
 
 	changes = 0;
-	for (i = 0; i < n; i++)
-		if (compare(all ? i : twin_active(i)))
+	for (i = 0; i < TWIN_TABLES; i++) {
+		first = i * PTEBATCH_TABLE_SLOTS;
+		if (compare_slots(first, nr) ||
+		    (!all && compare_slots(first + last, nr)))
 			return 1;
+	}
 	for (i = 0; i < changes; i++) {
 		struct pair *p = &pairs[changed[i]];
 
@@ -337,6 +356,7 @@ int twin_release(uint32_t pair)
 		if (release_page(p->page[side]))
 			panic("pair %u cannot be released", pair);
 	p->gone = 1;
+	released++;
 	return settle();
 }
 
@@ -434,6 +454,7 @@ void twin_begin(void)
 	world_reset();
 	memset(pairs, 0, sizeof(pairs));
 	memset(seen, 0, sizeof(seen));
+	released = 0;
 	memset(&twin_seen, 0, sizeof(twin_seen));
 	for (side = 0; side < 2; side++) {
 		for (i = 0; i < TWIN_TABLES; i++)

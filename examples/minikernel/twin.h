@@ -17,7 +17,7 @@
 #define TWIN_SLOTS (TWIN_TABLES * PTEBATCH_TABLE_SLOTS)
 /* Slots that operations use: the first and the last of each table. */
 #define TWIN_ACTIVE 128u
-#define TWIN_PAIRS 64u
+#define TWIN_PAIRS 128u
 #define TWIN_DIRECT 16u /* of the pairs: mapped writable elsewhere, too */
 
 /* How often something was seen, so that nothing is passed that never was. */
