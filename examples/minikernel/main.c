@@ -7,6 +7,10 @@
  *   race=N  the vCPUs against each other, N updates a test (see race.c)
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
  *   quick   with bench: only the figures table, not every batch size
+ *   fuzz=N  N random operations (see fuzz.c)
+ *   seed=N  with fuzz: another sequence of them
+ *   skip=N  with fuzz: from that operation on
+ *   show    with fuzz: each is printed before it is done
  * The last line printed is "minikernel: done, N failed".
  */
 #include "minikernel.h"
@@ -77,7 +81,7 @@ static uint64_t value_of(const char *name, uint64_t otherwise)
 void kernel_main(start_info_t *si)
 {
 	unsigned int failed;
-	uint64_t updates;
+	uint64_t updates, fuzz;
 
 	start_info = si;
 	mm_init();
@@ -93,6 +97,10 @@ void kernel_main(start_info_t *si)
 	failed = tests_end();
 	if (has_word("bench"))
 		failed += bench_run(!has_word("quick"));
+	fuzz = value_of("fuzz", 0);
+	if (fuzz)
+		failed += fuzz_run(fuzz, value_of("seed", 1),
+				   value_of("skip", 0), has_word("show"));
 	print("minikernel: done, %u failed\n", failed);
 	shutdown(SHUTDOWN_poweroff);
 }
