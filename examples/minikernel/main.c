@@ -25,6 +25,7 @@ void shutdown(unsigned int reason)
 {
 	struct sched_shutdown s = { .reason = reason };
 
+	console_flush();
 	for (;;)
 		hypercall5(__HYPERVISOR_sched_op, SCHEDOP_shutdown,
 			   (uint64_t)&s, 0, 0, 0);
@@ -85,6 +86,7 @@ void kernel_main(start_info_t *si)
 
 	start_info = si;
 	mm_init();
+	console_init();
 	traps_init();
 	print("minikernel: %s, %lu pages, %lu free, command line: %s\n",
 	      si->magic, si->nr_pages, pages_left(), (char *)si->cmd_line);

@@ -4,7 +4,7 @@
  *
  *   boot.S     entry, hypercall page, trap stubs
  *   main.c     picks what the command line asks for, and powers off
- *   console.c  printing, by HYPERVISOR_console_io
+ *   console.c  printing, to Xen's console, or as a domU to its own
  *   traps.c    traps: expected ones are fixed up, others end the run
  *   mm.c       memory, page tables, and how the library reaches them
  *   smp.c      more vCPUs
@@ -57,7 +57,11 @@ void bench_end(void);
 extern shared_info_t *shared_info;
 extern start_info_t *start_info;
 
-/* console.c: %s %c %d %u %x %lu %ld %lx, widths as in %016lx and %4u */
+/* console.c: init once memory is mapped, flush before the end */
+void console_init(void);
+void console_flush(void);
+void yield(void); /* to other domains */
+/* %s %c %d %u %x %lu %ld %lx, widths as in %016lx and %4u */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void puts_raw(const char *s);
 

@@ -301,6 +301,10 @@ void mm_init(void)
 		mapped_pfn += i;
 	}
 
+	/* A domU has to ask for it: Xen emulates writes to page tables. */
+	if (hypercall5(__HYPERVISOR_vm_assist, VMASST_CMD_enable,
+		       VMASST_TYPE_writable_pagetables, 0, 0, 0))
+		panic("no emulation of writes to page tables");
 	if (update_va(shared_info, start_info->shared_info | P | RW))
 		panic("shared info not mapped");
 	if (xen_features() & 1u << XENFEAT_mmu_pt_update_preserve_ad)
