@@ -6,6 +6,9 @@
  *   old     with test: it must not
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
  *   quick   with bench: only the figures table, not every batch size
+ *   serve   as a domU: does what a program in dom0 asks for (see serve.c)
+ *   load    as a domU: changes page tables until it is destroyed
+ *   l1tf    with test: before it, an entry for which Xen shadows the domain
  * The last line printed is "minikernel: done, N failed".
  */
 #include "minikernel.h"
@@ -58,10 +61,16 @@ void kernel_main(start_info_t *si)
 	print("minikernel: %s, %lu pages, %lu free, command line: %s\n",
 	      si->magic, si->nr_pages, pages_left(), (char *)si->cmd_line);
 	world_init();
+	if (has_word("l1tf"))
+		be_shadowed();
 	if (has_word("test"))
 		failed += tests_run(has_word("new"), has_word("old"));
 	if (has_word("bench"))
 		failed += bench_run(!has_word("quick"));
+	if (has_word("serve"))
+		failed += serve();
+	if (has_word("load"))
+		load();
 	print("minikernel: done, %u failed\n", failed);
 	shutdown(SHUTDOWN_poweroff);
 }

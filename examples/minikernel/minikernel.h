@@ -10,6 +10,7 @@
  *   world.c    L1 tables and data pages for tests and benchmarks
  *   tests.c    the conformance suite on Xen, and what only Xen can show
  *   abi.c      the two hypercalls by hand: bad arguments, forms, multicalls
+ *   serve.c    as a domU: what dom0 asks for (mailbox.h), and load without end
  *   bench.c    what each way of changing PTEs costs
  *
  * Memory: every page that is used is mapped at VIRT_BASE + its (guest)
@@ -73,6 +74,7 @@ void *page_alloc(void); /* zeroed, mapped writable; never NULL */
 void page_free(void *page);
 uint64_t pages_left(void);
 uint64_t virt_to_maddr(const void *p); /* of a direct-map address */
+uint32_t virt_to_pfn(const void *p);
 volatile uint64_t *maddr_to_virt(uint64_t maddr); /* NULL if not mapped */
 void set_writable(void *page, int writable);	  /* in the direct map */
 int update_pte(uint64_t maddr, uint64_t value);	  /* by stock mmu_update */
@@ -106,8 +108,13 @@ void slots_fill(uint32_t first, uint32_t nr, uint32_t stride, uint32_t page,
 void *table_virt(uint32_t table);
 
 /* tests.c, bench.c: how many failed */
+void be_shadowed(void); /* counted by tests_run() */
 unsigned int tests_run(int must_be_new, int must_be_old);
 unsigned int bench_run(int all);
+
+/* serve.c */
+unsigned int serve(void); /* how many requests failed */
+void load(void) __attribute__((noreturn));
 
 void *memset(void *p, int c, size_t n);
 void *memcpy(void *to, const void *from, size_t n);
