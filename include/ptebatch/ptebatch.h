@@ -57,7 +57,8 @@ extern "C" {
  */
 
 /*
- * One env describes one guest kernel (or one dom0 process) to the backends.
+ * One env describes one guest kernel to the backends, or one process in dom0,
+ * whose hypercalls <ptebatch/xencall.h> makes.
  * It may be shared by all batches and all CPUs: after probe, the library
  * writes it only to take PTEBATCH_HAVE_* bits away, all CPUs alike.
  *
