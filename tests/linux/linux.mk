@@ -42,15 +42,26 @@ $(OUT)/ptebatch.ko: $(addprefix $(TOP)/,$(SOURCES)) $(IMAGE)
 # xl is of Xen 4.17, whatever the kernel.
 initramfs-dom0: $(OUT)/initramfs-dom0
 $(OUT)/initramfs-dom0: $(OUT)/initramfs $(wildcard $(HERE)dom0/*) \
-		$(OUT)/minikernel/minikernel $(TOP)/tools/xen-userland
+		$(OUT)/minikernel/minikernel $(OUT)/domain \
+		$(TOP)/tools/xen-userland
 	userland=`$(TOP)/tools/xen-userland 4.17` && \
 	$(HERE)initramfs --out $@ --image $(IMAGE) \
 		$(addprefix --module ,$(MODULES)) /=$$userland \
 		/bin/sh=$$userland/bin/busybox /init=$(HERE)dom0/init \
-		/minikernel=$(HERE)dom0/minikernel \
+		/minikernel=$(HERE)dom0/minikernel /bin/domain=$(OUT)/domain \
 		/ptebatch.ko=$(OUT)/ptebatch.ko \
 		/domu/vmlinuz=$(IMAGE)/vmlinuz /domu/initramfs=$(OUT)/initramfs \
 		/domu/minikernel=$(OUT)/minikernel/minikernel
+
+# Against libxen-dev, to run with what xen-userland takes from the same suite.
+DOMAIN := $(HERE)dom0/domain.c $(patsubst %,$(TOP)/%.c,lib/ptebatch \
+	backends/mmu-update/mmu-update backends/hypercall/hypercall \
+	backends/xencall/xencall)
+$(OUT)/domain: $(DOMAIN) $(wildcard $(TOP)/include/ptebatch/*.h) \
+		$(TOP)/examples/minikernel/mailbox.h
+	@mkdir -p $(OUT)
+	$(CC) -O2 -g -Wall -Wextra -I$(TOP)/include -I$(TOP)/examples/minikernel \
+		-o $@ $(DOMAIN) -lxenctrl -lxencall -lxenforeignmemory
 
 $(OUT)/minikernel/minikernel: $(addprefix $(TOP)/,$(SOURCES)) \
 		$(wildcard $(TOP)/examples/minikernel/* $(TOP)/tests/conformance/*)
