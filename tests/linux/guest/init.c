@@ -7,7 +7,7 @@
  *
  *   guest=JOB[+JOB...]   bench, bench-quick, db:PROCESSES,
  *                        test[:PART-OF-NAME], stress:SECONDS,
- *                        load:TIMES, hold
+ *                        stress-swap:SECONDS, load:TIMES, hold
  *   ptebatch=on          load /ptebatch.ko first
  *   ptebatch.opts="..."  its parameters; + stands for a space
  *
@@ -200,8 +200,8 @@ static void run(const char *job)
 		db(number);
 	else if (IS("test"))
 		test(arg);
-	else if (IS("stress") && number)
-		stress(number);
+	else if ((IS("stress") || IS("stress-swap")) && number)
+		stress(number, n > 6);
 	else if (IS("load") && number)
 		load(number);
 	else if (IS("hold"))
