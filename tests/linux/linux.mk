@@ -18,7 +18,7 @@ SOURCES := $(patsubst $(TOP)/%,%,$(foreach folder,examples/linux include/ptebatc
 	lib backends/native backends/mmu-update backends/hypercall, \
 	$(wildcard $(TOP)/$(folder)/*.[ch] $(TOP)/$(folder)/Kbuild)))
 # For dom0's part in domUs; for swap, and for files on a disk.
-MODULES := xen-privcmd xen-evtchn xen-gntdev xenfs zram brd minix
+MODULES := xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs zram brd minix
 
 all: $(OUT)/initramfs
 
