@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Builds what boots with one of Debian's kernels: OUT/ptebatch.ko, OUT/guest
-# and, of both and some of Debian's modules, OUT/initramfs; and OUT/initramfs-dom0,
-# a dom0 that has kernel and initramfs in it to run a domU with.
+# and, of both and some of Debian's modules, OUT/initramfs; OUT/initramfs-dom0,
+# a dom0 that has kernel and initramfs in it to run a domU with; and
+# OUT/initramfs-programs, with some of Debian's programs.
 #
-#   make -f tests/linux/linux.mk SERIES=6.1 OUT=dir [W=1] [initramfs-dom0]
+#   make -f tests/linux/linux.mk SERIES=6.1 OUT=dir [W=1] [TARGET]
 #
 # Kbuild writes beside the sources, so it gets a copy of them.
 
@@ -50,4 +51,12 @@ $(OUT)/initramfs-dom0: $(OUT)/initramfs $(HERE)dom0/init \
 		/ptebatch.ko=$(OUT)/ptebatch.ko \
 		/domu/vmlinuz=$(IMAGE)/vmlinuz /domu/initramfs=$(OUT)/initramfs
 
-.PHONY: all initramfs-dom0
+# The same with real programs in it.
+initramfs-programs: $(OUT)/initramfs-programs
+$(OUT)/initramfs-programs: $(OUT)/initramfs $(wildcard $(HERE)programs/*) \
+		$(TOP)/tools/linux-programs
+	programs=`$(TOP)/tools/linux-programs bookworm` && \
+	$(HERE)initramfs --out $@ /=$$programs /programs=$(HERE)programs \
+		/init=$(OUT)/guest /ptebatch.ko=$(OUT)/ptebatch.ko
+
+.PHONY: all initramfs-dom0 initramfs-programs

@@ -24,6 +24,7 @@ extern unsigned int failed;
 void bench(bool quick);
 void bench_foreign(void);
 void db(unsigned int processes);
+void programs(void);
 void stress(unsigned int seconds, bool swap);
 void load(unsigned int times); /* the module, under that stress */
 void hold(void);	       /* the stress without an end, and a heartbeat */

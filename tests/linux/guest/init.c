@@ -5,7 +5,7 @@
  * any other process it does those named by its arguments, and leaves the
  * machine alone.
  *
- *   guest=JOB[+JOB...]   bench, bench-quick, db:PROCESSES,
+ *   guest=JOB[+JOB...]   bench, bench-quick, db:PROCESSES, programs,
  *                        test[:PART-OF-NAME], stress:SECONDS,
  *                        stress-swap:SECONDS, load:TIMES, hold
  *   ptebatch=on          load /ptebatch.ko first
@@ -198,6 +198,8 @@ static void run(const char *job)
 		bench(n > 5);
 	else if (IS("db") && number)
 		db(number);
+	else if (IS("programs"))
+		programs();
 	else if (IS("test"))
 		test(arg);
 	else if ((IS("stress") || IS("stress-swap")) && number)
