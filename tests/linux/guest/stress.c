@@ -15,6 +15,8 @@
  * - A child sees what was there at the fork. What it writes into private
  *   memory stays with it, what it writes into shared memory is seen.
  * - What was unmapped and mapped anew, or thrown away, is zero.
+ *
+ * With swap, reclaim takes the pages out of the tables all the while.
  */
 #define _GNU_SOURCE
 #include "guest.h"
@@ -477,26 +479,57 @@ static bool alive(void)
 	return still < STUCK;
 }
 
+/*
+ * For a second. With swap, all that can go out has to, again and again: pages are
+ * taken out of tables that others change at the same time.
+ */
+static void wait_a_second(bool swap)
+{
+	if (!swap) {
+		sleep(1);
+		return;
+	}
+	for (time_t until = seconds() + 1; seconds() < until;) {
+		spit(GROUP "memory.reclaim", "16M");
+		usleep(10000);
+	}
+}
+
 static void run_for(unsigned int time, unsigned int nr_processes,
-		    unsigned int nr_threads)
+		    unsigned int nr_threads, bool swap)
 {
 	time_t until = seconds() + time;
+	long out = field("/proc/vmstat", "pswpout");
 
 	begin(nr_processes, nr_threads);
 	while (seconds() < until) {
-		sleep(1);
+		wait_a_second(swap);
 		if (!alive()) {
 			fail("stress: stuck");
 			break;
 		}
 	}
 	end();
+	if (!swap)
+		return;
+	out = field("/proc/vmstat", "pswpout") - out;
+	say("# stress: %ld pages went to swap", out);
+	if (out < 1000)
+		fail("stress: hardly a page went to swap");
 }
 
-void stress(unsigned int time)
+void stress(unsigned int time, bool swap)
 {
-	run_for((time + 1) / 2, 1, 2);
-	run_for((time + 1) / 2, 2, 4);
+	const char *why = swap ? swap_on() : NULL;
+
+	if (swap && !why)
+		why = join_group();
+	if (why) {
+		fail("stress: %s", why);
+		return;
+	}
+	run_for((time + 1) / 2, 1, 2, swap);
+	run_for((time + 1) / 2, 2, 4, swap);
 }
 
 void load(unsigned int times)
