@@ -57,8 +57,10 @@
  *    the count to 0 stamps the page with the TLB clock, and whoever then
  *    retypes it flushes every CPU of the domain that has not flushed since.
  *    Our drop comes after our write, and the drop to 0 is later still or is
- *    ours; so the stamp is later than every write that took away a writable
- *    mapping, as the flush filter needs. Nothing rests on the guest's flush.
+ *    ours. The stamp must be later than every write that took away a writable
+ *    mapping, and later as others see it: a locked instruction, or smp_mb()
+ *    where the write was a plain store, lies between our write and our drop,
+ *    and the clock is not read before. Nothing rests on the guest's flush.
  *  - A count of 0 on either side goes through get_page_type() and
  *    put_page_type(), and with it the stamp, the retyping, the IOMMU's map.
  *  - type_get()/type_put() insist on the exact state "writable, validated, not
@@ -379,6 +381,8 @@ static always_inline bool drop_writable(struct ptebatch_call *c,
     if ( likely(type_put(page)) )
         return false;
 
+    /* It reads the TLB clock first: not before the entry's write is seen. */
+    smp_mb();
     put_page_type(page);
     c->work += WORK_SLOW;
 
@@ -1492,7 +1496,10 @@ static always_inline long one_slot(unsigned long what, unsigned long how,
     {
         ret = PTEBATCH_ANSWER(1, 0, 0);
         if ( drop && unlikely(!type_put(drop)) )
+        {
+            smp_mb();           /* as drop_writable() */
             put_page_type(drop);
+        }
     }
     ptebatch_unmap_table(p);
 
