@@ -254,6 +254,9 @@ void hx_write(volatile void *ptr, uint64_t v)
 		hx_rule("table %u slot %u: A or D lost by a plain store", t, s);
 	*p = v;
 	hx.plain_stores++;
+	if (!in_model && (old & _PAGE_PRESENT) &&
+	    (old & ~v & (_PAGE_PRESENT | _PAGE_RW)))
+		hx.buffered = (old & PTEBATCH_PTE_FRAME) >> 12;
 	entry_written(t, s, old, v);
 }
 
@@ -264,6 +267,7 @@ uint64_t hx_cmpxchg(volatile void *ptr, uint64_t o, uint64_t n)
 	unsigned int t, s;
 	bool slot = find_slot(p, &t, &s);
 
+	hx.buffered = 0;
 	if (slot)
 		hardware(t, s, true);
 	if (hx.steal_mfn && counts == hx.steal_mfn)
@@ -295,6 +299,7 @@ static void lock_to(volatile void *ptr, uint64_t and, uint64_t or)
 		hx_rule("a locked and/or of something that is no entry");
 		return;
 	}
+	hx.buffered = 0;
 	hardware(t, s, true);
 	hx.pte_atomics++;
 	old = *p;
@@ -317,6 +322,7 @@ uint64_t hx_xchg(volatile void *ptr, uint64_t n)
 	uint64_t *p = (uint64_t *)ptr, old;
 	unsigned int t, s;
 
+	hx.buffered = 0;
 	if (find_type(p) < NR_FRAMES)
 		hx_rule("type_info exchanged");
 	if (!find_slot(p, &t, &s)) {
@@ -426,6 +432,9 @@ void put_page_type(struct page_info *page)
 {
 	unsigned long x = page->u.inuse.type_info;
 
+	if (hx.buffered == mfn_x(page_to_mfn(page)))
+		hx_rule("frame %lx: stamped before the entry's write is seen",
+			hx.buffered);
 	hx.generic_puts++;
 	ASSERT(held != page);
 	BUG_ON(x & PGT_partial);
@@ -689,6 +698,8 @@ unsigned int raw_copy_to_guest(void *to, const void *from, unsigned int n)
 
 bool hypercall_preempt_check(void)
 {
+	if (held)
+		hx_rule("a table held where others may have to run");
 	return hx.preempt && ++hx.checks % hx.preempt == 0;
 }
 

@@ -209,10 +209,17 @@ mutant 'found: a fault of old values not told' ptebatch.c \
 	'olds, (*done - start) * sizeof(*olds)) ) ;'
 mutant 'found: progress of a half-done run lost' ptebatch.c \
 	'owner | ((unsigned long)slots << 32), arg5' 'owner, arg5'
+mutant 'found: a page stamped before the write to its entry is seen' \
+	ptebatch.c 'smp_mb();' ''
+mutant 'found: a flush lost where an owner is gone' ptebatch.c \
+	'c->pt_owner = d; /* whom refuse() flushes */' ''
+mutant 'found: a table held while others wait for it' ptebatch.c \
+	'c->work = 0; table_unlock(c);' 'c->work = 0;'
 mutant 'found: progress lost where the calls are turned off' ptebatch.c \
 	'likely(!(done | slots)) ) return -ENOSYS;' 'true ) return -ENOSYS;'
 mutant 'found: a flush lost there' ptebatch.c \
-	'refuse(&c, !rc, done' 'refuse(&c, false, done'
+	'c->tlb = (struct ptebatch_tlb){ .who = PTEBATCH_TLB_ALL };
+	tlb_flush(c);' ''
 mutant 'found: a form that cannot be turned off' ptebatch.c \
 	'if ( unlikely(!opt_ptebatch) ) return turned_off(count >> 32, (uint32_t)arg4);' ''
 mutant 'found: XSM not asked' ptebatch.c \
