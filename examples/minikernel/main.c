@@ -4,6 +4,8 @@
  *   test    the conformance suite and the tests that need a real Xen
  *   new     with test: this Xen must have the new calls
  *   old     with test: it must not
+ *   unsafe  before anything else, what makes a Xen that guards against L1TF
+ *           shadow this domain
  *   race=N  the vCPUs against each other, N updates a test (see race.c)
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
  *   quick   with bench: only the figures table, not every batch size
@@ -85,6 +87,8 @@ void kernel_main(start_info_t *si)
 	print("minikernel: %s, %lu pages, %lu free, command line: %s\n",
 	      si->magic, si->nr_pages, pages_left(), (char *)si->cmd_line);
 	world_init();
+	if (has_word("unsafe"))
+		write_unsafe_entry();
 	if (has_word("test"))
 		tests_run(has_word("new"), has_word("old"));
 	updates = value_of("race", 0);

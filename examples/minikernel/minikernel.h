@@ -125,6 +125,7 @@ void *table_virt(uint32_t table);
 void tests_run(int must_be_new, int must_be_old);
 void race_run(uint64_t updates);
 unsigned int tests_end(void);
+void write_unsafe_entry(void); /* kinds.c */
 /* bench.c: how many failed */
 unsigned int bench_run(int all);
 
