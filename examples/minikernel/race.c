@@ -193,7 +193,9 @@ static uint64_t content(uint32_t i)
 	return n;
 }
 
-static uint64_t hot; /* the slots whose turn it is: first, and end << 32 */
+/* The slots whose turn it is: first, end << 16; and another number each time. */
+static uint64_t hot;
+#define HOT(first, len, n) ((first) | ((first) + (len)) << 16 | (uint64_t)(n) << 32)
 
 static void use(uint32_t i, unsigned int cpu, uint64_t n)
 {
@@ -219,25 +221,34 @@ static void use(uint32_t i, unsigned int cpu, uint64_t n)
 }
 
 /*
- * Now here, now there; and as soon as vCPU 0 goes through a range, towards it,
- * so that there is a slot where both meet.
+ * Now here, now there; and while vCPU 0 goes through a range and takes RW away,
+ * just in front of it, where an entry is about to change: that is where hardware
+ * and hypervisor meet.
  */
 static void user(unsigned int cpu)
 {
-	uint64_t n = 0, seen = 0;
-	uint32_t i;
+	uint64_t n = 0, seen = 0, now;
 
 	while (!load(&over)) {
-		uint64_t now = load(&hot);
+		uint32_t first, end, i;
 
+		now = load(&hot);
 		if (now == seen) {
 			use(some(SLOTS), cpu, ++n);
-			linger(8);
+			linger(64);
 			continue;
 		}
-		for (i = (uint32_t)(now >> 32); i-- > (uint32_t)now;)
-			use(i, cpu, ++n);
 		seen = now;
+		first = i = now & 0xffff;
+		end = now >> 16 & 0xffff;
+		while (i < end && load(&hot) == now && !load(&over)) {
+			while (i < end && !(*slot_entry(i) & RW))
+				i++;
+			if (i > first && i + 4 < end)
+				use(i + some(4), cpu, ++n);
+			else
+				use(first + some(end - first), cpu, ++n);
+		}
 	}
 }
 
@@ -413,6 +424,8 @@ static void protect_and_allow(uint32_t first, uint32_t len)
 
 static void a_and_d(unsigned int cpu)
 {
+	uint32_t turns = 0;
+
 	if (cpu) {
 		user(cpu);
 		return;
@@ -420,7 +433,7 @@ static void a_and_d(unsigned int cpu)
 	while (mine[0].updates < updates && !load(&over)) {
 		uint32_t first, len = some_run(&first);
 
-		store(&hot, first | (uint64_t)(first + len) << 32);
+		store(&hot, HOT(first, len, ++turns));
 		if (some(4))
 			protect_and_allow(first, len);
 		else
@@ -435,6 +448,7 @@ static const char *no_a_or_d_is_lost_and_no_store_passes_its_flush(void)
 	const char *why;
 
 	memset(slot, 0, sizeof(slot));
+	hot = 0;
 	for (i = 0; i < SLOTS; i++) {
 		CHECK(!update_pte(slot_maddr(i), entry_of(i) | RW));
 		slot[i].seq = 2;
