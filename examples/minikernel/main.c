@@ -9,6 +9,10 @@
  *   race=N  the vCPUs against each other, N updates a test (see race.c)
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
  *   quick   with bench: only the figures table, not every batch size
+ *   fuzz=N  N random operations (see fuzz.c)
+ *   seed=N  with fuzz: another sequence of them
+ *   skip=N  with fuzz: from that operation on
+ *   show    with fuzz: each is printed before it is done
  * The last line printed is "minikernel: done, N failed".
  */
 #include "minikernel.h"
@@ -23,6 +27,7 @@ void shutdown(unsigned int reason)
 {
 	struct sched_shutdown s = { .reason = reason };
 
+	console_flush();
 	for (;;)
 		hypercall5(__HYPERVISOR_sched_op, SCHEDOP_shutdown,
 			   (uint64_t)&s, 0, 0, 0);
@@ -79,10 +84,11 @@ static uint64_t value_of(const char *name, uint64_t otherwise)
 void kernel_main(start_info_t *si)
 {
 	unsigned int failed;
-	uint64_t updates;
+	uint64_t updates, fuzz;
 
 	start_info = si;
 	mm_init();
+	console_init();
 	traps_init();
 	print("minikernel: %s, %lu pages, %lu free, command line: %s\n",
 	      si->magic, si->nr_pages, pages_left(), (char *)si->cmd_line);
@@ -97,6 +103,10 @@ void kernel_main(start_info_t *si)
 	failed = tests_end();
 	if (has_word("bench"))
 		failed += bench_run(!has_word("quick"));
+	fuzz = value_of("fuzz", 0);
+	if (fuzz)
+		failed += fuzz_run(fuzz, value_of("seed", 1),
+				   value_of("skip", 0), has_word("show"));
 	print("minikernel: done, %u failed\n", failed);
 	shutdown(SHUTDOWN_poweroff);
 }

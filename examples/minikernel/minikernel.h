@@ -4,7 +4,7 @@
  *
  *   boot.S     entry, hypercall page, trap stubs
  *   main.c     picks what the command line asks for, and powers off
- *   console.c  printing, by HYPERVISOR_console_io
+ *   console.c  printing, to Xen's console, or as a domU to its own
  *   traps.c    traps: expected ones are fixed up, others end the run
  *   mm.c       memory, page tables, and how the library reaches them
  *   smp.c      more vCPUs
@@ -14,6 +14,8 @@
  *   kinds.c    entries of other kinds, beside twins that mmu_update changes
  *   race.c     several vCPUs against each other
  *   bench.c    what each way of changing PTEs costs
+ *   fuzz.c     random operations, compared with stock mmu_update's
+ *   twin.c     what they work on: tables and pages in pairs
  *
  * Memory: every page that is used is mapped at VIRT_BASE + its (guest)
  * physical address, the "direct map". TEST_BASE is where the tables under test
@@ -55,7 +57,11 @@ void bench_end(void);
 extern shared_info_t *shared_info;
 extern start_info_t *start_info;
 
-/* console.c: %s %c %d %u %x %lu %ld %lx, widths as in %016lx and %4u */
+/* console.c: init once memory is mapped, flush before the end */
+void console_init(void);
+void console_flush(void);
+void yield(void); /* to other domains */
+/* %s %c %d %u %x %lu %ld %lx, widths as in %016lx and %4u */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void puts_raw(const char *s);
 
@@ -90,8 +96,16 @@ int page_give(void *page);
 int page_take(void *page);
 uint64_t virt_to_maddr(const void *p); /* of a direct-map address */
 volatile uint64_t *maddr_to_virt(uint64_t maddr); /* NULL if not mapped */
+int is_own_page(uint64_t maddr);		  /* mapped or not */
 void set_writable(void *page, int writable);	  /* in the direct map */
+void hide_page(void *page);			  /* no longer in it at all */
 int update_pte(uint64_t maddr, uint64_t value);	  /* by stock mmu_update */
+/* A page that nothing maps gets another machine frame; 0 or Xen's error. */
+int exchange_page(void *page);
+/* Its frame goes back to Xen once nothing maps it; 0 or an error. */
+int release_page(void *page);
+void populate_page(void *page); /* one released gets a new frame */
+uint64_t pages_reserved(void);	/* that the domain has, by Xen's count */
 /* Builds the levels above va and installs table, which becomes read-only. */
 void install_table(uint64_t va, int level, void *table);
 void remove_table(uint64_t va);			  /* an L1; writable again */
@@ -126,8 +140,10 @@ void tests_run(int must_be_new, int must_be_old);
 void race_run(uint64_t updates);
 unsigned int tests_end(void);
 void write_unsafe_entry(void); /* kinds.c */
-/* bench.c: how many failed */
+/* bench.c, fuzz.c: how many failed */
 unsigned int bench_run(int all);
+/* Operations first .. first + nr - 1 of this seed, printed if show. */
+unsigned int fuzz_run(uint64_t nr, uint64_t seed, uint64_t first, int show);
 
 static inline uint64_t rdtsc(void)
 {
