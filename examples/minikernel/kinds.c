@@ -447,10 +447,9 @@ static const char *an_unsafe_absent_entry_is_written_all_the_same(void)
 	return NULL;
 }
 
-/* By mmu_update, so that it is not the new calls that are relied on. */
 void write_unsafe_entry(void)
 {
-	if (set_twin(page_maddr(0) | US, PTEBATCH_VALUE_EXACT, SELF))
+	if (set_mine(page_maddr(0) | US, PTEBATCH_VALUE_EXACT, SELF))
 		panic("an unsafe absent entry is refused");
 }
 

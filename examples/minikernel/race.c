@@ -937,7 +937,7 @@ static void pin(unsigned int cpu)
 	for (pinned = 0; (SUM(updates) < updates || pinned < 64) &&
 			 !load(&over);) {
 		volatile uint64_t *p;
-		uint64_t before = 0, after = 0;
+		uint64_t before = 0, after = 0, seen = 0;
 
 		i = some(NR_PINNED);
 		p = page_virt(SOLE + i);
@@ -948,7 +948,10 @@ static void pin(unsigned int cpu)
 		HOLDS(!(*slot_entry(SLOTS + i) & RW));
 		for (k = 0; k < SMP_MAX; k++)
 			before += p[k] << (k * 8);
-		linger(2000);
+		/* Not for a moment: all the time somebody tries. */
+		for (k = some(4000); k--;)
+			seen |= *slot_entry(i) | *slot_entry(SLOTS + i);
+		HOLDS(!(seen & RW));
 		for (k = 0; k < SMP_MAX; k++)
 			after += p[k] << (k * 8);
 		HOLDS(before == after);
