@@ -7,6 +7,8 @@
  *   unsafe  before anything else, what makes a Xen that guards against L1TF
  *           shadow this domain
  *   race=N  the vCPUs against each other, N updates a test (see race.c)
+ *   contend=N  of these only what two on one table cost, with N updates; with
+ *           -icount a million ticks of the TSC are instructions of both vCPUs
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
  *   quick   with bench: only the figures table, not every batch size
  *   fuzz=N  N random operations (see fuzz.c)
@@ -99,7 +101,10 @@ void kernel_main(start_info_t *si)
 		tests_run(has_word("new"), has_word("old"));
 	updates = value_of("race", 0);
 	if (updates)
-		race_run(updates);
+		race_run(updates, 0);
+	updates = value_of("contend", 0);
+	if (updates)
+		race_run(updates, 1);
 	failed = tests_end();
 	if (has_word("bench"))
 		failed += bench_run(!has_word("quick"));
