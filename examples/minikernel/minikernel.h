@@ -140,7 +140,7 @@ void *table_virt(uint32_t table);
 /* tests.c, race.c; tests_end says how many failed */
 void be_shadowed(void);
 void tests_run(int must_be_new, int must_be_old);
-void race_run(uint64_t updates);
+void race_run(uint64_t updates, int cost_alone);
 unsigned int tests_end(void);
 /* bench.c, fuzz.c: how many failed */
 unsigned int bench_run(int all);

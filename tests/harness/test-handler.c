@@ -1119,6 +1119,17 @@ static void come_and_go_tests(void)
 	EQ(count(MFN_L2), 2);
 	end();
 
+	begin("the first and the last writable reference are Xen's to count");
+	fill(0, RW, 0);
+	EQ(flags(hx_slot(0, 0), 512, RW, 0), ANS(512, 0, 0));
+	EQ(hx.generic_puts, 512);
+	EQ(flags(hx_slot(0, 0), 512, 0, RW), ANS(512, 0, 0));
+	EQ(hx.generic_gets, 512);
+	EQ(values(512, v_hidden, KEEP), ANS(512, 0, 0));
+	EQ(hx.generic_puts, 512);
+	EQ(hx.type_atomics, 0);
+	end();
+
 	begin("the last reference goes by Xen's own call");
 	hx_set(0, 0, page(0, 0));
 	hx_release(MFN_PAGE);
