@@ -901,13 +901,12 @@ static int same_olds(void)
 	return 0;
 }
 
-/* The first and last slot that it names, where these are the subject's. */
-static uint32_t touched(uint32_t which)
+/* The first slot that a record names, if that is the subject's. */
+static uint32_t named_slot(uint32_t record)
 {
-	const uint32_t last = which ? op.nr - 1 : 0;
 	uint64_t pte = op.form == VALUES || op.form == LIB_VALUES
-			       ? op.value[last].ptr & ~7ul
-			       : op.run[last].pte;
+			       ? op.value[record].ptr & ~7ul
+			       : op.run[record].pte;
 	uint32_t i;
 
 	for (i = 0; i < TWIN_TABLES; i++)
@@ -917,29 +916,20 @@ static uint32_t touched(uint32_t which)
 	return NOWHERE;
 }
 
-static int touch(uint32_t which, int after)
-{
-	uint32_t slot = touched(which);
-
-	if (slot == NOWHERE ||
-	    (after && !reaches((uint64_t)slot_va(slot))))
-		return 0;
-	return twin_touch(slot, after);
-}
-
 static int both_ways(void)
 {
 	const int has_olds = op.form == LIST || op.form == LIB_RUN ||
 			     op.form == LIB_RUNS;
 	struct answer got = { 0, 0, 0, 0, 0 }, twin;
+	/* What is in the TLB matters where that is to be flushed. */
+	const uint32_t slot = op.tlb.who ? named_slot(below(op.nr)) : NOWHERE;
 	int flushed;
 	uint32_t i;
 
 	if (has_olds)
 		for (i = 0; i < 2 * SLOTS; i++)
 			olds[i] = expected_olds[i] = ~0ul;
-	/* What is in the TLB matters where that is to be flushed. */
-	if ((op.tlb.who && (touch(0, 0) || touch(1, 0))) || twin_compare(0))
+	if ((slot != NOWHERE && twin_touch(slot, 0)) || twin_compare(0))
 		return 1;
 
 	if (op.form <= VALUES) {
@@ -963,9 +953,11 @@ static int both_ways(void)
 		return 1;
 	if (twin_compare(0))
 		return 1;
-	if (twin_observe(twin_changed(below(16))))
+	i = twin_changed(below(16));
+	if (twin_become_table(i) || (once_in(4) && twin_map_writable(i)))
 		return 1;
-	return flushed && (touch(0, 1) || touch(1, 1));
+	return flushed && slot != NOWHERE && reaches((uint64_t)slot_va(slot)) &&
+	       twin_touch(slot, 1);
 }
 
 /* What happens to pages between operations. */

@@ -274,25 +274,31 @@ static int can_be_table(const struct pair *p)
 	return !p->writable && !is_direct(p);
 }
 
-int twin_observe(uint32_t pair)
+int twin_become_table(uint32_t pair)
+{
+	struct pair *p = &pairs[pair];
+	int answer[2], side;
+
+	/* Of a page that was released, the last reference would be ours. */
+	if (p->gone || p->pinned)
+		return 0;
+	for (side = 0; side < 2; side++) {
+		answer[side] = pin(p->frame[side]);
+		if (!answer[side])
+			unpin(p->frame[side]);
+	}
+	twin_seen.became_table += !answer[0];
+	twin_seen.stayed_data += !!answer[0];
+	return check(pair, "to become a table", answer, can_be_table(p));
+}
+
+int twin_map_writable(uint32_t pair)
 {
 	struct pair *p = &pairs[pair];
 	int answer[2], side, err;
 
-	/* Of a page that was released, the last reference would be ours. */
 	if (p->gone)
 		return 0;
-	if (!p->pinned) {
-		for (side = 0; side < 2; side++) {
-			answer[side] = pin(p->frame[side]);
-			if (!answer[side])
-				unpin(p->frame[side]);
-		}
-		if (check(pair, "to become a table", answer, can_be_table(p)))
-			return 1;
-		twin_seen.became_table += !answer[0];
-		twin_seen.stayed_data += !!answer[0];
-	}
 	for (side = 0; side < 2; side++) {
 		answer[side] = update_pte(slot_maddr(SCRATCH),
 					  p->frame[side] | P | RW | US);
@@ -371,10 +377,12 @@ int twin_touch(uint32_t slot, int is_flushed)
 
 	if ((entry & P) && !p)
 		return 0;
+	if (!is_flushed && mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0, 0))
+		panic("no TLB flush");
 	for (side = 0; side < 2; side++) {
 		uint64_t *va = slot_va(slot + (side ? TWIN_SLOTS : 0));
 
-		if (side || !is_flushed)
+		if (side && is_flushed)
 			invlpg((uint64_t)va);
 		fault[side][0] = probe_read(va, &value);
 		fault[side][1] = probe_write(va, 0);
@@ -413,7 +421,7 @@ int twin_all_can_change_type(void)
 	if (twin_compare(1))
 		return 1;
 	for (i = 0; i < TWIN_PAIRS; i++)
-		if (twin_observe(i))
+		if (twin_become_table(i) || twin_map_writable(i))
 			return 1;
 	clear_all();
 	if (twin_compare(1))
@@ -423,7 +431,7 @@ int twin_all_can_change_type(void)
 			panic("pair %u is miscounted", i);
 		if (pairs[i].pinned && twin_pin(i))
 			return 1;
-		if (twin_observe(i) || twin_exchange(i))
+		if (twin_become_table(i) || twin_map_writable(i) || twin_exchange(i))
 			return 1;
 	}
 	/* The tables themselves become data, and tables again. */
