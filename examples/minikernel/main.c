@@ -4,6 +4,7 @@
  *   test    the conformance suite and the tests that need a real Xen
  *   new     with test: this Xen must have the new calls
  *   old     with test: it must not
+ *   race=N  the vCPUs against each other, N updates a test (see race.c)
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
  *   quick   with bench: only the figures table, not every batch size
  *   fuzz=N  N random operations (see fuzz.c)
@@ -24,6 +25,7 @@ void shutdown(unsigned int reason)
 {
 	struct sched_shutdown s = { .reason = reason };
 
+	console_flush();
 	for (;;)
 		hypercall5(__HYPERVISOR_sched_op, SCHEDOP_shutdown,
 			   (uint64_t)&s, 0, 0, 0);
@@ -79,17 +81,22 @@ static uint64_t value_of(const char *name, uint64_t otherwise)
 
 void kernel_main(start_info_t *si)
 {
-	unsigned int failed = 0;
-	uint64_t fuzz;
+	unsigned int failed;
+	uint64_t updates, fuzz;
 
 	start_info = si;
 	mm_init();
+	console_init();
 	traps_init();
 	print("minikernel: %s, %lu pages, %lu free, command line: %s\n",
 	      si->magic, si->nr_pages, pages_left(), (char *)si->cmd_line);
 	world_init();
 	if (has_word("test"))
-		failed += tests_run(has_word("new"), has_word("old"));
+		tests_run(has_word("new"), has_word("old"));
+	updates = value_of("race", 0);
+	if (updates)
+		race_run(updates);
+	failed = tests_end();
 	if (has_word("bench"))
 		failed += bench_run(!has_word("quick"));
 	fuzz = value_of("fuzz", 0);

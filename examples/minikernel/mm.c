@@ -220,6 +220,33 @@ uint64_t pages_left(void)
 	return mapped_pfn - next_pfn;
 }
 
+int page_give(void *page)
+{
+	uint64_t mfn = p2m[PFN(page)], tries;
+
+	if (update_va(page, 0))
+		return -1;
+	if (release_page(page))
+		return -2;
+	/* Another vCPU's call may hold a reference for a moment. */
+	for (tries = 0; tries < 10000; tries++) {
+		if (update_va(page, mfn << 12 | P))
+			return 0;
+		if (update_va(page, 0))
+			return -3;
+	}
+	return -4;
+}
+
+int page_take(void *page)
+{
+	populate_page(page);
+	if (update_va(page, p2m[PFN(page)] << 12 | P | RW | A | D))
+		return -1;
+	memset(page, 0, PAGE);
+	return 0;
+}
+
 uint32_t xen_features(void)
 {
 	struct xen_feature_info info = { .submap_idx = 0 };
@@ -274,6 +301,10 @@ void mm_init(void)
 		mapped_pfn += i;
 	}
 
+	/* A domU has to ask for it: Xen emulates writes to page tables. */
+	if (hypercall5(__HYPERVISOR_vm_assist, VMASST_CMD_enable,
+		       VMASST_TYPE_writable_pagetables, 0, 0, 0))
+		panic("no emulation of writes to page tables");
 	if (update_va(shared_info, start_info->shared_info | P | RW))
 		panic("shared info not mapped");
 	if (xen_features() & 1u << XENFEAT_mmu_pt_update_preserve_ad)

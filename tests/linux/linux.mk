@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Builds what boots with one of Debian's kernels: OUT/ptebatch.ko, OUT/guest
 # and, of both and some of Debian's modules, OUT/initramfs; and OUT/initramfs-dom0,
-# a dom0 that has kernel and initramfs in it to run a domU with.
+# a dom0 that has kernel and initramfs in it to run a domU with, and the minikernel.
 #
 #   make -f tests/linux/linux.mk SERIES=6.1 OUT=dir [W=1] [initramfs-dom0]
 #
@@ -41,13 +41,20 @@ $(OUT)/ptebatch.ko: $(addprefix $(TOP)/,$(SOURCES)) $(IMAGE)
 
 # xl is of Xen 4.17, whatever the kernel.
 initramfs-dom0: $(OUT)/initramfs-dom0
-$(OUT)/initramfs-dom0: $(OUT)/initramfs $(HERE)dom0/init \
-		$(TOP)/tools/xen-userland
+$(OUT)/initramfs-dom0: $(OUT)/initramfs $(wildcard $(HERE)dom0/*) \
+		$(OUT)/minikernel/minikernel $(TOP)/tools/xen-userland
 	userland=`$(TOP)/tools/xen-userland 4.17` && \
 	$(HERE)initramfs --out $@ --image $(IMAGE) \
 		$(addprefix --module ,$(MODULES)) /=$$userland \
 		/bin/sh=$$userland/bin/busybox /init=$(HERE)dom0/init \
+		/minikernel=$(HERE)dom0/minikernel \
 		/ptebatch.ko=$(OUT)/ptebatch.ko \
-		/domu/vmlinuz=$(IMAGE)/vmlinuz /domu/initramfs=$(OUT)/initramfs
+		/domu/vmlinuz=$(IMAGE)/vmlinuz /domu/initramfs=$(OUT)/initramfs \
+		/domu/minikernel=$(OUT)/minikernel/minikernel
+
+$(OUT)/minikernel/minikernel: $(addprefix $(TOP)/,$(SOURCES)) \
+		$(wildcard $(TOP)/examples/minikernel/* $(TOP)/tests/conformance/*)
+	$(MAKE) -f $(TOP)/examples/minikernel/kernel.mk OUT=$(OUT)/minikernel
+	touch $@
 
 .PHONY: all initramfs-dom0

@@ -7,7 +7,7 @@
  *
  *   guest=JOB[+JOB...]   bench, bench-quick, db:PROCESSES,
  *                        test[:PART-OF-NAME], stress:SECONDS,
- *                        load:TIMES, hold
+ *                        load:TIMES, flip:TIMES, hold
  *   ptebatch=on          load /ptebatch.ko first
  *   ptebatch.opts="..."  its parameters; + stands for a space
  *
@@ -204,6 +204,8 @@ static void run(const char *job)
 		stress(number);
 	else if (IS("load") && number)
 		load(number);
+	else if (IS("flip") && number)
+		flip_calls(number);
 	else if (IS("hold"))
 		hold();
 	else

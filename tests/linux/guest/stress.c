@@ -23,6 +23,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -523,6 +524,60 @@ void load(unsigned int times)
 	end();
 	if (in != was)
 		fail("load: the module is %s", in ? "still there" : "gone");
+}
+
+/* Whether the module comes to use this backend, while the stress goes on. */
+static bool comes_to_use(const char *backend)
+{
+	char buf[64], want[64];
+	const char *now = "";
+
+	snprintf(want, sizeof(want), "backend %s\n", backend);
+	for (time_t until = seconds() + STUCK; seconds() < until;) {
+		now = slurp("/sys/kernel/debug/ptebatch/status", buf,
+			    sizeof(buf));
+		if (!strncmp(now, want, strlen(want)))
+			return true;
+		usleep(1000);
+	}
+	fail("flip: the status says %.30s", now);
+	return false;
+}
+
+/*
+ * Xen's calls come and go; every 64th time the module must have noticed. It is
+ * made to ask again as its README tells.
+ */
+void flip_calls(unsigned int times)
+{
+	const char *parameter = "/sys/module/ptebatch/parameters/mprotect";
+	time_t said = seconds();
+
+	if (!privcmd_open() || !turn_calls(true)) {
+		fail("flip: Xen's calls cannot be turned from here");
+		return;
+	}
+	begin(2, 4);
+	for (unsigned int i = 0; i < times; i++) {
+		bool look = i % 64 == 63;
+
+		if (!turn_calls(false) || (look && !comes_to_use("mmu-update")))
+			break;
+		usleep(i * 7919 % 2000);
+		if (!turn_calls(true) || spit(parameter, "1") ||
+		    (look && !comes_to_use("hypercall")))
+			break;
+		usleep(i * 104729 % 2000);
+		if (i + 1 == times)
+			say("# flip: %u times", times);
+		if (seconds() >= said + 10) {
+			said = seconds();
+			say("# flip: %u of %u, %lu rounds", i + 1, times,
+			    all->rounds);
+		}
+	}
+	turn_calls(true);
+	end();
 }
 
 void hold(void)
