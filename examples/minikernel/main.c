@@ -96,13 +96,13 @@ void kernel_main(start_info_t *si)
 	updates = value_of("race", 0);
 	if (updates)
 		race_run(updates);
+	fuzz = value_of("fuzz", 0);
+	if (fuzz)
+		fuzz_run(fuzz, value_of("seed", 1), value_of("skip", 0),
+			 has_word("show"));
 	failed = tests_end();
 	if (has_word("bench"))
 		failed += bench_run(!has_word("quick"));
-	fuzz = value_of("fuzz", 0);
-	if (fuzz)
-		failed += fuzz_run(fuzz, value_of("seed", 1),
-				   value_of("skip", 0), has_word("show"));
 	print("minikernel: done, %u failed\n", failed);
 	shutdown(SHUTDOWN_poweroff);
 }
