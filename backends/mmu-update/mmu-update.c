@@ -226,7 +226,7 @@ static int change_mapped(struct ptebatch_env *env, uint32_t owner, slot_t *p,
 					 n | (e & AD_BITS), progress);
 			if (err)
 				return err;
-			before = e & ~AD_BITS;
+			before = e;
 			updated = 1;
 			continue;
 		}
@@ -246,8 +246,9 @@ static int change_mapped(struct ptebatch_env *env, uint32_t owner, slot_t *p,
 						__ATOMIC_RELAXED))
 			break;
 	}
+	/* Of what hardware has set since, not what the update did. */
 	if (old)
-		*old = updated ? before | (e & AD_BITS) : e;
+		*old = updated ? before | (e & AD_BITS & ~set) : e;
 	return 0;
 }
 

@@ -11,6 +11,9 @@
  *   seed=N  with fuzz: another sequence of them
  *   skip=N  with fuzz: from that operation on
  *   show    with fuzz: each is printed before it is done
+ *   serve   as a domU: does what a program in dom0 asks for (see serve.c)
+ *   load    as a domU: changes page tables until it is destroyed
+ *   l1tf    with test: before it, an entry for which Xen shadows the domain
  * The last line printed is "minikernel: done, N failed".
  */
 #include "minikernel.h"
@@ -91,6 +94,8 @@ void kernel_main(start_info_t *si)
 	print("minikernel: %s, %lu pages, %lu free, command line: %s\n",
 	      si->magic, si->nr_pages, pages_left(), (char *)si->cmd_line);
 	world_init();
+	if (has_word("l1tf"))
+		be_shadowed();
 	if (has_word("test"))
 		tests_run(has_word("new"), has_word("old"));
 	updates = value_of("race", 0);
@@ -103,6 +108,10 @@ void kernel_main(start_info_t *si)
 	failed = tests_end();
 	if (has_word("bench"))
 		failed += bench_run(!has_word("quick"));
+	if (has_word("serve"))
+		failed += serve();
+	if (has_word("load"))
+		load();
 	print("minikernel: done, %u failed\n", failed);
 	shutdown(SHUTDOWN_poweroff);
 }

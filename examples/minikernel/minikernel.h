@@ -13,6 +13,7 @@
  *   abi.c      the two hypercalls by hand: bad arguments, forms, multicalls
  *   kinds.c    entries of other kinds, beside twins that mmu_update changes
  *   race.c     several vCPUs against each other
+ *   serve.c    as a domU: what dom0 asks for (mailbox.h), and load without end
  *   bench.c    what each way of changing PTEs costs
  *   fuzz.c     random operations, compared with stock mmu_update's
  *   twin.c     what they work on: tables and pages in pairs
@@ -95,6 +96,7 @@ uint64_t pages_left(void);
 int page_give(void *page);
 int page_take(void *page);
 uint64_t virt_to_maddr(const void *p); /* of a direct-map address */
+uint32_t virt_to_pfn(const void *p);
 volatile uint64_t *maddr_to_virt(uint64_t maddr); /* NULL if not mapped */
 int is_own_page(uint64_t maddr);		  /* mapped or not */
 void set_writable(void *page, int writable);	  /* in the direct map */
@@ -135,6 +137,7 @@ void slots_fill(uint32_t first, uint32_t nr, uint32_t stride, uint32_t page,
 		uint64_t flags);
 void *table_virt(uint32_t table);
 
+void be_shadowed(void);
 /* tests.c, race.c, fuzz.c; tests_end says how many failed */
 void tests_run(int must_be_new, int must_be_old);
 void race_run(uint64_t updates);
@@ -151,6 +154,10 @@ static inline uint64_t rdtsc(void)
 	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
 	return (uint64_t)high << 32 | low;
 }
+
+/* serve.c */
+unsigned int serve(void); /* how many requests failed */
+void load(void) __attribute__((noreturn));
 
 void *memset(void *p, int c, size_t n);
 void *memcpy(void *to, const void *from, size_t n);

@@ -34,6 +34,11 @@ uint64_t virt_to_maddr(const void *va)
 	return p2m[PFN(va)] << 12 | ((uint64_t)va & (PAGE - 1));
 }
 
+uint32_t virt_to_pfn(const void *va)
+{
+	return (uint32_t)PFN(va);
+}
+
 /* The pfn of an own page; past all of them if it is none. */
 static uint64_t maddr_to_pfn(uint64_t maddr)
 {

@@ -592,6 +592,36 @@ unsigned int tests_end(void)
 	return failed;
 }
 
+/*
+ * With pv-l1tf on, Xen puts a domain that hides a frame without inverting it on
+ * shadow page tables, and the call goes on. That it did, dom0 can tell.
+ */
+static const char *an_entry_unsafe_against_l1tf_is_written(void)
+{
+	uint64_t unsafe = page_maddr(0) | US | RW;
+
+	slots_fill(0, 4, 1, 0, DATA | RW);
+	CHECK(!set_value(0, page_maddr(0) | P | US));
+	CHECK(!set_value(1, unsafe));
+	CHECK(*slot_entry(1) == (unsafe | A | D));
+	CHECK(!set_value(2, unsafe));
+	CHECK(probe_write(slot_va(1), 1));
+	CHECK(!probe_write(slot_va(3), 0));
+	return NULL;
+}
+
+void be_shadowed(void)
+{
+	static const struct test shadowing[] = {
+		TEST(an_entry_unsafe_against_l1tf_is_written),
+		{ NULL, NULL, 0 },
+	};
+
+	if (!use_new_calls())
+		panic("no new calls");
+	run_tests("l1tf", shadowing);
+}
+
 void tests_run(int must_be_new, int must_be_old)
 {
 	const struct variant *v = variants;

@@ -57,9 +57,10 @@ extern "C" {
  */
 
 /*
- * One env describes one guest kernel (or one dom0 process) to the backends.
- * It may be shared by all batches and all CPUs: the library writes "have"
- * alone, in probe and to take PTEBATCH_HAVE_* bits away, all CPUs alike.
+ * One env describes one guest kernel to the backends, or one process in dom0,
+ * whose hypercalls <ptebatch/xencall.h> makes. It may be shared by all batches
+ * and all CPUs: the library writes "have" alone, in probe and to take
+ * PTEBATCH_HAVE_* bits away, all CPUs alike.
  *
  * hypercall(ctx, nr, a1..a5): the raw hypercall, its raw return value.
  *   Needed by mmu-update and hypercall.

@@ -24,7 +24,8 @@ extern unsigned int failed;
 void bench(bool quick);
 void bench_foreign(void);
 void db(unsigned int processes);
-void stress(unsigned int seconds);
+void programs(void);
+void stress(unsigned int seconds, bool swap);
 void load(unsigned int times); /* the module, under that stress */
 void flip_calls(unsigned int times); /* Xen's calls off and on, under it too */
 void hold(void);	       /* the stress without an end, and a heartbeat */
@@ -82,6 +83,14 @@ char *anon(size_t pages);
 /* A file without a name on tmpfs. */
 int tmpfile_at(const char *dir, size_t bytes);
 long minor_faults(void);
+/*
+ * Swap in compressed memory, since there is no disk; and a group of which the
+ * calling process and its children become, to run out of memory alone. NULL, or
+ * why there is none.
+ */
+const char *swap_on(void);
+const char *join_group(void);
+#define GROUP "/sys/fs/cgroup/small/"
 
 /* Pages with two words each, at their ends, that tell whose and when. */
 struct range {

@@ -15,6 +15,8 @@
  * - A child sees what was there at the fork. What it writes into private
  *   memory stays with it, what it writes into shared memory is seen.
  * - What was unmapped and mapped anew, or thrown away, is zero.
+ *
+ * With swap, reclaim takes the pages out of the tables all the while.
  */
 #define _GNU_SOURCE
 #include "guest.h"
@@ -23,7 +25,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -477,26 +478,57 @@ static bool alive(void)
 	return still < STUCK;
 }
 
+/*
+ * For a second. With swap, all that can go out has to, again and again: pages are
+ * taken out of tables that others change at the same time.
+ */
+static void wait_a_second(bool swap)
+{
+	if (!swap) {
+		sleep(1);
+		return;
+	}
+	for (time_t until = seconds() + 1; seconds() < until;) {
+		spit(GROUP "memory.reclaim", "16M");
+		usleep(10000);
+	}
+}
+
 static void run_for(unsigned int time, unsigned int nr_processes,
-		    unsigned int nr_threads)
+		    unsigned int nr_threads, bool swap)
 {
 	time_t until = seconds() + time;
+	long out = field("/proc/vmstat", "pswpout");
 
 	begin(nr_processes, nr_threads);
 	while (seconds() < until) {
-		sleep(1);
+		wait_a_second(swap);
 		if (!alive()) {
 			fail("stress: stuck");
 			break;
 		}
 	}
 	end();
+	if (!swap)
+		return;
+	out = field("/proc/vmstat", "pswpout") - out;
+	say("# stress: %ld pages went to swap", out);
+	if (out < 1000)
+		fail("stress: hardly a page went to swap");
 }
 
-void stress(unsigned int time)
+void stress(unsigned int time, bool swap)
 {
-	run_for((time + 1) / 2, 1, 2);
-	run_for((time + 1) / 2, 2, 4);
+	const char *why = swap ? swap_on() : NULL;
+
+	if (swap && !why)
+		why = join_group();
+	if (why) {
+		fail("stress: %s", why);
+		return;
+	}
+	run_for((time + 1) / 2, 1, 2, swap);
+	run_for((time + 1) / 2, 2, 4, swap);
 }
 
 void load(unsigned int times)
@@ -526,21 +558,29 @@ void load(unsigned int times)
 		fail("load: the module is %s", in ? "still there" : "gone");
 }
 
-/* Whether the module comes to use this backend, while the stress goes on. */
-static bool comes_to_use(const char *backend)
+/* What the module works by, as its status tells; empty without it. */
+static const char *backend(void)
 {
-	char buf[64], want[64];
-	const char *now = "";
+	static char buf[64];
+	char *end;
 
-	snprintf(want, sizeof(want), "backend %s\n", backend);
+	slurp("/sys/kernel/debug/ptebatch/status", buf, sizeof(buf));
+	end = strchr(buf, '\n');
+	if (!end || strncmp(buf, "backend ", 8))
+		return "";
+	*end = 0;
+	return buf + 8;
+}
+
+/* Whether the module comes to use this backend, while the stress goes on. */
+static bool comes_to_use(const char *other)
+{
 	for (time_t until = seconds() + STUCK; seconds() < until;) {
-		now = slurp("/sys/kernel/debug/ptebatch/status", buf,
-			    sizeof(buf));
-		if (!strncmp(now, want, strlen(want)))
+		if (!strcmp(backend(), other))
 			return true;
 		usleep(1000);
 	}
-	fail("flip: the status says %.30s", now);
+	fail("flip: the module works by %s, not by %s", backend(), other);
 	return false;
 }
 
@@ -587,7 +627,8 @@ void hold(void)
 	begin(2, 4);
 	for (;;) {
 		sleep(1);
-		say("guest: beat %lu, %lu rounds, %lu failures%s", ++beat,
-		    all->rounds, all->failures, alive() ? "" : ", stuck");
+		say("guest: beat %lu, %lu rounds, %lu failures%s, %s", ++beat,
+		    all->rounds, all->failures, alive() ? "" : ", stuck",
+		    backend());
 	}
 }
