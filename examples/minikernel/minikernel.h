@@ -137,8 +137,8 @@ void slots_fill(uint32_t first, uint32_t nr, uint32_t stride, uint32_t page,
 		uint64_t flags);
 void *table_virt(uint32_t table);
 
-void be_shadowed(void);
 /* tests.c, race.c, fuzz.c; tests_end says how many failed */
+void be_shadowed(void);
 void tests_run(int must_be_new, int must_be_old);
 void race_run(uint64_t updates);
 /* Operations first .. first + nr - 1 of this seed, printed if show. */
