@@ -106,13 +106,13 @@ void kernel_main(start_info_t *si)
 	updates = value_of("contend", 0);
 	if (updates)
 		race_run(updates, 1);
+	fuzz = value_of("fuzz", 0);
+	if (fuzz)
+		fuzz_run(fuzz, value_of("seed", 1), value_of("skip", 0),
+			 has_word("show"));
 	failed = tests_end();
 	if (has_word("bench"))
 		failed += bench_run(!has_word("quick"));
-	fuzz = value_of("fuzz", 0);
-	if (fuzz)
-		failed += fuzz_run(fuzz, value_of("seed", 1),
-				   value_of("skip", 0), has_word("show"));
 	if (has_word("serve"))
 		failed += serve();
 	if (has_word("load"))
