@@ -525,7 +525,7 @@ static void mmu_update_values(struct ptebatch_env *env, uint32_t owner,
 /* Nothing to do, asked of a Xen that may not do it for this kind of guest. */
 static int mmu_update_probe(struct ptebatch_env *env)
 {
-	env->have = 0;
+	__atomic_store_n(&env->have, 0, __ATOMIC_RELAXED);
 	if (!env->hypercall)
 		return -PTEBATCH_EINVAL;
 	return (int)env->hypercall(env->ctx, HYPERVISOR_mmu_update, 0, 0, 0,

@@ -6,6 +6,8 @@
  */
 #include "tests.h"
 
+#include <xen/hypfs.h>
+
 #define EINVAL PTEBATCH_EINVAL
 #define EFAULT PTEBATCH_EFAULT
 #define ESRCH PTEBATCH_ESRCH
@@ -18,19 +20,6 @@
 #define BY_RECORD (LIST | PTEBATCH_HOW_TLB(PTEBATCH_TLB_VCPUS))
 #define XENS_MEMORY 0xffff82d040000000ul
 #define NOTHING_THERE (TEST_BASE + (1ul << 32))
-
-static int64_t runs(uint64_t what, uint64_t count, uint64_t how, uint64_t a4,
-		    uint64_t a5)
-{
-	return hypercall5(__HYPERVISOR_ptebatch_runs, what, count, how, a4, a5);
-}
-
-static int64_t values(uint64_t what, uint64_t count, uint64_t how, uint64_t a4,
-		      uint64_t a5)
-{
-	return hypercall5(__HYPERVISOR_ptebatch_values, what, count, how, a4,
-			  a5);
-}
 
 static uint64_t addr(const volatile void *p)
 {
@@ -334,9 +323,83 @@ static const char *an_owner_that_does_not_exist_is_refused(void)
 		CHECK(values(addr(&v), 1, 0, owners[i], 0) == -ESRCH);
 	}
 	CHECK(unchanged());
-	/* Oneself by one's number, dom0. */
-	CHECK(runs(addr(&r), 1, LIST, 1u << 16 | SELF, 0) == 1);
+	return NULL;
+}
+
+/* What mmu_update says to one entry, which it leaves as it is. */
+static int64_t stock_answer(uint64_t owner)
+{
+	mmu_update_t u = { slot_maddr(0) | MMU_PT_UPDATE_PRESERVE_AD,
+			   *slot_entry(0) };
+
+	return hypercall5(__HYPERVISOR_mmu_update, (uint64_t)&u, 1, 0, owner,
+			  0);
+}
+
+/* The caller's own number: to domains but dom0, all others are forbidden. */
+static uint32_t own_number(void)
+{
+	uint32_t n = 0;
+
+	while (n < DOMID_FIRST_RESERVED &&
+	       stock_answer((n + 1) << 16 | SELF))
+		n++;
+	return n;
+}
+
+static const char *oneself_can_be_named_by_number(void)
+{
+	uint32_t self = own_number();
+	struct ptebatch_run r = run_of(0, 1, RW, 0);
+	struct ptebatch_value v;
+
+	fill();
+	v = (struct ptebatch_value){ slot_maddr(0), entries[0] };
+	CHECK(!self == !!(start_info->flags & SIF_INITDOMAIN));
+	CHECK(runs(addr(&r), 1, LIST, (self + 1) << 16 | SELF, 0) == 1);
 	CHECK(*slot_entry(0) == (entries[0] & ~RW));
+	CHECK(values(addr(&v), 1, 0, (self + 1) << 16 | SELF, 0) == 1);
+	CHECK(*slot_entry(0) == entries[0]);
+	return NULL;
+}
+
+/* The tables of another, its pages, both; to a domU dom0 is another. */
+static const char *owners_are_refused_as_mmu_update_refuses_them(void)
+{
+	const uint32_t self = own_number(), who[] = {
+		SELF, self, 0, self + 1, DOMID_IO, DOMID_XEN, DOMID_COW,
+		DOMID_INVALID, 0x1234,
+	};
+	struct ptebatch_value v;
+	struct ptebatch_run r;
+	uint32_t pt, pg, refusals = 0;
+
+	fill();
+	r = run_of(0, 1, 0, RW);
+	v = (struct ptebatch_value){ slot_maddr(0) | PTEBATCH_VALUE_KEEP,
+				     entries[0] };
+	for (pt = 0; pt <= 5; pt++) {
+		for (pg = 0; pg < sizeof(who) / sizeof(*who); pg++) {
+			uint64_t owner = who[pg];
+			int64_t stock;
+
+			/* The caller's tables, or those of number pt - 1. */
+			owner |= (uint64_t)pt << 16;
+			stock = stock_answer(owner);
+			if (stock) {
+				refusals++;
+				CHECK(refused(runs(addr(&r), 1, LIST, owner, 0),
+					      (int)-stock));
+				CHECK(refused(values(addr(&v), 1, 0, owner, 0),
+					      (int)-stock));
+			} else {
+				CHECK(runs(addr(&r), 1, LIST, owner, 0) == 1);
+				CHECK(values(addr(&v), 1, 0, owner, 0) == 1);
+			}
+		}
+	}
+	CHECK(refusals);
+	CHECK(unchanged());
 	return NULL;
 }
 
@@ -619,7 +682,37 @@ static const char *the_calls_are_answered_enosys(void)
 	return NULL;
 }
 
-#define TEST(f) { #f, f }
+static int64_t set_parameter(const char *path, uint32_t size, uint8_t on)
+{
+	return hypercall5(__HYPERVISOR_hypfs_op, XEN_HYPFS_OP_write_contents,
+			  addr(path), size, addr(&on), sizeof(on));
+}
+
+static const char *dom0_alone_turns_the_calls_off_and_on(void)
+{
+	static const char path[] = "/params/ptebatch";
+	const char *why = NULL;
+	struct ptebatch_run r = run_of(0, 1, RW, 0);
+
+	fill();
+	if (!(start_info->flags & SIF_INITDOMAIN)) {
+		CHECK(set_parameter(path, sizeof(path), 0) < 0);
+		CHECK(runs(addr(&r), 1, LIST, SELF, 0) == 1);
+		return NULL;
+	}
+	CHECK(set_parameter(path, sizeof(path), 0) == 0);
+	if (runs(slot_maddr(0), 1, FLAGS, RW, 0) != -PTEBATCH_ENOSYS)
+		why = "the register form is still there";
+	else
+		why = the_calls_are_answered_enosys();
+	CHECK(set_parameter(path, sizeof(path), 1) == 0);
+	if (why)
+		return why;
+	CHECK(runs(addr(&r), 1, LIST, SELF, 0) == 1);
+	return NULL;
+}
+
+#define TEST(f) { #f, f, 0 }
 const struct test abi_tests[] = {
 	TEST(probe_answers_to_the_magic_only),
 	TEST(masks_with_other_bits_are_refused),
@@ -633,6 +726,8 @@ const struct test abi_tests[] = {
 	TEST(reserved_bits_are_refused),
 	TEST(an_operation_not_known_is_not_supported),
 	TEST(an_owner_that_does_not_exist_is_refused),
+	TEST(oneself_can_be_named_by_number),
+	TEST(owners_are_refused_as_mmu_update_refuses_them),
 	TEST(bad_tlb_records_are_refused),
 	TEST(a_list_that_faults_half_way_stops_there),
 	TEST(values_that_fault_half_way_stop_there),
@@ -643,10 +738,11 @@ const struct test abi_tests[] = {
 	TEST(both_calls_work_inside_a_multicall),
 	TEST(a_list_stops_at_the_record_that_fails),
 	TEST(a_long_list_is_done_to_its_end),
-	{ NULL, NULL },
+	TEST(dom0_alone_turns_the_calls_off_and_on),
+	{ NULL, NULL, 0 },
 };
 
 const struct test abi_tests_stock[] = {
 	TEST(the_calls_are_answered_enosys),
-	{ NULL, NULL },
+	{ NULL, NULL, 0 },
 };

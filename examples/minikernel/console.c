@@ -1,16 +1,75 @@
 /* SPDX-License-Identifier: MIT */
-/* Printing: a line buffer handed to Xen's console, and a tiny printf. */
+/*
+ * Printing: a line buffer handed to Xen's console, or put into the ring that a
+ * domU shares with dom0, and a tiny printf.
+ */
 #include "minikernel.h"
+
+#include <xen/event_channel.h>
+#include <xen/io/console.h>
+#include <xen/sched.h>
 
 static char line[256];
 static unsigned int used;
+static struct xencons_interface *ring; /* NULL: Xen's console */
+
+/* A domU's ring is a page of its own, which the builder has mapped. */
+void console_init(void)
+{
+	if (!(start_info->flags & SIF_INITDOMAIN))
+		ring = (struct xencons_interface *)maddr_to_virt(
+			start_info->console.domU.mfn << 12);
+}
+
+void yield(void)
+{
+	hypercall5(__HYPERVISOR_sched_op, SCHEDOP_yield, 0, 0, 0, 0);
+}
+
+static void notify(void)
+{
+	evtchn_send_t send = { .port = start_info->console.domU.evtchn };
+
+	hypercall5(__HYPERVISOR_event_channel_op, EVTCHNOP_send,
+		   (uint64_t)&send, 0, 0, 0);
+}
+
+/* Waits until dom0 has left at most that many characters in the ring. */
+static void ring_drain(uint32_t most)
+{
+	while (ring->out_prod - __atomic_load_n(&ring->out_cons,
+						__ATOMIC_ACQUIRE) > most) {
+		notify();
+		yield();
+	}
+}
+
+static void ring_write(const char *s, uint32_t nr)
+{
+	uint32_t i, prod = ring->out_prod;
+
+	ring_drain(sizeof(ring->out) - nr);
+	for (i = 0; i < nr; i++, prod++)
+		ring->out[MASK_XENCONS_IDX(prod, ring->out)] = s[i];
+	__atomic_store_n(&ring->out_prod, prod, __ATOMIC_RELEASE);
+	notify();
+}
+
+void console_flush(void)
+{
+	if (ring)
+		ring_drain(0);
+}
 
 static void put(char c)
 {
 	line[used++] = c;
 	if (c == '\n' || used == sizeof(line)) {
-		hypercall5(__HYPERVISOR_console_io, CONSOLEIO_write, used,
-			   (uint64_t)line, 0, 0);
+		if (ring)
+			ring_write(line, used);
+		else
+			hypercall5(__HYPERVISOR_console_io, CONSOLEIO_write,
+				   used, (uint64_t)line, 0, 0);
 		used = 0;
 	}
 }

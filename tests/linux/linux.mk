@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Builds what boots with one of Debian's kernels: OUT/ptebatch.ko, OUT/guest
-# and, of both and some of Debian's modules, OUT/initramfs; and OUT/initramfs-dom0,
-# a dom0 that has kernel and initramfs in it to run a domU with.
+# and, of both and some of Debian's modules, OUT/initramfs; OUT/initramfs-dom0,
+# a dom0 that has kernel and initramfs in it to run a domU with, and the
+# minikernel; and OUT/initramfs-programs, with some of Debian's programs.
 #
-#   make -f tests/linux/linux.mk SERIES=6.1 OUT=dir [W=1] [initramfs-dom0]
+#   make -f tests/linux/linux.mk SERIES=6.1 OUT=dir [W=1] [TARGET]
 #
 # Kbuild writes beside the sources, so it gets a copy of them.
 
@@ -18,7 +19,7 @@ SOURCES := $(patsubst $(TOP)/%,%,$(foreach folder,examples/linux include/ptebatc
 	lib backends/native backends/mmu-update backends/hypercall, \
 	$(wildcard $(TOP)/$(folder)/*.[ch] $(TOP)/$(folder)/Kbuild)))
 # For dom0's part in domUs; for swap, and for files on a disk.
-MODULES := xen-privcmd xen-evtchn xen-gntdev xenfs zram brd minix
+MODULES := xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs zram brd minix
 
 all: $(OUT)/initramfs
 
@@ -41,13 +42,39 @@ $(OUT)/ptebatch.ko: $(addprefix $(TOP)/,$(SOURCES)) $(IMAGE)
 
 # xl is of Xen 4.17, whatever the kernel.
 initramfs-dom0: $(OUT)/initramfs-dom0
-$(OUT)/initramfs-dom0: $(OUT)/initramfs $(HERE)dom0/init \
+$(OUT)/initramfs-dom0: $(OUT)/initramfs $(wildcard $(HERE)dom0/*) \
+		$(OUT)/minikernel/minikernel $(OUT)/domain \
 		$(TOP)/tools/xen-userland
 	userland=`$(TOP)/tools/xen-userland 4.17` && \
 	$(HERE)initramfs --out $@ --image $(IMAGE) \
 		$(addprefix --module ,$(MODULES)) /=$$userland \
 		/bin/sh=$$userland/bin/busybox /init=$(HERE)dom0/init \
+		/minikernel=$(HERE)dom0/minikernel /bin/domain=$(OUT)/domain \
 		/ptebatch.ko=$(OUT)/ptebatch.ko \
-		/domu/vmlinuz=$(IMAGE)/vmlinuz /domu/initramfs=$(OUT)/initramfs
+		/domu/vmlinuz=$(IMAGE)/vmlinuz /domu/initramfs=$(OUT)/initramfs \
+		/domu/minikernel=$(OUT)/minikernel/minikernel
 
-.PHONY: all initramfs-dom0
+# Against libxen-dev, to run with what xen-userland takes from the same suite.
+DOMAIN := $(HERE)dom0/domain.c $(patsubst %,$(TOP)/%.c,lib/ptebatch \
+	backends/mmu-update/mmu-update backends/hypercall/hypercall \
+	backends/xencall/xencall)
+$(OUT)/domain: $(DOMAIN) $(wildcard $(TOP)/include/ptebatch/*.h) \
+		$(TOP)/examples/minikernel/mailbox.h
+	@mkdir -p $(OUT)
+	$(CC) -O2 -g -Wall -Wextra -I$(TOP)/include -I$(TOP)/examples/minikernel \
+		-o $@ $(DOMAIN) -lxenctrl -lxencall -lxenforeignmemory
+
+$(OUT)/minikernel/minikernel: $(addprefix $(TOP)/,$(SOURCES)) \
+		$(wildcard $(TOP)/examples/minikernel/* $(TOP)/tests/conformance/*)
+	$(MAKE) -f $(TOP)/examples/minikernel/kernel.mk OUT=$(OUT)/minikernel
+	touch $@
+
+# The same with real programs in it.
+initramfs-programs: $(OUT)/initramfs-programs
+$(OUT)/initramfs-programs: $(OUT)/initramfs $(wildcard $(HERE)programs/*) \
+		$(TOP)/tools/linux-programs
+	programs=`$(TOP)/tools/linux-programs bookworm` && \
+	$(HERE)initramfs --out $@ /=$$programs /programs=$(HERE)programs \
+		/init=$(OUT)/guest /ptebatch.ko=$(OUT)/ptebatch.ko
+
+.PHONY: all initramfs-dom0 initramfs-programs

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * As a domU: what a program in dom0 asks for (mailbox.h), for tests in which
+ * dom0 watches or takes part. One L1 table is in use; its slots map the pages
+ * of which no other mapping is writable.
+ *
+ * And load: changes of all kinds without an end, for dom0 to break into.
+ */
+#include "mailbox.h"
+#include "minikernel.h"
+#include "tests.h"
+
+#define DATA (P | US | A | D)
+#define TABLE 3u
+#define SLOT(i) (TABLE * PTEBATCH_TABLE_SLOTS + (i))
+
+static struct ptebatch_run storage[1024]; /* long calls, to break into */
+static struct mailbox box __attribute__((aligned(4096)));
+static const struct ptebatch_tlb all = { PTEBATCH_TLB_ALL, 0, 0, 0, 0 };
+
+static uint64_t entry_of(uint32_t i, uint64_t flags)
+{
+	return page_maddr(WORLD_SLOTS + i) | flags;
+}
+
+static int set(uint32_t i, uint64_t entry, uint32_t mode)
+{
+	return ptebatch_add_value(&batch, slot_maddr(SLOT(i)), entry, mode);
+}
+
+/* Seven ways for a mapping to be made; what is read or written through it. */
+enum way {
+	READ_ONLY, /* is all that it stays */
+	AGAIN,	   /* writable again, and written */
+	UNUSED,	   /* the same, but not written */
+	KEPT,	   /* by a value that keeps A and D, and written */
+	ABSENT,	   /* taken away */
+	ANEW,	   /* taken away and mapped anew, and written */
+	HIDDEN,	   /* PROT_NONE and back, and read */
+	WAYS
+};
+
+static int change(uint32_t round)
+{
+	uint32_t i, way;
+
+	for (i = 0; i < MAILBOX_SLOTS; i++)
+		if (!(*slot_entry(SLOT(i)) & P) &&
+		    set(i, entry_of(i, P | US | RW), PTEBATCH_VALUE_EXACT))
+			return __LINE__;
+	if (ptebatch_add_run(&batch, slot_maddr(SLOT(0)), MAILBOX_SLOTS, RW,
+			     0) ||
+	    ptebatch_flush(&batch, &all))
+		return __LINE__;
+	for (i = 0; i < MAILBOX_SLOTS; i++)
+		if (!probe_write(slot_va(SLOT(i)), round))
+			return __LINE__;
+
+	for (i = 0; i < MAILBOX_SLOTS; i++) {
+		way = (i + round) % WAYS;
+		if (way == AGAIN || way == UNUSED) {
+			if (ptebatch_add_run(&batch, slot_maddr(SLOT(i)), 1, 0,
+					     RW))
+				return __LINE__;
+		} else if (way == ABSENT || way == ANEW) {
+			if (ptebatch_add_clear(&batch, slot_maddr(SLOT(i)), 1,
+					       NULL))
+				return __LINE__;
+		}
+	}
+	for (i = 0; i < MAILBOX_SLOTS; i++)
+		if ((i + round) % WAYS == HIDDEN &&
+		    set(i, (~entry_of(i, 0) & FRAME) | 0x100,
+			PTEBATCH_VALUE_KEEP))
+			return __LINE__;
+	for (i = 0; i < MAILBOX_SLOTS; i++) {
+		way = (i + round) % WAYS;
+		if ((way == KEPT || way == HIDDEN) &&
+		    set(i, entry_of(i, P | US | RW), PTEBATCH_VALUE_KEEP))
+			return __LINE__;
+		if (way == ANEW &&
+		    set(i, entry_of(i, DATA | RW), PTEBATCH_VALUE_EXACT))
+			return __LINE__;
+	}
+	return ptebatch_flush(&batch, &all) ? __LINE__ : 0;
+}
+
+/* The accesses, past the library: is each as its entry says? */
+static int use(uint32_t round)
+{
+	uint64_t seen;
+	uint32_t i;
+
+	for (i = 0; i < MAILBOX_SLOTS; i++) {
+		uint32_t way = (i + round) % WAYS;
+
+		box.reached[i] = 0;
+		if (way == ABSENT) {
+			if (!probe_read(slot_va(SLOT(i)), &seen))
+				return __LINE__;
+			continue;
+		}
+		if (probe_read(slot_va(SLOT(i)), &seen))
+			return __LINE__;
+		box.reached[i] = MAILBOX_READ;
+		if (way != AGAIN && way != KEPT && way != ANEW)
+			continue;
+		if (probe_write(slot_va(SLOT(i)), round))
+			return __LINE__;
+		box.reached[i] |= MAILBOX_WRITTEN;
+	}
+	return 0;
+}
+
+static void look(void)
+{
+	uint64_t seen;
+	uint32_t i;
+
+	box.sum = mailbox_sum(slot_entry(SLOT(0)));
+	for (i = 0; i < MAILBOX_SLOTS; i++) {
+		box.reached[i] = 0;
+		if (!probe_read(slot_va(SLOT(i)), &seen))
+			box.reached[i] |= MAILBOX_READ;
+		if (!probe_write(slot_va(SLOT(i)), 1))
+			box.reached[i] |= MAILBOX_WRITTEN;
+	}
+}
+
+static void start(void)
+{
+	env = xen_env;
+	if (ptebatch_hypercall.probe(&env) || !env.have)
+		panic("no new calls");
+}
+
+unsigned int serve(void)
+{
+	const struct ptebatch_backend *by;
+	uint32_t i, round = 0;
+	unsigned int failed = 0;
+
+	start();
+	slots_fill(SLOT(0), MAILBOX_SLOTS, 1, WORLD_SLOTS, DATA | RW);
+	for (i = 0; i < MAILBOX_SLOTS; i++)
+		box.pfn[i] = virt_to_pfn(page_virt(WORLD_SLOTS + i));
+	box.first_pfn = virt_to_pfn(page_virt(0));
+	box.last_pfn = virt_to_pfn(page_virt(WORLD_PAGES - 1));
+	box.table = slot_maddr(SLOT(0));
+	box.table_pfn = virt_to_pfn(table_virt(TABLE));
+	print("minikernel: mailbox %lu\n", virt_to_maddr(&box) >> 12);
+	do {
+		while (__atomic_load_n(&box.asked, __ATOMIC_ACQUIRE) ==
+		       box.done)
+			yield();
+		by = box.stock ? &ptebatch_mmu_update : &ptebatch_hypercall;
+		if (ptebatch_init(&batch, by, &env, storage, sizeof(storage)))
+			panic("ptebatch_init failed");
+		box.line = 0;
+		if (box.what == MAILBOX_CHANGE) {
+			box.line = change(++round);
+			if (!box.line)
+				box.line = use(round);
+		} else if (box.what == MAILBOX_LOOK) {
+			look();
+		}
+		failed += !!box.line;
+		__atomic_store_n(&box.done, box.asked, __ATOMIC_RELEASE);
+	} while (box.what != MAILBOX_END);
+	return failed;
+}
+
+/* A table that is pinned, too, and goes with its domain. */
+void load(void)
+{
+	uint32_t i, round;
+
+	start();
+	if (ptebatch_init(&batch, &ptebatch_hypercall, &env, storage,
+			  sizeof(storage)))
+		panic("ptebatch_init failed");
+	if (mmuext(MMUEXT_PIN_L1_TABLE, page_maddr(WORLD_PAGES - 1) >> 12, 0))
+		panic("not pinned");
+	print("minikernel: mailbox %lu\n", virt_to_maddr(&box) >> 12);
+	for (round = 0;; round++) {
+		for (i = 0; i < WORLD_SLOTS; i++)
+			if (ptebatch_add_value(
+				    &batch, slot_maddr(i),
+				    page_maddr((i + round) % WORLD_SLOTS) |
+					    DATA | RW,
+				    round & 1 ? PTEBATCH_VALUE_KEEP
+					      : PTEBATCH_VALUE_EXACT))
+				panic("line %u", __LINE__);
+		for (i = 0; i < WORLD_TABLES; i++)
+			if (ptebatch_add_run(&batch, slot_maddr(i * 512), 512,
+					     RW, 0) ||
+			    ptebatch_add_run(&batch, slot_maddr(i * 512), 512,
+					     0, RW))
+				panic("line %u", __LINE__);
+		for (i = 0; i < WORLD_TABLES; i += 1 + round % 3)
+			if (ptebatch_add_clear(&batch, slot_maddr(i * 512), 512,
+					       NULL))
+				panic("line %u", __LINE__);
+		if (ptebatch_flush(&batch, &all))
+			panic("line %u", __LINE__);
+	}
+}

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the scenes (minikernel, beside this file) need of a domain in dom0, and
+ * no command of xl does:
+ *
+ *   domain free              prints Xen's free pages and how many domains there are
+ *   domain shadow ID         puts a domain on shadow page tables
+ *   domain shadowed ID       fails if it is not; "unshadowed" if it is
+ *   domain log-dirty ID      counts its writes from now on
+ *   domain hold ID FRAME     maps a page of it until it is killed
+ *   domain watch ID FRAME    tests: the bitmap of a domain in log-dirty mode
+ *   domain foreign ID FRAME  tests: changing the tables of a paused domain
+ *   domain end ID FRAME      has the minikernel power off
+ *
+ * FRAME is that of the minikernel's mailbox. Tests are told as TAP without a
+ * plan, and the exit status is how many failed.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/mman.h>
+#include <xenctrl.h>
+#include <xenforeignmemory.h>
+
+#include <ptebatch/xencall.h>
+
+#include "mailbox.h"
+
+#define P PTEBATCH_PTE_P
+#define RW PTEBATCH_PTE_RW
+#define AD (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
+#define NX PTEBATCH_PTE_NX
+#define FRAME PTEBATCH_PTE_FRAME
+#define BOTH (PTEBATCH_HAVE_RUNS | PTEBATCH_HAVE_VALUES)
+#define SLOTS MAILBOX_SLOTS
+#define ROUNDS 4u
+
+static xc_interface *xc;
+static uint32_t id;
+static struct mailbox *box;
+static const volatile uint64_t *table; /* read-only */
+static unsigned int failed;
+
+static void __attribute__((noreturn)) die(const char *what)
+{
+	printf("# domain: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static void report(const char *what, bool good)
+{
+	static unsigned int number;
+
+	printf("%sok %u - %s\n", good ? "" : "not ", ++number, what);
+	failed += !good;
+}
+
+static void *map(uint64_t frame, int prot)
+{
+	static xenforeignmemory_handle *memory;
+	xen_pfn_t pfn = frame;
+	int err = 0;
+	void *p;
+
+	if (!memory)
+		memory = xenforeignmemory_open(NULL, 0);
+	if (!memory)
+		die("xenforeignmemory_open");
+	p = xenforeignmemory_map(memory, id, prot, 1, &pfn, &err);
+	if (!p || err) {
+		errno = -err;
+		die("a frame of the domain cannot be mapped");
+	}
+	return p;
+}
+
+/* Has the minikernel do something; false if that failed. */
+static bool ask(uint32_t what, bool stock)
+{
+	uint32_t number = box->asked + 1;
+
+	box->what = what;
+	box->stock = stock;
+	__atomic_store_n(&box->asked, number, __ATOMIC_RELEASE);
+	for (int left = 60000; left; left--) {
+		if (__atomic_load_n(&box->done, __ATOMIC_ACQUIRE) == number) {
+			if (box->line)
+				printf("# the minikernel failed in line %d\n",
+				       box->line);
+			return !box->line;
+		}
+		usleep(1000);
+	}
+	die("the minikernel does not answer");
+}
+
+/* ---- Log-dirty mode ---- */
+
+static uint8_t *bitmap;
+static unsigned long pages;
+
+static bool dirty(unsigned long pfn)
+{
+	return bitmap[pfn / 8] >> pfn % 8 & 1;
+}
+
+/* PEEK leaves Xen's bitmap as it is, CLEAN zeroes it. */
+static void take_bitmap(unsigned int op)
+{
+	DECLARE_HYPERCALL_BUFFER(uint8_t, bits);
+
+	bits = xc_hypercall_buffer_alloc_pages(
+		xc, bits, (pages / 8 + XC_PAGE_SIZE) / XC_PAGE_SIZE);
+	if (!bits || xc_logdirty_control(xc, id, op, HYPERCALL_BUFFER(bits),
+					 pages, 0, NULL) < 0)
+		die("the bitmap cannot be had");
+	memcpy(bitmap, bits, pages / 8);
+	xc_hypercall_buffer_free_pages(
+		xc, bits, (pages / 8 + XC_PAGE_SIZE) / XC_PAGE_SIZE);
+}
+
+/* Of the pages for tests, those that were written and no others. */
+static bool shows_writes(void)
+{
+	unsigned long pfn, wrong = 0, written = 0;
+
+	for (uint32_t i = 0; i < SLOTS; i++)
+		if (box->reached[i] & MAILBOX_WRITTEN) {
+			written++;
+			if (!dirty(box->pfn[i]) && !wrong++)
+				printf("# slot %u was written, page %u is not dirty\n",
+				       i, box->pfn[i]);
+		}
+	for (pfn = box->first_pfn; pfn <= box->last_pfn; pfn++)
+		written -= dirty(pfn);
+	if (written)
+		printf("# %ld pages too many are dirty\n", -(long)written);
+	return !wrong && !written;
+}
+
+/* ---- A foreign owner ---- */
+
+static volatile uint64_t *slot(void *ctx, uint64_t maddr)
+{
+	(void)ctx;
+	if ((maddr ^ box->table) & ~0xfffull)
+		return NULL;
+	return (volatile uint64_t *)table + (maddr & 0xfff) / 8;
+}
+
+static struct ptebatch_xencall dom0;
+static struct ptebatch_env env = {
+	.hypercall = ptebatch_xencall,
+	.slot = slot,
+	.ctx = &dom0,
+	.features = PTEBATCH_ENV_PRESERVE_AD,
+};
+static struct ptebatch batch;
+static uint64_t storage[5 * 256];
+static uint64_t was[SLOTS], wanted[SLOTS], old[SLOTS];
+
+static uint64_t maddr(uint32_t i)
+{
+	return box->table + 8 * i;
+}
+
+static bool table_is_as_wanted(uint64_t ignored)
+{
+	uint32_t wrong = 0;
+
+	for (uint32_t i = 0; i < SLOTS; i++)
+		if ((table[i] ^ wanted[i]) & ~ignored && !wrong++)
+			printf("# slot %u: %#lx, not %#lx\n", i,
+			       (unsigned long)table[i],
+			       (unsigned long)wanted[i]);
+	return !wrong;
+}
+
+/* Runs, with old values and without, and a list longer than a call carries. */
+static bool change_runs(bool stock)
+{
+	uint32_t i, wrong = 0;
+
+	for (i = 0; i < 256; i++) {
+		wanted[i] = was[i] & P ? (was[i] & ~RW) | NX : was[i];
+		if (ptebatch_add_run(&batch, maddr(i), 1, RW, NX))
+			return false;
+	}
+	for (i = 300; i < SLOTS; i += 2) {
+		wanted[i] = was[i] & P ? was[i] | 0x200 : was[i];
+		if (ptebatch_add_run(&batch, maddr(i), 1, 0, 0x200))
+			return false;
+	}
+	/* mmu_update hands no old values of a foreign table back. */
+	for (i = 256; i < 300; i++)
+		wanted[i] = 0;
+	if (ptebatch_add_clear(&batch, maddr(256), 44, stock ? NULL : old))
+		return false;
+	if (ptebatch_flush(&batch, NULL))
+		return false;
+	for (i = 0; !stock && i < 44; i++)
+		wrong += old[i] != was[256 + i];
+	return !wrong;
+}
+
+/* Back to what was there, and two pages change places. */
+static bool change_values(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < SLOTS; i++) {
+		wanted[i] = was[i];
+		if (i == 17 || i == 18)
+			wanted[i] = was[35 - i];
+		if (ptebatch_add_value(&batch, maddr(i), wanted[i],
+				       PTEBATCH_VALUE_EXACT))
+			return false;
+	}
+	return !ptebatch_flush(&batch, NULL);
+}
+
+static bool flush_tlb(bool stock)
+{
+	static const struct ptebatch_tlb all = { PTEBATCH_TLB_ALL, 0, 0, 0, 0 };
+
+	/* mmuext_op cannot name a domain. */
+	return stock || !ptebatch_flush(&batch, &all);
+}
+
+static bool domain_sees_it(void)
+{
+	uint64_t sum = mailbox_sum(table);
+	uint32_t i, wrong = 0;
+
+	/* Looking sets A and D in some: the sum comes first. */
+	if (!ask(MAILBOX_LOOK, false) || box->sum != sum)
+		return false;
+	for (i = 0; i < SLOTS; i++) {
+		uint8_t may = table[i] & P ? MAILBOX_READ : 0;
+
+		if (may && (table[i] & RW))
+			may |= MAILBOX_WRITTEN;
+		wrong += box->reached[i] != may;
+	}
+	if (wrong)
+		printf("# %u slots cannot be reached as they say\n", wrong);
+	return !wrong;
+}
+
+static bool changes_while_paused(bool stock)
+{
+	bool done;
+
+	if (xc_domain_pause(xc, id))
+		die("it cannot be paused");
+	memcpy(was, (const void *)table, sizeof(was));
+	memcpy(wanted, was, sizeof(was));
+	done = change_runs(stock) && table_is_as_wanted(0);
+	if (!done)
+		printf("# %s, after %lu slots\n",
+		       ptebatch_strerror(batch.last.err),
+		       (unsigned long)batch.last.slots);
+	done &= flush_tlb(stock);
+	if (xc_domain_unpause(xc, id))
+		die("it cannot go on");
+	return done;
+}
+
+static bool changes_back(bool stock)
+{
+	bool done;
+
+	if (xc_domain_pause(xc, id))
+		die("it cannot be paused");
+	/* The domain has set A and D meanwhile. */
+	done = change_values() && table_is_as_wanted(AD) && flush_tlb(stock);
+	if (xc_domain_unpause(xc, id))
+		die("it cannot go on");
+	return done;
+}
+
+static bool refused(uint32_t owner, int err)
+{
+	bool as_said;
+
+	if (ptebatch_set_owner(&batch, owner) ||
+	    ptebatch_add_value(&batch, maddr(0), table[0],
+			       PTEBATCH_VALUE_EXACT))
+		return false;
+	as_said = ptebatch_flush(&batch, NULL) == err;
+	if (!as_said)
+		printf("# %s\n", ptebatch_strerror(batch.last.err));
+	ptebatch_discard(&batch);
+	return as_said;
+}
+
+static void use(const struct ptebatch_backend *backend)
+{
+	if (ptebatch_xencall_open(&dom0, NULL))
+		die("xencall");
+	if (backend->probe(&env) ||
+	    ptebatch_init(&batch, backend, &env, storage, sizeof(storage)) ||
+	    ptebatch_set_owner(&batch, PTEBATCH_XENCALL_OWNER(id)))
+		die("the library cannot be used");
+}
+
+static void foreign(void)
+{
+	static const struct ptebatch_backend *const by[] = {
+		&ptebatch_hypercall,
+		&ptebatch_mmu_update,
+	};
+	const uint32_t nobody = 0x7abc;
+
+	for (int stock = 0; stock < 2; stock++) {
+		char name[120];
+
+		use(by[stock]);
+		if (!stock)
+			report("foreign tables: dom0 has the new calls",
+			       (env.have & BOTH) == BOTH);
+#define TEST(what, test)                                                    \
+	do {                                                                \
+		snprintf(name, sizeof(name), "foreign tables by %s: " what, \
+			 by[stock]->name);                                  \
+		report(name, test);                                         \
+	} while (0)
+		TEST("dom0 changes those of a paused domain",
+		     changes_while_paused(stock));
+		TEST("the domain sees it and obeys", domain_sees_it());
+		TEST("dom0 gives full values", changes_back(stock));
+		TEST("the domain sees these", domain_sees_it());
+		TEST("the domain can change them on",
+		     ask(MAILBOX_CHANGE, stock));
+		TEST("a domain that does not exist is -ESRCH",
+		     refused(PTEBATCH_XENCALL_OWNER(nobody), -PTEBATCH_ESRCH));
+		TEST("dom0 itself as the owner of the pages is -ESRCH",
+		     refused(PTEBATCH_XENCALL_OWNER(id) & 0xffff0000,
+			     -PTEBATCH_ESRCH));
+		ptebatch_xencall_close(&dom0);
+	}
+}
+
+/* ---- Both ---- */
+
+static void watch(void)
+{
+	for (uint32_t round = 0; round < 2 * ROUNDS; round++) {
+		bool stock = round & 1;
+		char name[120];
+
+		take_bitmap(XEN_DOMCTL_SHADOW_OP_CLEAN);
+		snprintf(name, sizeof(name),
+			 "log-dirty, round %u: mappings made %s work", round,
+			 stock ? "by mmu_update" : "by the new calls");
+		report(name, ask(MAILBOX_CHANGE, stock));
+		take_bitmap(round & 2 ? XEN_DOMCTL_SHADOW_OP_CLEAN
+				      : XEN_DOMCTL_SHADOW_OP_PEEK);
+		snprintf(
+			name, sizeof(name),
+			"log-dirty, round %u: the pages written by them are dirty, no others",
+			round);
+		report(name, shows_writes());
+		snprintf(name, sizeof(name),
+			 "log-dirty, round %u: the changed table is dirty",
+			 round);
+		report(name, dirty(box->table_pfn));
+	}
+	/* A page that stays mapped writable is found again after CLEAN. */
+	take_bitmap(XEN_DOMCTL_SHADOW_OP_CLEAN);
+	report("log-dirty: the domain writes to all it can reach",
+	       ask(MAILBOX_LOOK, false));
+	take_bitmap(XEN_DOMCTL_SHADOW_OP_PEEK);
+	report("log-dirty: what is written through older mappings is dirty, no more",
+	       shows_writes());
+
+	/* Nothing is written by the domain, which is paused. */
+	use(&ptebatch_hypercall);
+	take_bitmap(XEN_DOMCTL_SHADOW_OP_CLEAN);
+	report("log-dirty: dom0 changes its table",
+	       changes_while_paused(false));
+	take_bitmap(XEN_DOMCTL_SHADOW_OP_PEEK);
+	report("log-dirty: a table that dom0 changes is dirty",
+	       dirty(box->table_pfn));
+	report("log-dirty: the domain sees that and obeys", domain_sees_it());
+	ptebatch_xencall_close(&dom0);
+}
+
+/* ---- */
+
+static void print_free(void)
+{
+	xc_physinfo_t info = { 0 };
+	xc_dominfo_t domains[64];
+	int nr = xc_domain_getinfo(xc, 0, 64, domains);
+
+	if (nr < 0 || xc_physinfo(xc, &info))
+		die("physinfo");
+	printf("%lu %d\n", (unsigned long)(info.free_pages + info.scrub_pages),
+	       nr);
+}
+
+static void enable(unsigned int mode)
+{
+	if (xc_shadow_control(xc, id, mode, NULL, 0) < 0)
+		die("the mode cannot be entered");
+}
+
+/* Only a domain on shadow page tables has memory for them. */
+static bool shadowed(void)
+{
+	unsigned int mb = 0;
+
+	if (xc_shadow_control(xc, id, XEN_DOMCTL_SHADOW_OP_GET_ALLOCATION, &mb,
+			      0) < 0)
+		die("what it has for shadow page tables is not told");
+	return mb;
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+
+	setlinebuf(stdout);
+	xc = xc_interface_open(NULL, NULL, 0);
+	if (!xc)
+		die("xc_interface_open");
+	if (argc > 2)
+		id = strtoul(argv[2], NULL, 10);
+	if (argc > 3) {
+		box = map(strtoul(argv[3], NULL, 10), PROT_READ | PROT_WRITE);
+		if (box->table)
+			table = map(box->table / XC_PAGE_SIZE, PROT_READ);
+		pages = (box->last_pfn / 4096 + 1) * 4096ul;
+		bitmap = calloc(pages / 8, 1);
+	}
+
+	if (!strcmp(what, "free"))
+		print_free();
+	else if (!strcmp(what, "shadow"))
+		enable(XEN_DOMCTL_SHADOW_OP_ENABLE_TEST);
+	else if (!strcmp(what, "shadowed"))
+		return !shadowed();
+	else if (!strcmp(what, "unshadowed"))
+		return shadowed();
+	else if (!strcmp(what, "log-dirty"))
+		enable(XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
+	else if (!strcmp(what, "hold") && box)
+		pause();
+	else if (!strcmp(what, "watch") && table)
+		watch();
+	else if (!strcmp(what, "foreign") && table)
+		foreign();
+	else if (!strcmp(what, "end") && box)
+		ask(MAILBOX_END, false);
+	else
+		die("no such command");
+	return failed;
+}
