@@ -4,8 +4,8 @@
  * says what every call has to do.
  *
  * An input is a list of steps, each a byte and what it needs: fill entries,
- * touch them, hold pages, retype them, take tables away, turn paging modes and
- * permissions on and off, let guest memory fault, call. While a call is
+ * touch them, hold pages, retype them, take tables away, turn paging modes,
+ * permissions and the calls on and off, let guest memory fault, call. While a call is
  * preempted the guest takes further steps of the same list but for calls. When
  * and after how many entries a call looks at preemption is the input's as well
  * (PTEBATCH_PREEMPT is a variable in this build).
@@ -307,6 +307,9 @@ static void modes(void)
 		hx_self.paging_mode = b < 192 ? 0 : PG_refcounts;
 		hx_foreign.paging_mode = b & 3 ? 0 : PG_refcounts;
 		hx_foreign.is_pv = b % 16 != 15;
+		break;
+	case 7:
+		*hx_switch = b < 64 || b & 3;
 		break;
 	case 2:
 		hx.xsm_deny = b < 128 ? 0 : b & 7;

@@ -571,6 +571,25 @@ static void decode(uint32_t nr, const uint64_t a[5])
 	c.done = progress;
 	c.runs = (void *)a[0];
 	c.value = (void *)a[0];
+	if (!*hx_switch) { /* not there, but for what it has done already */
+		if (c.values || !c.list)
+			c.slots = c.values ? 0 : progress;
+		else
+			c.slots = a[3] >> 32 & 0xffff;
+		if (!c.list)
+			c.done = 0;
+		c.refused = ENOSYS;
+		if (c.done || c.slots) {
+			err = owners(c.list ? (uint32_t)a[3]
+					    : PTEBATCH_DOMID_SELF);
+			if (err)
+				c.refused = err;
+			c.known = !err;
+			c.tlb = (struct ptebatch_tlb){.who = PTEBATCH_TLB_ALL};
+			flush_whom();
+		}
+		return;
+	}
 	if (c.values ? op : op > 1 && op != PTEBATCH_HOW_LIST) {
 		c.refused = EOPNOTSUPP;
 		c.done = 0;
