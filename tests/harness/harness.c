@@ -177,6 +177,8 @@ static void hardware(unsigned int t, unsigned int s, bool write)
 	bits = _PAGE_ACCESSED | (*p & _PAGE_RW ? _PAGE_DIRTY : 0);
 	if (hx.hw > 1)
 		bits &= hx_random() & 1 ? bits : _PAGE_ACCESSED;
+	if (bits & ~*p)
+		hx.hw_walks++;
 	hx.hw_set[t][s] |= bits & ~*p;
 	*p |= bits;
 }
@@ -737,7 +739,9 @@ int64_t hx_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,
 	unsigned int l1tf = hx.l1tf, rounds = 0;
 	int64_t ret;
 
-	memset(hx.hw_set, 0, sizeof(hx.hw_set));
+	if (hx.hw_walks)
+		memset(hx.hw_set, 0, sizeof(hx.hw_set));
+	hx.hw_walks = 0;
 	hx.flushes = 0;
 	hx.last_update = 0;
 	do {
@@ -823,8 +827,9 @@ void harness_reset(void)
 	if (!frame_table)
 		frame_table = calloc(NR_FRAMES, sizeof(*frame_table));
 	for (unsigned int t = 0; t <= NR_TABLES; t++) {
-		free(tables[t]);
-		tables[t] = aligned_alloc(4096, 4096);
+		/* Each by itself, so that a step out of one is seen. */
+		if (!tables[t])
+			tables[t] = aligned_alloc(4096, 4096);
 		memset(tables[t], 0, 4096);
 	}
 	memset(frame_table, 0, NR_FRAMES * sizeof(*frame_table));

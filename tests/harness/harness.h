@@ -459,6 +459,7 @@ struct harness {
 
 	/* Bits that hardware has set in each slot since the call began. */
 	uint64_t hw_set[NR_TABLES + 1][512];
+	unsigned int hw_walks; /* how often it did */
 };
 extern struct harness hx;
 extern struct domain hx_self, hx_foreign, hx_io;

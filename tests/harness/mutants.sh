@@ -3,6 +3,7 @@
 # Breaks the handlers' source in one place at a time; some test has to fail.
 # TAP. An anchor that is gone is a failure, so that no mutant dies silently.
 # Argument: the folder of the handlers, if not backends/xen-hv.
+# FUZZ=SECONDS: the fuzzer has to find them instead, each in that time.
 # Needs $CC (default cc) and python3. About half a minute.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -25,9 +26,26 @@ for p in '' -DPTEBATCH_PREEMPT=1U; do
 		exit 99
 done
 $CC $cflags -I"$src" -c "$here/harness.c" -o "$tmp/harness.o" || exit 99
+FUZZ=${FUZZ:-}
+fuzz="-DPTEBATCH_PREEMPT=fuzz_preempt -include $top/tests/fuzz/preempt.h"
+if [ "$FUZZ" ]; then
+	for part in handler model main fuzz; do
+		$CC $cflags -I"$src" -c "$top/tests/fuzz/$part.c" \
+			-o "$tmp/fuzz-$part.o" || exit 99
+	done
+fi
 
-# run DIR: builds the handlers of DIR; true if every test passes in both builds
+# run DIR: builds the handlers of DIR; true if every test passes in both builds,
+# or if the fuzzer finds nothing
 run() {
+	if [ "$FUZZ" ]; then
+		$CC $cflags $fuzz "$1/ptebatch.c" -I"$1" "$tmp"/fuzz-*.o \
+			"$tmp/harness.o" -o "$tmp/t" 2>"$tmp/cc" || return 98
+		timeout $((FUZZ + 60)) "$tmp/t" --keep "$tmp/input" --time "$FUZZ" \
+			"$top/tests/fuzz/corpus/handler" >"$tmp/out" 2>&1 ||
+			return 1
+		return
+	fi
 	for p in '' -DPTEBATCH_PREEMPT=1U; do
 		$CC $cflags $p -I"$1" "$1/ptebatch.c" "$tmp/harness.o" \
 			"$tmp/test$p.o" -o "$tmp/t" 2>"$tmp/cc" || return 98
