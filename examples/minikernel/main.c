@@ -8,6 +8,7 @@
  *   quick   with bench: only the figures table, not every batch size
  *   serve   as a domU: does what a program in dom0 asks for (see serve.c)
  *   load    as a domU: changes page tables until it is destroyed
+ *   flask   with test: before it, as dom0, what a policy of FLASK's denies
  *   l1tf    with test: before it, an entry for which Xen shadows the domain
  * The last line printed is "minikernel: done, N failed".
  */
@@ -63,6 +64,8 @@ void kernel_main(start_info_t *si)
 	world_init();
 	if (has_word("l1tf"))
 		be_shadowed();
+	if (has_word("flask"))
+		flask_run();
 	if (has_word("test"))
 		failed += tests_run(has_word("new"), has_word("old"));
 	if (has_word("bench"))

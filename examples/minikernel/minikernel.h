@@ -10,6 +10,7 @@
  *   world.c    L1 tables and data pages for tests and benchmarks
  *   tests.c    the conformance suite on Xen, and what only Xen can show
  *   abi.c      the two hypercalls by hand: bad arguments, forms, multicalls
+ *   flask.c    what a security policy allows and denies
  *   serve.c    as a domU: what dom0 asks for (mailbox.h), and load without end
  *   bench.c    what each way of changing PTEs costs
  *
@@ -108,7 +109,9 @@ void slots_fill(uint32_t first, uint32_t nr, uint32_t stride, uint32_t page,
 void *table_virt(uint32_t table);
 
 /* tests.c, bench.c: how many failed */
-void be_shadowed(void); /* counted by tests_run() */
+/* Counted by tests_run(); these come before it. */
+void be_shadowed(void);
+void flask_run(void); /* flask.c */
 unsigned int tests_run(int must_be_new, int must_be_old);
 unsigned int bench_run(int all);
 

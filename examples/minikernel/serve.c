@@ -127,20 +127,13 @@ static void look(void)
 	}
 }
 
-static void start(void)
-{
-	env = xen_env;
-	if (ptebatch_hypercall.probe(&env) || !env.have)
-		panic("no new calls");
-}
-
 unsigned int serve(void)
 {
 	const struct ptebatch_backend *by;
 	uint32_t i, round = 0;
 	unsigned int failed = 0;
 
-	start();
+	use_new_calls();
 	slots_fill(SLOT(0), MAILBOX_SLOTS, 1, WORLD_SLOTS, DATA | RW);
 	for (i = 0; i < MAILBOX_SLOTS; i++)
 		box.pfn[i] = virt_to_pfn(page_virt(WORLD_SLOTS + i));
@@ -175,7 +168,7 @@ void load(void)
 {
 	uint32_t i, round;
 
-	start();
+	use_new_calls();
 	if (ptebatch_init(&batch, &ptebatch_hypercall, &env, storage,
 			  sizeof(storage)))
 		panic("ptebatch_init failed");

@@ -573,6 +573,14 @@ void run_tests(const char *where, const struct test *t)
 	world_reset();
 }
 
+void use_new_calls(void)
+{
+	env = xen_env;
+	backend = &ptebatch_hypercall;
+	if (backend->probe(&env) || env.have != BOTH)
+		panic("no new calls");
+}
+
 /*
  * With pv-l1tf on, Xen puts a domain that hides a frame without inverting it on
  * shadow page tables, and the call goes on. That it did, dom0 can tell.
@@ -598,10 +606,7 @@ void be_shadowed(void)
 		{ NULL, NULL },
 	};
 
-	env = xen_env;
-	backend = &ptebatch_hypercall;
-	if (backend->probe(&env) || env.have != BOTH)
-		panic("no new calls");
+	use_new_calls();
 	run_tests("l1tf", shadowing);
 }
 

@@ -23,6 +23,7 @@ extern struct ptebatch batch; /* new for each test, with the backend's env */
 extern struct ptebatch_env env;
 
 void report(const char *where, const char *test, const char *why);
+void use_new_calls(void); /* in the tests that run next */
 void run_tests(const char *where, const struct test *t);
 
 /* abi.c: for a Xen that has the new calls, and for one that has not. */
