@@ -44,7 +44,7 @@ few_lines() {
 	cat "$tmp/lines"
 	[ "$(grep -c '^<' "$tmp/lines")" -eq 0 ] &&
 		[ "$(grep -c '^>' "$tmp/lines")" -ge 1 ] &&
-		[ "$(grep -c '^>' "$tmp/lines")" -le 25 ]
+		[ "$(grep -c '^>' "$tmp/lines")" -le 50 ]
 }
 idempotent() {
 	cp -r "$tmp/tree" "$tmp/once" && "$install" "$tmp/tree" >"$tmp/said" &&
@@ -82,7 +82,7 @@ refused() {
 		fi
 		cat "$tmp/said"
 		for word; do
-			grep -qF "$word" "$tmp/said" || return 1
+			grep -qF -e "$word" "$tmp/said" || return 1
 		done
 	done
 	diff -r "$tmp/before" "$tmp/tree"
@@ -90,7 +90,18 @@ refused() {
 no_xen() { rm -rf "$tmp/tree" && mkdir "$tmp/tree" && refused 'not a Xen source tree'; }
 other_version() {
 	fresh && sed -i 's/^\(export XEN_SUBVERSION *= *\).*/\199/' \
-		"$tmp/tree/xen/Makefile" && refused 4.99 4.17 4.20
+		"$tmp/tree/xen/Makefile" && refused 4.99 4.17 4.20 --untried
+}
+newer_lost_anchor() {
+	sed -i 's/^obj-y += mm\.o/obj-$(CONFIG_PV) += mm.o/' \
+		"$tmp/tree/xen/arch/x86/pv/Makefile" &&
+		refused 4.99 'mm.o (xen/arch/x86/pv/Makefile)'
+}
+untried() {
+	other_version && "$install" --untried "$tmp/tree" &&
+		"$install" --untried --undo "$tmp/tree" &&
+		diff -r "$tmp/before" "$tmp/tree" && newer_lost_anchor &&
+		! "$install" --untried "$tmp/tree"
 }
 lost_anchor() { # file, sed command that loses it, word in the message
 	fresh && sed -i "$2" "$tmp/tree/xen/$1" &&
@@ -111,7 +122,7 @@ of_that_version() {
 all() {
 	holds "the tree is known as what it is" of_that_version
 	holds "installing adds the project's three files" adds_files
-	holds "at most 25 lines go into Xen's own files, and none leaves" few_lines
+	holds "at most 50 lines go into Xen's own files, and none leaves" few_lines
 	holds "installing again changes nothing" idempotent
 	holds "installing brings an older file up to date" updates
 	holds "undo gives the tree back byte for byte" undoes
@@ -121,6 +132,10 @@ all() {
 	holds "the patch is the same from a tree that has the handlers" patch_of_installed
 	holds "a folder that is not Xen is refused" no_xen
 	holds "a version not known is refused and named" other_version
+	holds "so is what it lacks" newer_lost_anchor
+	holds "if told to, the script takes it, but not without an anchor" untried
+	holds "without the entry in Kconfig: refused, untouched" lost_anchor \
+		arch/x86/Kconfig 's/^config PV_LINEAR_PT/config PV_LINEAR/' PV_LINEAR_PT
 	holds "without the Makefile's anchor: refused, untouched" lost_anchor \
 		arch/x86/pv/Makefile '/mm\.o/d' mm.o
 	holds "without the prototypes' anchor: refused, untouched" lost_anchor \
@@ -140,9 +155,11 @@ for version in 4.17 4.20; do
 	source=$("$top_srcdir/tools/xen-image" "source${end:+-$end}")
 	case $? in
 	0)
-		# The hypervisor's part is all that the script looks at.
-		rm -rf "${tmp:?}"/* && mkdir "$tmp/pristine" &&
-			cp -r "$source/xen" "$tmp/pristine/" && fresh || exit 99
+		# All that the script looks at.
+		rm -rf "${tmp:?}"/* && mkdir -p "$tmp/pristine/docs/misc" &&
+			cp -r "$source/xen" "$tmp/pristine/" &&
+			cp "$source/docs/misc/xen-command-line.pandoc" \
+				"$tmp/pristine/docs/misc/" && fresh || exit 99
 		all
 		;;
 	77)

@@ -23,6 +23,7 @@ import sys
 
 # Command -> Debian package that has it.
 FETCH_TOOLS = {"apt-get": "apt", "dpkg-deb": "dpkg"}
+PROGRAM_TOOLS = {"objdump": "binutils", **FETCH_TOOLS}
 SOURCE_TOOLS = {"dpkg-source": "dpkg-dev", "xz": "xz-utils", **FETCH_TOOLS}
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -198,6 +199,42 @@ def apt(suite, folder, *args):
                          f"({args[0]})")
         sys.stderr.write(result.stdout)
         raise Failed(f"apt-get {' '.join(args)} failed")
+
+
+def unpack(debs):
+    """All of the folder's packages, into its root/."""
+    for deb in sorted(glob.glob(f"{debs}/*.deb")):
+        subprocess.run(["dpkg-deb", "-x", deb, f"{debs}/root"], check=True)
+    return f"{debs}/root"
+
+
+def needed(path):
+    """Libraries that the program or library is linked to."""
+    shown = subprocess.run(["objdump", "-p", path], text=True, check=True,
+                           stdout=subprocess.PIPE).stdout
+    return re.findall(r"^ *NEEDED +(\S+)$", shown, re.M)
+
+
+def add_libraries(root, folder, wanted):
+    """Copies the libraries from what unpack() left to the folder, and those
+    that they need; programs there find them then."""
+    libraries = {os.path.basename(path): path
+                 for top in ("lib", "usr/lib") for path in
+                 glob.glob(f"{root}/{top}/x86_64-linux-gnu/**/*.so*",
+                           recursive=True)}
+    os.makedirs(f"{folder}/lib/x86_64-linux-gnu")
+    os.mkdir(f"{folder}/lib64")
+    os.symlink("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
+               f"{folder}/lib64/ld-linux-x86-64.so.2")
+    wanted = list(wanted)
+    for name in wanted:
+        target = f"{folder}/lib/x86_64-linux-gnu/{name}"
+        if os.path.exists(target):
+            continue
+        if name not in libraries:
+            raise Failed(f"no package brings {name}")
+        shutil.copy(libraries[name], target)
+        wanted += needed(target)
 
 
 def depends(suite, packages, wanted):

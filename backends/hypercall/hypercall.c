@@ -328,8 +328,9 @@ static void hypercall_runs(struct ptebatch_env *env, uint32_t owner,
 		progress->tlb_flushes++;
 }
 
-/* Exactly this call, and how many records it takes. */
-static void probe_call(struct ptebatch_env *env, const struct call *call)
+/* Exactly this call, and how many records it takes: its part of "have". */
+static uint32_t probe_call(const struct ptebatch_env *env,
+			   const struct call *call)
 {
 	int64_t most;
 	uint32_t power;
@@ -337,28 +338,28 @@ static void probe_call(struct ptebatch_env *env, const struct call *call)
 	if (env->hypercall(env->ctx, call->nr, PTEBATCH_MAGIC,
 			   PTEBATCH_ASK_VERSION, PTEBATCH_HOW_PROBE, 0, 0) !=
 	    (int64_t)(call->magic + PTEBATCH_ABI_VERSION))
-		return;
+		return 0;
 	most = env->hypercall(env->ctx, call->nr, PTEBATCH_MAGIC,
 			      PTEBATCH_ASK_RECORDS, PTEBATCH_HOW_PROBE, 0, 0);
 	if (most < 2)
-		return;
-	if (most < MOST_RECORDS) {
-		for (power = 1; most >> (power + 1); power++)
-			;
-		env->have |= power << LIMIT_SHIFT(call);
-	}
-	env->have |= call->have;
+		return 0;
+	if (most >= MOST_RECORDS)
+		return call->have;
+	for (power = 1; most >> (power + 1); power++)
+		;
+	return call->have | power << LIMIT_SHIFT(call);
 }
 
+/* In one store, since others may be in the midst of a batch. */
 static int hypercall_probe(struct ptebatch_env *env)
 {
 	int err = ptebatch_mmu_update.probe(env);
+	uint32_t have;
 
 	if (!env->hypercall)
 		return -PTEBATCH_EINVAL;
-	env->have = 0;
-	probe_call(env, &runs_call);
-	probe_call(env, &values_call);
+	have = probe_call(env, &runs_call) | probe_call(env, &values_call);
+	__atomic_store_n(&env->have, have, __ATOMIC_RELAXED);
 	/* The legacy calls are needed for what the new ones do not cover. */
 	return has(env, &runs_call) && has(env, &values_call) ? 0 : err;
 }

@@ -226,7 +226,7 @@ static int change_mapped(struct ptebatch_env *env, uint32_t owner, slot_t *p,
 					 n | (e & AD_BITS), progress);
 			if (err)
 				return err;
-			before = e & ~AD_BITS;
+			before = e;
 			updated = 1;
 			continue;
 		}
@@ -246,8 +246,9 @@ static int change_mapped(struct ptebatch_env *env, uint32_t owner, slot_t *p,
 						__ATOMIC_RELAXED))
 			break;
 	}
+	/* Of what hardware has set since, not what the update did. */
 	if (old)
-		*old = updated ? before | (e & AD_BITS) : e;
+		*old = updated ? before | (e & AD_BITS & ~set) : e;
 	return 0;
 }
 
@@ -524,7 +525,7 @@ static void mmu_update_values(struct ptebatch_env *env, uint32_t owner,
 /* Nothing to do, asked of a Xen that may not do it for this kind of guest. */
 static int mmu_update_probe(struct ptebatch_env *env)
 {
-	env->have = 0;
+	__atomic_store_n(&env->have, 0, __ATOMIC_RELAXED);
 	if (!env->hypercall)
 		return -PTEBATCH_EINVAL;
 	return (int)env->hypercall(env->ctx, HYPERVISOR_mmu_update, 0, 0, 0,

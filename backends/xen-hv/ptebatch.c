@@ -110,6 +110,7 @@
 #include <xen/event.h>
 #include <xen/guest_access.h>
 #include <xen/hypercall.h>
+#include <xen/param.h>
 #include <xen/sched.h>
 #include <xen/softirq.h>
 
@@ -123,6 +124,14 @@
 
 #include "mm.h"
 #include "ptebatch.h"
+
+/*
+ * "ptebatch" on Xen's command line, and at run time. While it is off the calls
+ * answer as if they were not there, the probe too. A call that is under way
+ * ends, or is stopped at its next preemption.
+ */
+static bool __read_mostly opt_ptebatch = true;
+boolean_runtime_param("ptebatch", opt_ptebatch);
 
 /* Entries between two checks for preemption; a test build makes it 1. */
 #ifndef PTEBATCH_PREEMPT
@@ -1629,10 +1638,40 @@ static long runs_list(unsigned long what, unsigned long count,
     return ret;
 }
 
+/*
+ * Turned off. A call that was preempted before must not lose what it has done:
+ * it tells it, and flushes, as refuse() argues; the caller goes on by other
+ * means. No entry is touched, so progress that a guest forges brings it nothing.
+ */
+static noinline long turned_off(unsigned int done, unsigned long owner)
+{
+    struct ptebatch_call c;
+    unsigned int slots = (owner >> 32) & 0xffff;
+    long ret;
+    int rc;
+
+    if ( likely(!(done | slots)) )
+        return -ENOSYS;
+
+    owner = (uint32_t)owner;
+    call_init(&c);
+    rc = owners_get(&c, owner);
+    ret = refuse(&c, !rc, done, slots, rc ?: -ENOSYS);
+    if ( !rc )
+        owners_put(&c, owner);
+
+    return ret;
+}
+
 long do_ptebatch_runs(unsigned long what, unsigned long count,
                       unsigned long how, unsigned long arg4,
                       unsigned long arg5)
 {
+    if ( unlikely(!opt_ptebatch) )
+        return turned_off(count >> 32,
+                          PTEBATCH_HOW_OP(how) == PTEBATCH_HOW_LIST
+                          ? arg4 : DOMID_SELF);
+
     switch ( PTEBATCH_HOW_OP(how) )
     {
     case PTEBATCH_OP_FLAGS:
@@ -1667,6 +1706,9 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
     unsigned int nr = count, done = count >> 32;
     long ret;
     int rc;
+
+    if ( unlikely(!opt_ptebatch) )
+        return turned_off(count >> 32, (uint32_t)arg4);
 
     if ( PTEBATCH_HOW_OP(how) == PTEBATCH_HOW_PROBE )
         return probe(what, count, PTEBATCH_IS_VALUES);

@@ -21,12 +21,22 @@
 static_assert(sizeof(struct ptebatch_value) == sizeof(struct mmu_update));
 
 bool ptb_on[PTB_PATHS] = { true, true, true };
-module_param_named(mprotect, ptb_on[PTB_MPROTECT], bool, 0644);
-MODULE_PARM_DESC(mprotect, "changes of protection go through libptebatch");
-module_param_named(fork, ptb_on[PTB_FORK], bool, 0644);
-MODULE_PARM_DESC(fork, "copying of page tables goes through libptebatch");
-module_param_named(munmap, ptb_on[PTB_MUNMAP], bool, 0644);
-MODULE_PARM_DESC(munmap, "unmapping goes through libptebatch");
+
+static int set_path(const char *text, const struct kernel_param *param);
+static const struct kernel_param_ops path_ops = {
+	.flags = KERNEL_PARAM_OPS_FL_NOARG,
+	.set = set_path,
+	.get = param_get_bool,
+};
+
+#define PATH(name, path, about)                               \
+	module_param_cb(name, &path_ops, &ptb_on[path], 0644); \
+	__MODULE_PARM_TYPE(name, "bool");                      \
+	MODULE_PARM_DESC(name, about)
+
+PATH(mprotect, PTB_MPROTECT, "changes of protection go through libptebatch");
+PATH(fork, PTB_FORK, "copying of page tables goes through libptebatch");
+PATH(munmap, PTB_MUNMAP, "unmapping goes through libptebatch");
 
 DEFINE_PER_CPU(struct ptb_cpu *, ptb_cpus);
 unsigned int ptb_cpu_words;
@@ -73,6 +83,22 @@ static int probe(void)
 	if (xen_feature(XENFEAT_mmu_pt_update_preserve_ad))
 		ptb_env.features |= PTEBATCH_ENV_PRESERVE_AD;
 	return ptebatch_hypercall.probe(&ptb_env);
+}
+
+/*
+ * A path is switched. Whoever has turned Xen's calls on again needs a way to
+ * have the module know, so Xen is asked what it has at each such write, but not
+ * at those of insmod, which come before anything else.
+ */
+static bool loaded;
+
+static int set_path(const char *text, const struct kernel_param *param)
+{
+	int err = param_set_bool(text, param);
+
+	if (!err && loaded)
+		probe();
+	return err;
 }
 
 /*
@@ -233,6 +259,7 @@ static int __init ptb_init(void)
 		return err;
 	}
 	xen_resume_notifier_register(&resume_block);
+	loaded = true;
 	status_folder = debugfs_create_dir(KBUILD_MODNAME, NULL);
 	debugfs_create_file("status", 0444, status_folder, NULL, &status_fops);
 	pr_info("%s\n",

@@ -6,6 +6,8 @@
  */
 #include "tests.h"
 
+#include <xen/hypfs.h>
+
 #define EINVAL PTEBATCH_EINVAL
 #define EFAULT PTEBATCH_EFAULT
 #define ESRCH PTEBATCH_ESRCH
@@ -18,19 +20,6 @@
 #define BY_RECORD (LIST | PTEBATCH_HOW_TLB(PTEBATCH_TLB_VCPUS))
 #define XENS_MEMORY 0xffff82d040000000ul
 #define NOTHING_THERE (TEST_BASE + (1ul << 32))
-
-static int64_t runs(uint64_t what, uint64_t count, uint64_t how, uint64_t a4,
-		    uint64_t a5)
-{
-	return hypercall5(__HYPERVISOR_ptebatch_runs, what, count, how, a4, a5);
-}
-
-static int64_t values(uint64_t what, uint64_t count, uint64_t how, uint64_t a4,
-		      uint64_t a5)
-{
-	return hypercall5(__HYPERVISOR_ptebatch_values, what, count, how, a4,
-			  a5);
-}
 
 static uint64_t addr(const volatile void *p)
 {
@@ -693,7 +682,37 @@ static const char *the_calls_are_answered_enosys(void)
 	return NULL;
 }
 
-#define TEST(f) { #f, f }
+static int64_t set_parameter(const char *path, uint32_t size, uint8_t on)
+{
+	return hypercall5(__HYPERVISOR_hypfs_op, XEN_HYPFS_OP_write_contents,
+			  addr(path), size, addr(&on), sizeof(on));
+}
+
+static const char *dom0_alone_turns_the_calls_off_and_on(void)
+{
+	static const char path[] = "/params/ptebatch";
+	const char *why = NULL;
+	struct ptebatch_run r = run_of(0, 1, RW, 0);
+
+	fill();
+	if (!(start_info->flags & SIF_INITDOMAIN)) {
+		CHECK(set_parameter(path, sizeof(path), 0) < 0);
+		CHECK(runs(addr(&r), 1, LIST, SELF, 0) == 1);
+		return NULL;
+	}
+	CHECK(set_parameter(path, sizeof(path), 0) == 0);
+	if (runs(slot_maddr(0), 1, FLAGS, RW, 0) != -PTEBATCH_ENOSYS)
+		why = "the register form is still there";
+	else
+		why = the_calls_are_answered_enosys();
+	CHECK(set_parameter(path, sizeof(path), 1) == 0);
+	if (why)
+		return why;
+	CHECK(runs(addr(&r), 1, LIST, SELF, 0) == 1);
+	return NULL;
+}
+
+#define TEST(f) { #f, f, 0 }
 const struct test abi_tests[] = {
 	TEST(probe_answers_to_the_magic_only),
 	TEST(masks_with_other_bits_are_refused),
@@ -719,10 +738,11 @@ const struct test abi_tests[] = {
 	TEST(both_calls_work_inside_a_multicall),
 	TEST(a_list_stops_at_the_record_that_fails),
 	TEST(a_long_list_is_done_to_its_end),
-	{ NULL, NULL },
+	TEST(dom0_alone_turns_the_calls_off_and_on),
+	{ NULL, NULL, 0 },
 };
 
 const struct test abi_tests_stock[] = {
 	TEST(the_calls_are_answered_enosys),
-	{ NULL, NULL },
+	{ NULL, NULL, 0 },
 };

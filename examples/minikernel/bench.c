@@ -76,14 +76,6 @@ static struct ptebatch_env env;
 static uint32_t region, failed;
 static uint64_t overhead;
 
-static uint64_t rdtsc(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
-	return (uint64_t)high << 32 | low;
-}
-
 /* The pages from first on that lie in one table. */
 static uint32_t piece(uint32_t first)
 {

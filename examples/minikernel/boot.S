@@ -78,9 +78,11 @@ env_hypercall:
 /*
  * int probe_read(const volatile uint64_t *p, uint64_t *value)
  * int probe_write(volatile uint64_t *p, uint64_t value)
+ * int probe_write_odd(volatile uint64_t *p, uint16_t value): to bytes 1 and 2,
+ * which Xen does not emulate where p is in a page table
  * 0, or 1 if the access faulted (see the exception table below).
  */
-	.globl probe_read, probe_write
+	.globl probe_read, probe_write, probe_write_odd
 probe_read:
 1:	mov (%rdi), %rax
 	mov %rax, (%rsi)
@@ -90,12 +92,17 @@ probe_write:
 2:	mov %rsi, (%rdi)
 	xor %eax, %eax
 	ret
+probe_write_odd:
+4:	mov %si, 1(%rdi)
+	xor %eax, %eax
+	ret
 3:	mov $1, %eax
 	ret
 
 	.pushsection .ex_table, "a"
 	.quad 1b, 3b
 	.quad 2b, 3b
+	.quad 4b, 3b
 	.popsection
 
 /*

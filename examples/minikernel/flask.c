@@ -155,14 +155,14 @@ static const char *a_batch_stops_where_it_is_denied(void)
 	return NULL;
 }
 
+#define TEST(f) { #f, f, 0 }
 static const struct test flask_tests[] = {
-	{ "what_is_allowed_is_done", what_is_allowed_is_done },
-	{ "mapping_writable_is_denied", mapping_writable_is_denied },
-	{ "mapping_at_all_is_denied", mapping_at_all_is_denied },
-	{ "a_batch_stops_where_it_is_denied",
-	  a_batch_stops_where_it_is_denied },
-	{ "what_is_allowed_again_is_done", what_is_allowed_is_done },
-	{ NULL, NULL },
+	TEST(what_is_allowed_is_done),
+	TEST(mapping_writable_is_denied),
+	TEST(mapping_at_all_is_denied),
+	TEST(a_batch_stops_where_it_is_denied),
+	{ "what_is_allowed_again_is_done", what_is_allowed_is_done, 0 },
+	{ NULL, NULL, 0 },
 };
 
 void flask_run(void)
@@ -182,6 +182,7 @@ void flask_run(void)
 	err = flask(&relabel);
 	if (err)
 		panic("the label cannot be taken on: %d", err);
-	use_new_calls();
+	if (!use_new_calls())
+		panic("no new calls");
 	run_tests("flask", flask_tests);
 }

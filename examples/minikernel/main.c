@@ -4,11 +4,16 @@
  *   test    the conformance suite and the tests that need a real Xen
  *   new     with test: this Xen must have the new calls
  *   old     with test: it must not
+ *   race=N  the vCPUs against each other, N updates a test (see race.c)
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
  *   quick   with bench: only the figures table, not every batch size
+ *   fuzz=N  N random operations (see fuzz.c)
+ *   seed=N  with fuzz: another sequence of them
+ *   skip=N  with fuzz: from that operation on
+ *   show    with fuzz: each is printed before it is done
  *   serve   as a domU: does what a program in dom0 asks for (see serve.c)
  *   load    as a domU: changes page tables until it is destroyed
- *   flask   with test: before it, as dom0, what a policy of FLASK's denies
+ *   flask   as dom0, what a policy of FLASK's allows and denies
  *   l1tf    with test: before it, an entry for which Xen shadows the domain
  * The last line printed is "minikernel: done, N failed".
  */
@@ -51,9 +56,37 @@ static int has_word(const char *word)
 	return 0;
 }
 
+/* The number after the = of a word, or what it is otherwise. */
+static uint64_t value_of(const char *name, uint64_t otherwise)
+{
+	const char *s = (const char *)start_info->cmd_line;
+
+	while (*s) {
+		const char *n = name;
+
+		while (*n && *s == *n) {
+			s++;
+			n++;
+		}
+		if (!*n && *s == '=') {
+			for (otherwise = 0, s++; *s >= '0' && *s <= '9'; s++)
+				otherwise = otherwise * 10 + (uint64_t)(*s - '0');
+			if (*s && *s != ' ')
+				panic("%s= takes a decimal number", name);
+			return otherwise;
+		}
+		while (*s && *s != ' ')
+			s++;
+		while (*s == ' ')
+			s++;
+	}
+	return otherwise;
+}
+
 void kernel_main(start_info_t *si)
 {
-	unsigned int failed = 0;
+	unsigned int failed;
+	uint64_t updates, fuzz;
 
 	start_info = si;
 	mm_init();
@@ -67,9 +100,17 @@ void kernel_main(start_info_t *si)
 	if (has_word("flask"))
 		flask_run();
 	if (has_word("test"))
-		failed += tests_run(has_word("new"), has_word("old"));
+		tests_run(has_word("new"), has_word("old"));
+	updates = value_of("race", 0);
+	if (updates)
+		race_run(updates);
+	failed = tests_end();
 	if (has_word("bench"))
 		failed += bench_run(!has_word("quick"));
+	fuzz = value_of("fuzz", 0);
+	if (fuzz)
+		failed += fuzz_run(fuzz, value_of("seed", 1),
+				   value_of("skip", 0), has_word("show"));
 	if (has_word("serve"))
 		failed += serve();
 	if (has_word("load"))

@@ -22,7 +22,7 @@
 static char shared_info_page[PAGE] __attribute__((aligned(4096)));
 shared_info_t *shared_info = (shared_info_t *)shared_info_page;
 
-static const uint64_t *p2m;	    /* mfn by pfn */
+static uint64_t *p2m;		    /* mfn by pfn */
 static const uint64_t *m2p = (const uint64_t *)MACH2PHYS_VIRT_START;
 static uint64_t max_mfn;
 static uint64_t l4;		    /* maddr of the top table */
@@ -39,13 +39,27 @@ uint32_t virt_to_pfn(const void *va)
 	return (uint32_t)PFN(va);
 }
 
-volatile uint64_t *maddr_to_virt(uint64_t maddr)
+/* The pfn of an own page; past all of them if it is none. */
+static uint64_t maddr_to_pfn(uint64_t maddr)
 {
 	uint64_t mfn = maddr >> 12, pfn;
 
-	if (mfn > max_mfn || probe_read(&m2p[mfn], &pfn))
-		return NULL;
-	if (pfn >= mapped_pfn || p2m[pfn] != mfn)
+	if (mfn > max_mfn || probe_read(&m2p[mfn], &pfn) ||
+	    pfn >= start_info->nr_pages || p2m[pfn] != mfn)
+		return ~0ul;
+	return pfn;
+}
+
+int is_own_page(uint64_t maddr)
+{
+	return maddr_to_pfn(maddr) != ~0ul;
+}
+
+volatile uint64_t *maddr_to_virt(uint64_t maddr)
+{
+	uint64_t pfn = maddr_to_pfn(maddr);
+
+	if (pfn >= mapped_pfn)
 		return NULL;
 	return (uint64_t *)(VIRT_BASE + (pfn << 12) + (maddr & (PAGE - 1)));
 }
@@ -85,6 +99,64 @@ void set_writable(void *page, int writable)
 	if (update_va(page, virt_to_maddr(page) | P | A | (writable ? RW | D : 0)))
 		panic("page %lx cannot be made %s", (uint64_t)page,
 		      writable ? "writable" : "read-only");
+}
+
+void hide_page(void *page)
+{
+	if (update_va(page, 0))
+		panic("page %lx cannot be hidden", (uint64_t)page);
+}
+
+/* What memory_op takes for one page: its machine frame, or its place here. */
+static struct xen_memory_reservation one(xen_pfn_t *frame)
+{
+	struct xen_memory_reservation r = { .nr_extents = 1,
+					    .domid = DOMID_SELF };
+
+	set_xen_guest_handle(r.extent_start, frame);
+	return r;
+}
+
+static int memory_op(unsigned int what, void *arg)
+{
+	return (int)hypercall5(__HYPERVISOR_memory_op, what, (uint64_t)arg, 0,
+			       0, 0);
+}
+
+int exchange_page(void *page)
+{
+	xen_pfn_t in = p2m[PFN(page)], out = PFN(page);
+	struct xen_memory_exchange e = { .in = one(&in), .out = one(&out) };
+	int err = memory_op(XENMEM_exchange, &e);
+
+	if (!err)
+		p2m[PFN(page)] = out;
+	return err;
+}
+
+int release_page(void *page)
+{
+	xen_pfn_t frame = p2m[PFN(page)];
+	struct xen_memory_reservation r = one(&frame);
+
+	return memory_op(XENMEM_decrease_reservation, &r) == 1 ? 0 : -1;
+}
+
+void populate_page(void *page)
+{
+	xen_pfn_t frame = PFN(page);
+	struct xen_memory_reservation r = one(&frame);
+
+	if (memory_op(XENMEM_populate_physmap, &r) != 1)
+		panic("Xen has no page for %lx", (uint64_t)page);
+	p2m[PFN(page)] = frame;
+}
+
+uint64_t pages_reserved(void)
+{
+	domid_t self = DOMID_SELF;
+
+	return (uint64_t)memory_op(XENMEM_current_reservation, &self);
 }
 
 static void install(uint64_t slot, void *table)
@@ -153,6 +225,33 @@ uint64_t pages_left(void)
 	return mapped_pfn - next_pfn;
 }
 
+int page_give(void *page)
+{
+	uint64_t mfn = p2m[PFN(page)], tries;
+
+	if (update_va(page, 0))
+		return -1;
+	if (release_page(page))
+		return -2;
+	/* Another vCPU's call may hold a reference for a moment. */
+	for (tries = 0; tries < 10000; tries++) {
+		if (update_va(page, mfn << 12 | P))
+			return 0;
+		if (update_va(page, 0))
+			return -3;
+	}
+	return -4;
+}
+
+int page_take(void *page)
+{
+	populate_page(page);
+	if (update_va(page, p2m[PFN(page)] << 12 | P | RW | A | D))
+		return -1;
+	memset(page, 0, PAGE);
+	return 0;
+}
+
 uint32_t xen_features(void)
 {
 	struct xen_feature_info info = { .submap_idx = 0 };
@@ -177,7 +276,7 @@ void mm_init(void)
 	uint64_t end = start_info->nr_pages, va, *table;
 	unsigned int i;
 
-	p2m = (const uint64_t *)start_info->mfn_list;
+	p2m = (uint64_t *)start_info->mfn_list;
 	l4 = virt_to_maddr((void *)start_info->pt_base);
 	/* In use: up to the boot stack, the page after the page tables. */
 	next_pfn = PFN(start_info->pt_base) + start_info->nr_pt_frames + 1;

@@ -133,7 +133,8 @@ unsigned int serve(void)
 	uint32_t i, round = 0;
 	unsigned int failed = 0;
 
-	use_new_calls();
+	if (!use_new_calls())
+		panic("no new calls");
 	slots_fill(SLOT(0), MAILBOX_SLOTS, 1, WORLD_SLOTS, DATA | RW);
 	for (i = 0; i < MAILBOX_SLOTS; i++)
 		box.pfn[i] = virt_to_pfn(page_virt(WORLD_SLOTS + i));
@@ -168,7 +169,8 @@ void load(void)
 {
 	uint32_t i, round;
 
-	use_new_calls();
+	if (!use_new_calls())
+		panic("no new calls");
 	if (ptebatch_init(&batch, &ptebatch_hypercall, &env, storage,
 			  sizeof(storage)))
 		panic("ptebatch_init failed");

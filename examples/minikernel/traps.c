@@ -23,14 +23,15 @@ uint64_t faults;
 void trap(struct regs *r);
 void trap(struct regs *r)
 {
-	uint64_t cr2 = shared_info->vcpu_info[0].arch.cr2;
+	uint64_t cr2 = shared_info->vcpu_info[smp_cpu()].arch.cr2;
 	const struct ex_entry *e;
 
 	if (r->vector == 13 || r->vector == 14) {
 		for (e = ex_table_start; e < ex_table_end; e++) {
 			if (e->fault == r->rip) {
 				r->rip = e->fixup;
-				faults++;
+				__atomic_fetch_add(&faults, 1,
+						   __ATOMIC_RELAXED);
 				return;
 			}
 		}
@@ -48,18 +49,18 @@ void trap(struct regs *r)
 	panic("unexpected trap");
 }
 
+const trap_info_t trap_table[] = {
+	{ 0, 0, FLAT_KERNEL_CS, (unsigned long)trap_0 },
+	{ 3, 0, FLAT_KERNEL_CS, (unsigned long)trap_3 },
+	{ 6, 0, FLAT_KERNEL_CS, (unsigned long)trap_6 },
+	{ 13, 0, FLAT_KERNEL_CS, (unsigned long)trap_13 },
+	{ 14, 0, FLAT_KERNEL_CS, (unsigned long)trap_14 },
+	{ 0, 0, 0, 0 },
+};
+
 void traps_init(void)
 {
-	static const trap_info_t table[] = {
-		{ 0, 0, FLAT_KERNEL_CS, (unsigned long)trap_0 },
-		{ 3, 0, FLAT_KERNEL_CS, (unsigned long)trap_3 },
-		{ 6, 0, FLAT_KERNEL_CS, (unsigned long)trap_6 },
-		{ 13, 0, FLAT_KERNEL_CS, (unsigned long)trap_13 },
-		{ 14, 0, FLAT_KERNEL_CS, (unsigned long)trap_14 },
-		{ 0, 0, 0, 0 },
-	};
-
-	if (hypercall5(__HYPERVISOR_set_trap_table, (uint64_t)table, 0, 0, 0,
-		       0))
+	if (hypercall5(__HYPERVISOR_set_trap_table, (uint64_t)trap_table, 0, 0,
+		       0, 0))
 		panic("set_trap_table failed");
 }

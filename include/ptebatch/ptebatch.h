@@ -58,9 +58,9 @@ extern "C" {
 
 /*
  * One env describes one guest kernel to the backends, or one process in dom0,
- * whose hypercalls <ptebatch/xencall.h> makes.
- * It may be shared by all batches and all CPUs: after probe, the library
- * writes it only to take PTEBATCH_HAVE_* bits away, all CPUs alike.
+ * whose hypercalls <ptebatch/xencall.h> makes. It may be shared by all batches
+ * and all CPUs: the library writes "have" alone, in probe and to take
+ * PTEBATCH_HAVE_* bits away, all CPUs alike.
  *
  * hypercall(ctx, nr, a1..a5): the raw hypercall, its raw return value.
  *   Needed by mmu-update and hypercall.
@@ -121,8 +121,10 @@ struct ptebatch_progress {
  *
  * probe(env): finds out what there is, sets env->have, and returns 0, or a
  *   negative error if the backend cannot work with this env at all. To be
- *   called once before use and again after resume. NULL operations in env that
- *   the backend cannot do without are -EINVAL.
+ *   called once before use and again after resume; and at any time, by one
+ *   caller at a time, to find what a hypervisor has been given meanwhile:
+ *   batches may be in use on other CPUs, which go on by what is there. NULL
+ *   operations in env that the backend cannot do without are -EINVAL.
  * runs/values(env, owner, records, nr, tlb, progress): applies nr records in
  *   order, then flushes the TLB as tlb asks (NULL: not at all), under the
  *   rules at the top of this file. nr == 0 with a tlb is a TLB flush alone.

@@ -806,6 +806,7 @@ void harness_reset(void)
 	unsigned long m;
 
 	memset(&hx, 0, sizeof(hx));
+	*hx_switch = true;
 	hx.has_nx = true;
 	hx.rng = 0x9e3779b97f4a7c15UL;
 	if (!frame_table)

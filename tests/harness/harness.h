@@ -44,6 +44,9 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define always_inline inline __attribute__((always_inline))
 #define noinline __attribute__((__noinline__))
+#define __read_mostly
+/* Xen's parameter, which tests turn off and harness_reset() on. */
+#define boolean_runtime_param(name, var) bool *const hx_switch = &(var)
 #define OPTIMIZER_HIDE_VAR(v) __asm__("" : "=r"(v) : "0"(v))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
@@ -64,6 +67,8 @@
 /* Xen's number for "do it again", between hypervisor functions only. */
 #undef ERESTART
 #define ERESTART 85
+
+extern bool *const hx_switch;
 
 typedef uint64_t intpte_t;
 typedef uint64_t paddr_t;

@@ -209,6 +209,12 @@ mutant 'found: a fault of old values not told' ptebatch.c \
 	'olds, (*done - start) * sizeof(*olds)) ) ;'
 mutant 'found: progress of a half-done run lost' ptebatch.c \
 	'owner | ((unsigned long)slots << 32), arg5' 'owner, arg5'
+mutant 'found: progress lost where the calls are turned off' ptebatch.c \
+	'likely(!(done | slots)) ) return -ENOSYS;' 'true ) return -ENOSYS;'
+mutant 'found: a flush lost there' ptebatch.c \
+	'refuse(&c, !rc, done' 'refuse(&c, false, done'
+mutant 'found: a form that cannot be turned off' ptebatch.c \
+	'if ( unlikely(!opt_ptebatch) ) return turned_off(count >> 32, (uint32_t)arg4);' ''
 mutant 'found: XSM not asked' ptebatch.c \
 	'int rc = xsm_mmu_update(' 'int rc = 0 && xsm_mmu_update('
 

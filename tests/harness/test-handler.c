@@ -1316,6 +1316,95 @@ static void preemption(void)
 	}
 }
 
+/* --- Turned off ------------------------------------------------------------ */
+
+static void turn_off(uint64_t *args)
+{
+	(void)args;
+	*hx_switch = false;
+}
+
+static void turned_off(void)
+{
+	static struct ptebatch_run runs[2];
+	static struct ptebatch_value v[2];
+	const uint64_t how = PTEBATCH_HOW_PROBE;
+
+	begin("turned off, every form answers as a call that is not there");
+	fill(0, RW, 1);
+	*hx_switch = false;
+	runs[0] = (struct ptebatch_run){hx_slot(0, 0), 10, FLAGS, RW, 0, 0};
+	v[0] = (struct ptebatch_value){hx_slot(0, 0), 0};
+	EQ(hx_call(RUNS, PTEBATCH_MAGIC, 0, how, 0, 0), -ENOSYS);
+	EQ(hx_call(VALUES, PTEBATCH_MAGIC, 0, how, 0, 0), -ENOSYS);
+	EQ(flags(hx_slot(0, 0), 1, RW, 0), -ENOSYS);
+	EQ(flags(hx_slot(0, 0), 512, RW, 0), -ENOSYS);
+	EQ(hx_call(RUNS, hx_slot(0, 0), 1, CLEAR | TLB(ALL), 0, 0), -ENOSYS);
+	EQ(hx_call(RUNS, 0, 0, 7, 0, 0), -ENOSYS);
+	EQ(hx_call(RUNS, (uintptr_t)runs, 1, LIST | TLB(ALL), SELF, 0), -ENOSYS);
+	EQ(hx_call(VALUES, (uintptr_t)v, 1, TLB(ALL), SELF, 0), -ENOSYS);
+	EQ(hx_call(VALUES, (uintptr_t)v, 1, 0, FOREIGN, 0), -ENOSYS);
+	EQ(hx.flushes, 0);
+	for (unsigned int i = 0; i < 512; i++)
+		EQ(hx_get(0, i), page(i, RW));
+	*hx_switch = true;
+	EQ(flags(hx_slot(0, 0), 1, RW, 0), ANS(1, 0, 0));
+	end();
+
+	begin("turned off, forged progress touches nothing, and balances");
+	fill(0, RW, 1);
+	*hx_switch = false;
+	EQ(hx_call(RUNS, hx_slot(0, 0), 10 | 3UL << 32, FLAGS, RW, 0),
+	   ANS(3, 0, ENOSYS));
+	EQ(hx_call(RUNS, (uintptr_t)runs, 2 | 1UL << 32, LIST,
+		   SELF | 2UL << 32, 0), ANS(1, 2, ENOSYS));
+	EQ(hx_call(VALUES, (uintptr_t)v, 2 | 1UL << 32, 0, FOREIGN, 0),
+	   ANS(1, 0, ENOSYS));
+	EQ(hx_call(VALUES, (uintptr_t)v, 2 | 1UL << 32, 0, 99UL << 16, 0),
+	   ANS(1, 0, ESRCH));
+	for (unsigned int i = 0; i < 512; i++)
+		EQ(hx_get(0, i), page(i, RW));
+	end();
+
+	if (!PTEBATCH_PREEMPT_IS_1)
+		return;
+
+	begin("turned off while preempted: done is exact, TLB flushed");
+	fill(0, RW, 1);
+	hx.preempt = 1;
+	hx.meanwhile = turn_off;
+	EQ(hx_call(RUNS, hx_slot(0, 0), 512, FLAGS | TLB(ALL), RW, 0),
+	   ANS(1, 0, ENOSYS));
+	EQ(hx_get(0, 0), page(0, 0));
+	EQ(hx_get(0, 1), page(1, RW));
+	EQ(hx.flushes, 1);
+	end();
+
+	begin("the same of a list and of values");
+	fill(0, RW, 1);
+	hx.preempt = 1;
+	hx.meanwhile = turn_off;
+	runs[0] = (struct ptebatch_run){hx_slot(0, 0), 1, FLAGS, RW, 0, 0};
+	runs[1] = (struct ptebatch_run){hx_slot(0, 1), 1, FLAGS, RW, 0, 0};
+	EQ(hx_call(RUNS, (uintptr_t)runs, 2, LIST | TLB(ALL), SELF, 0),
+	   ANS(1, 0, ENOSYS));
+	EQ(hx.flushes, 1);
+	*hx_switch = true;
+	runs[0].count = 2;
+	EQ(hx_call(RUNS, (uintptr_t)runs, 1, LIST | TLB(ALL), SELF, 0),
+	   ANS(0, 1, ENOSYS));
+	EQ(hx.flushes, 1);
+	*hx_switch = true;
+	v[0] = (struct ptebatch_value){hx_slot(0, 2), 0};
+	v[1] = (struct ptebatch_value){hx_slot(0, 3), 0};
+	EQ(hx_call(VALUES, (uintptr_t)v, 2, TLB(ALL), SELF, 0),
+	   ANS(1, 0, ENOSYS));
+	EQ(hx.flushes, 1);
+	EQ(hx_get(0, 2), 0);
+	EQ(hx_get(0, 3), page(3, RW));
+	end();
+}
+
 /* --- Against a plain model of abi.h --------------------------------------- */
 
 static uint64_t model[NR_TABLES][512];
@@ -1586,6 +1675,7 @@ int main(int argc, char **argv)
 	olds_and_values();
 	come_and_go_tests();
 	preemption();
+	turned_off();
 	differential(seed, rounds);
 	printf("1..%u\n", test_nr);
 	return test_failed != 0;

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Builds what boots with one of Debian's kernels: OUT/ptebatch.ko, OUT/guest
-# and, of both and some of Debian's modules, OUT/initramfs; and OUT/initramfs-dom0,
-# a dom0 that has kernel and initramfs in it to run a domU with, and the minikernel.
+# and, of both and some of Debian's modules, OUT/initramfs; OUT/initramfs-dom0,
+# a dom0 that has kernel and initramfs in it to run a domU with, and the
+# minikernel; and OUT/initramfs-programs, with some of Debian's programs.
 #
-#   make -f tests/linux/linux.mk SERIES=6.1 OUT=dir [W=1] [initramfs-dom0]
+#   make -f tests/linux/linux.mk SERIES=6.1 OUT=dir [W=1] [TARGET]
 #
 # Kbuild writes beside the sources, so it gets a copy of them.
 
@@ -18,7 +19,7 @@ SOURCES := $(patsubst $(TOP)/%,%,$(foreach folder,examples/linux include/ptebatc
 	lib backends/native backends/mmu-update backends/hypercall, \
 	$(wildcard $(TOP)/$(folder)/*.[ch] $(TOP)/$(folder)/Kbuild)))
 # For dom0's part in domUs; for swap, and for files on a disk.
-MODULES := xen-privcmd xen-evtchn xen-gntdev xenfs zram brd minix
+MODULES := xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs zram brd minix
 
 all: $(OUT)/initramfs
 
@@ -68,4 +69,12 @@ $(OUT)/minikernel/minikernel: $(addprefix $(TOP)/,$(SOURCES)) \
 	$(MAKE) -f $(TOP)/examples/minikernel/kernel.mk OUT=$(OUT)/minikernel
 	touch $@
 
-.PHONY: all initramfs-dom0
+# The same with real programs in it.
+initramfs-programs: $(OUT)/initramfs-programs
+$(OUT)/initramfs-programs: $(OUT)/initramfs $(wildcard $(HERE)programs/*) \
+		$(TOP)/tools/linux-programs
+	programs=`$(TOP)/tools/linux-programs bookworm` && \
+	$(HERE)initramfs --out $@ /=$$programs /programs=$(HERE)programs \
+		/init=$(OUT)/guest /ptebatch.ko=$(OUT)/ptebatch.ko
+
+.PHONY: all initramfs-dom0 initramfs-programs

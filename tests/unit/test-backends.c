@@ -297,6 +297,20 @@ static void mmu_update_refuses_what_it_cannot_read(void **state)
 	assert_int_equal(fake.table[0][8], 0);
 }
 
+/* The update of what is not A or D comes first, and sets them, too. */
+static void mmu_update_hands_back_no_d_that_it_has_set(void **state)
+{
+	(void)state;
+	start(&ptebatch_mmu_update);
+	fake.table[0][0] = ENTRY(0) | RW | A;
+	fake.table[0][1] = ENTRY(1) | RW | A | D;
+	assert_int_equal(ptebatch_add_run_old(&b, SLOT(0), 2, RW, D, old), 0);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(old[0], ENTRY(0) | RW | A);
+	assert_int_equal(old[1], ENTRY(1) | RW | A | D);
+	assert_int_equal(fake.table[0][0], ENTRY(0) | A | D);
+}
+
 static void mmu_update_without_preserve_ad_loses_nothing_either(void **state)
 {
 	unsigned int call = 0;
@@ -872,6 +886,7 @@ int main(void)
 		TEST(mmu_update_fails_and_flushes_for_a_single_slot),
 		TEST(mmu_update_counts_absent_slots_before_a_failure),
 		TEST(mmu_update_refuses_what_it_cannot_read),
+		TEST(mmu_update_hands_back_no_d_that_it_has_set),
 		TEST(mmu_update_without_preserve_ad_loses_nothing_either),
 		TEST(mmu_update_without_preserve_ad_restores_a_refused_entry),
 		TEST(mmu_update_without_preserve_ad_needs_a_mapping),

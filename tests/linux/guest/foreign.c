@@ -19,10 +19,6 @@
 
 #define PAGES FOREIGN_PAGES
 
-struct privcmd_hypercall {
-	uint64_t op, arg[5];
-};
-
 struct privcmd_mmapbatch_v2 {
 	uint32_t num;
 	uint16_t dom;
@@ -31,7 +27,6 @@ struct privcmd_mmapbatch_v2 {
 	int *err;
 };
 
-#define PRIVCMD_HYPERCALL _IOC(_IOC_NONE, 'P', 0, 48)
 #define PRIVCMD_MMAPBATCH_V2 _IOC(_IOC_NONE, 'P', 4, 32)
 
 #define HYPERVISOR_MEMORY_OP 12
@@ -71,17 +66,6 @@ static struct reservation reservation;
 static uint64_t frames[PAGES];
 static int errors[PAGES];
 
-static int privcmd = -1;
-
-static int hypercall(uint64_t nr, uint64_t a1, const void *a2, bool a2_first)
-{
-	struct privcmd_hypercall call = { .op = nr };
-
-	call.arg[0] = a2_first ? (uintptr_t)a2 : a1;
-	call.arg[1] = a2_first ? a1 : (uintptr_t)a2;
-	return ioctl(privcmd, PRIVCMD_HYPERCALL, &call);
-}
-
 static int domctl(uint32_t cmd)
 {
 	static uint32_t version;
@@ -89,10 +73,10 @@ static int domctl(uint32_t cmd)
 	op.cmd = cmd;
 	if (version) {
 		op.version = version;
-		return hypercall(HYPERVISOR_DOMCTL, 0, &op, true);
+		return hypercall(HYPERVISOR_DOMCTL, (uintptr_t)&op, 0, 0, 0, 0);
 	}
 	for (op.version = 0x15; op.version < 0x20; op.version++) {
-		int ret = hypercall(HYPERVISOR_DOMCTL, 0, &op, true);
+		int ret = hypercall(HYPERVISOR_DOMCTL, (uintptr_t)&op, 0, 0, 0, 0);
 
 		if (ret >= 0 || errno != EACCES) {
 			version = op.version;
@@ -126,7 +110,7 @@ static int make_domain(void)
 		frames[i] = i;
 	reservation = (struct reservation){ frames, PAGES, 0, 0, domain };
 	if (hypercall(HYPERVISOR_MEMORY_OP, MEMORY_POPULATE_PHYSMAP,
-		      &reservation, false) == (int)PAGES)
+		      (uintptr_t)&reservation, 0, 0, 0) == (int)PAGES)
 		return domain;
 failed:
 	domctl(DOMCTL_DESTROY);
@@ -183,16 +167,7 @@ static void measure(int domain)
 
 int foreign_domain(void)
 {
-	int domain;
-
-	load_module("xen_privcmd");
-	privcmd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
-	if (privcmd < 0)
-		return -1;
-	domain = make_domain();
-	if (domain < 0)
-		close(privcmd);
-	return domain;
+	return privcmd_open() ? make_domain() : -1;
 }
 
 /* The next domain is told in place of one that is gone. */
@@ -218,7 +193,6 @@ bool foreign_end(int domain)
 		ended = gone(domain);
 		usleep(1000);
 	}
-	close(privcmd);
 	return ended;
 }
 

@@ -2,7 +2,7 @@
 /*
  * What the parts of the guest program share. The program is the only process
  * of a small Linux guest and judges the kernel's memory management from user
- * space alone: it knows nothing of Xen but in foreign.c, and nothing of the
+ * space alone: it knows nothing of Xen but in xen.c and foreign.c, and nothing of the
  * module but how to load it, so that it says the same of every kernel.
  */
 #ifndef GUEST_H
@@ -24,8 +24,10 @@ extern unsigned int failed;
 void bench(bool quick);
 void bench_foreign(void);
 void db(unsigned int processes);
-void stress(unsigned int seconds);
+void programs(void);
+void stress(unsigned int seconds, bool swap);
 void load(unsigned int times); /* the module, under that stress */
+void flip_calls(unsigned int times); /* Xen's calls off and on, under it too */
 void hold(void);	       /* the stress without an end, and a heartbeat */
 void test(const char *only);   /* NULL, or a part of the names to be run */
 
@@ -39,6 +41,16 @@ int load_module(const char *name);
 /* The module at hand, with the parameters of the command line. */
 int load_ptebatch(void);
 int unload_ptebatch(void);
+
+/* --- xen.c --------------------------------------------------------------- */
+
+/* Through privcmd; -1 and errno, or what Xen answered. */
+extern int privcmd;
+bool privcmd_open(void);
+int hypercall(uint64_t nr, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
+	      uint64_t a5);
+/* Turns Xen's calls for batches off or on; false where that is not to be had. */
+bool turn_calls(bool on);
 
 /* --- lib.c --------------------------------------------------------------- */
 
@@ -71,6 +83,14 @@ char *anon(size_t pages);
 /* A file without a name on tmpfs. */
 int tmpfile_at(const char *dir, size_t bytes);
 long minor_faults(void);
+/*
+ * Swap in compressed memory, since there is no disk; and a group of which the
+ * calling process and its children become, to run out of memory alone. NULL, or
+ * why there is none.
+ */
+const char *swap_on(void);
+const char *join_group(void);
+#define GROUP "/sys/fs/cgroup/small/"
 
 /* Pages with two words each, at their ends, that tell whose and when. */
 struct range {

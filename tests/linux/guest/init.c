@@ -5,9 +5,9 @@
  * any other process it does those named by its arguments, and leaves the
  * machine alone.
  *
- *   guest=JOB[+JOB...]   bench, bench-quick, db:PROCESSES,
+ *   guest=JOB[+JOB...]   bench, bench-quick, db:PROCESSES, programs,
  *                        test[:PART-OF-NAME], stress:SECONDS,
- *                        load:TIMES, hold
+ *                        stress-swap:SECONDS, load:TIMES, flip:TIMES, hold
  *   ptebatch=on          load /ptebatch.ko first
  *   ptebatch.opts="..."  its parameters; + stands for a space
  *
@@ -198,12 +198,16 @@ static void run(const char *job)
 		bench(n > 5);
 	else if (IS("db") && number)
 		db(number);
+	else if (IS("programs"))
+		programs();
 	else if (IS("test"))
 		test(arg);
-	else if (IS("stress") && number)
-		stress(number);
+	else if ((IS("stress") || IS("stress-swap")) && number)
+		stress(number, n > 6);
 	else if (IS("load") && number)
 		load(number);
+	else if (IS("flip") && number)
+		flip_calls(number);
 	else if (IS("hold"))
 		hold();
 	else

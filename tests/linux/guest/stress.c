@@ -15,6 +15,8 @@
  * - A child sees what was there at the fork. What it writes into private
  *   memory stays with it, what it writes into shared memory is seen.
  * - What was unmapped and mapped anew, or thrown away, is zero.
+ *
+ * With swap, reclaim takes the pages out of the tables all the while.
  */
 #define _GNU_SOURCE
 #include "guest.h"
@@ -23,6 +25,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -476,26 +479,57 @@ static bool alive(void)
 	return still < STUCK;
 }
 
+/*
+ * For a second. With swap, all that can go out has to, again and again: pages are
+ * taken out of tables that others change at the same time.
+ */
+static void wait_a_second(bool swap)
+{
+	if (!swap) {
+		sleep(1);
+		return;
+	}
+	for (time_t until = seconds() + 1; seconds() < until;) {
+		spit(GROUP "memory.reclaim", "16M");
+		usleep(10000);
+	}
+}
+
 static void run_for(unsigned int time, unsigned int nr_processes,
-		    unsigned int nr_threads)
+		    unsigned int nr_threads, bool swap)
 {
 	time_t until = seconds() + time;
+	long out = field("/proc/vmstat", "pswpout");
 
 	begin(nr_processes, nr_threads);
 	while (seconds() < until) {
-		sleep(1);
+		wait_a_second(swap);
 		if (!alive()) {
 			fail("stress: stuck");
 			break;
 		}
 	}
 	end();
+	if (!swap)
+		return;
+	out = field("/proc/vmstat", "pswpout") - out;
+	say("# stress: %ld pages went to swap", out);
+	if (out < 1000)
+		fail("stress: hardly a page went to swap");
 }
 
-void stress(unsigned int time)
+void stress(unsigned int time, bool swap)
 {
-	run_for((time + 1) / 2, 1, 2);
-	run_for((time + 1) / 2, 2, 4);
+	const char *why = swap ? swap_on() : NULL;
+
+	if (swap && !why)
+		why = join_group();
+	if (why) {
+		fail("stress: %s", why);
+		return;
+	}
+	run_for((time + 1) / 2, 1, 2, swap);
+	run_for((time + 1) / 2, 2, 4, swap);
 }
 
 void load(unsigned int times)
@@ -523,6 +557,60 @@ void load(unsigned int times)
 	end();
 	if (in != was)
 		fail("load: the module is %s", in ? "still there" : "gone");
+}
+
+/* Whether the module comes to use this backend, while the stress goes on. */
+static bool comes_to_use(const char *backend)
+{
+	char buf[64], want[64];
+	const char *now = "";
+
+	snprintf(want, sizeof(want), "backend %s\n", backend);
+	for (time_t until = seconds() + STUCK; seconds() < until;) {
+		now = slurp("/sys/kernel/debug/ptebatch/status", buf,
+			    sizeof(buf));
+		if (!strncmp(now, want, strlen(want)))
+			return true;
+		usleep(1000);
+	}
+	fail("flip: the status says %.30s", now);
+	return false;
+}
+
+/*
+ * Xen's calls come and go; every 64th time the module must have noticed. It is
+ * made to ask again as its README tells.
+ */
+void flip_calls(unsigned int times)
+{
+	const char *parameter = "/sys/module/ptebatch/parameters/mprotect";
+	time_t said = seconds();
+
+	if (!privcmd_open() || !turn_calls(true)) {
+		fail("flip: Xen's calls cannot be turned from here");
+		return;
+	}
+	begin(2, 4);
+	for (unsigned int i = 0; i < times; i++) {
+		bool look = i % 64 == 63;
+
+		if (!turn_calls(false) || (look && !comes_to_use("mmu-update")))
+			break;
+		usleep(i * 7919 % 2000);
+		if (!turn_calls(true) || spit(parameter, "1") ||
+		    (look && !comes_to_use("hypercall")))
+			break;
+		usleep(i * 104729 % 2000);
+		if (i + 1 == times)
+			say("# flip: %u times", times);
+		if (seconds() >= said + 10) {
+			said = seconds();
+			say("# flip: %u of %u, %lu rounds", i + 1, times,
+			    all->rounds);
+		}
+	}
+	turn_calls(true);
+	end();
 }
 
 void hold(void)

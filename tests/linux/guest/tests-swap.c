@@ -4,51 +4,24 @@
 #include "tests.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/shm.h>
-#include <sys/stat.h>
-#include <sys/swap.h>
 #include <unistd.h>
 
 /* --- Swap ---------------------------------------------------------------- */
 
-#define SWAP "/dev/zram0"
-
-/* Compressed memory; there is no disk. Stays on for the tests that follow. */
+/* Stays on for the tests that follow. */
 static void needs_swap(void)
 {
-	static union {
-		struct {
-			char boot[1024];
-			uint32_t version, last_page, bad_pages;
-		} info;
-		char page[PAGE];
-	} head;
-	char buf[256];
-	int fd;
+	const char *why;
 
 	needs_own_machine();
-	slurp("/proc/swaps", buf, sizeof(buf));
-	if (strstr(buf, SWAP))
-		return;
-	if (load_module("zram"))
-		skip("no module zram");
-	if (spit("/sys/block/zram0/disksize", "128M"))
-		skip("zram takes no size");
-	head.info.version = 1;
-	head.info.last_page = 128 * MiB / PAGE - 1;
-	memcpy(head.page + PAGE - 10, "SWAPSPACE2", 10);
-	fd = open(SWAP, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, &head, PAGE) != PAGE || fsync(fd))
-		die(SWAP);
-	close(fd);
-	if (swapon(SWAP, 0))
-		die("swapon");
+	why = swap_on();
+	if (why)
+		skip(why);
 }
 
 static void page_out(const struct range *r)
@@ -139,20 +112,14 @@ static void swapped_shared(void)
 static void pressure(void)
 {
 	struct range r = { NULL, 6144, 1 };
-	char self[32];
+	const char *why;
 	long before;
 
 	needs_swap();
-	mkdir("/sys/fs/cgroup", 0755);
-	if (mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL) &&
-	    errno != EBUSY)
-		skip("no cgroup2");
-	if (spit("/sys/fs/cgroup/cgroup.subtree_control", "+memory"))
-		skip("no memory controller");
-	mkdir("/sys/fs/cgroup/small", 0755);
-	snprintf(self, sizeof(self), "%d", getpid());
-	CHECK(!spit("/sys/fs/cgroup/small/memory.max", "12M"));
-	CHECK(!spit("/sys/fs/cgroup/small/cgroup.procs", self));
+	why = join_group();
+	if (why)
+		skip(why);
+	CHECK(!spit(GROUP "memory.max", "12M"));
 	before = field("/proc/vmstat", "pswpout");
 	r.p = anon(r.pages);
 	for (int round = 0; round < 2; round++) {

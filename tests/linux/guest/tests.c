@@ -18,7 +18,7 @@
 
 static const struct test *const rooms[] = { tests_anon, tests_shared,
 					    tests_watch, tests_swap,
-					    tests_kernel };
+					    tests_kernel, tests_grant };
 
 /* Where a skipped test says why; shared with the runner. */
 static char *reason;

@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Entries of other kinds than the domain's own data: each way of the new calls
+ * to change them against a twin entry that mmu_update changes alike. What Xen
+ * refuses, and with which error, and what it makes of the flags has to be the
+ * same at each of STEPS random steps.
+ */
+#include "tests.h"
+
+#include <xen/grant_table.h>
+#include <xen/memory.h>
+
+#define SELF PTEBATCH_DOMID_SELF
+#define SOLE WORLD_SLOTS
+#define STEPS 3000u
+#define MINE 5u	   /* the slot that the new calls change */
+#define TWIN 1029u /* and that of mmu_update, in another table */
+#define OWN (P | US)
+#define ANY_FLAGS                                                              \
+	(RW | US | NX | A | D | G | PTEBATCH_PTE_CACHE | PTEBATCH_PTE_AVAIL)
+
+static uint64_t rng;
+
+static uint64_t random(void)
+{
+	rng ^= rng << 13;
+	rng ^= rng >> 7;
+	rng ^= rng << 17;
+	return rng;
+}
+
+/* Each of these bits one time in four. */
+static uint64_t some_bits(uint64_t of)
+{
+	return random() & random() & of;
+}
+
+static uint32_t some(uint32_t below)
+{
+	return (uint32_t)(random() >> 20) % below;
+}
+
+static int error_of(int64_t ret)
+{
+	return ret < 0 ? (int)-ret : (int)PTEBATCH_ERRNO(ret);
+}
+
+static int set_twin(uint64_t val, uint32_t mode, uint32_t owner)
+{
+	mmu_update_t u = { slot_maddr(TWIN) | mode, val };
+
+	return (int)-hypercall5(__HYPERVISOR_mmu_update, (uint64_t)&u, 1, 0,
+				owner, 0);
+}
+
+static int set_mine(uint64_t val, uint32_t mode, uint32_t owner)
+{
+	struct ptebatch_value v = { slot_maddr(MINE) | mode, val };
+
+	return error_of(values((uint64_t)&v, 1, 0, owner, 0));
+}
+
+static int run_mine(uint32_t op, uint64_t clear, uint64_t set, uint32_t owner)
+{
+	struct ptebatch_run r = { slot_maddr(MINE), 1, op, clear, set, 0 };
+
+	if (owner == SELF && some(2))
+		return error_of(runs(r.pte, 1, op, clear, set));
+	return error_of(runs((uint64_t)&r, 1, PTEBATCH_HOW_LIST, owner, 0));
+}
+
+/*
+ * Changes both entries at random; one maps mine or nothing, the other twin.
+ * never: bits that neither may have, whatever is asked for. Both are absent
+ * in the end. mapped: how often there was a mapping, and one with RW.
+ */
+static const char *walk(uint64_t mine, uint64_t twin, uint32_t owner,
+			uint64_t bits, uint64_t never, uint32_t mapped[2])
+{
+	volatile uint64_t *m = slot_entry(MINE), *t = slot_entry(TWIN);
+	uint32_t i;
+
+	rng = 0x123456789abcdef ^ mine;
+	mapped[0] = mapped[1] = 0;
+	for (i = 0; i < STEPS; i++) {
+		uint64_t val = some_bits(bits) | (some(4) ? US : 0) | P;
+		uint64_t before = *t, clear, set;
+		uint32_t mode = some(2) ? PTEBATCH_VALUE_KEEP
+					: PTEBATCH_VALUE_EXACT;
+		uint32_t way = some(8);
+		int err, err_twin;
+
+		if (way < 4) {
+			err = set_mine(mine | val, mode, owner);
+			err_twin = set_twin(twin | val, mode, owner);
+		} else if (way == 4) {
+			/* Absent: nothing, or the frame inverted. */
+			val = some(2) ? 0 : FRAME | (val & ~P);
+			err = set_mine(val ? mine ^ val : 0, mode, owner);
+			err_twin = set_twin(val ? twin ^ val : 0, mode, owner);
+		} else if (way == 5) {
+			err = run_mine(PTEBATCH_OP_CLEAR, 0, 0, owner);
+			err_twin = set_twin(0, PTEBATCH_VALUE_EXACT, owner);
+		} else {
+			clear = some_bits(bits & PTEBATCH_RUN_FLAGS);
+			set = some_bits(bits & PTEBATCH_RUN_FLAGS);
+			err = run_mine(PTEBATCH_OP_FLAGS, clear, set, owner);
+			val = (before & ~clear) | set;
+			err_twin = before & P && val != before
+					   ? set_twin(val, PTEBATCH_VALUE_EXACT,
+						      owner)
+					   : 0;
+		}
+		if (err != err_twin || ((*m ^ *t) & ~FRAME) ||
+		    (*m & P && (*m & FRAME) != mine) || (*m & P && *m & never)) {
+			print("# step %u, way %u: entry %lx, error %d; twin "
+			      "%lx, error %d, was %lx\n",
+			      i, way, *m, err, *t, err_twin, before);
+			return "the entry is not what its twin is";
+		}
+		mapped[0] += !!(*m & P);
+		mapped[1] += (*m & (P | RW)) == (P | RW);
+	}
+	CHECK(!run_mine(PTEBATCH_OP_CLEAR, 0, 0, SELF));
+	CHECK(!set_twin(0, PTEBATCH_VALUE_EXACT, SELF));
+	return NULL;
+}
+
+/* Of pages that can become tables and go back to Xen: nothing is left. */
+static const char *free_of_references(uint32_t page)
+{
+	uint64_t mfn = page_maddr(page) >> 12;
+
+	CHECK(!mmuext(MMUEXT_PIN_L1_TABLE, mfn, 0));
+	CHECK(!mmuext(MMUEXT_UNPIN_TABLE, mfn, 0));
+	CHECK(!page_give(page_virt(page)));
+	CHECK(!page_take(page_virt(page)));
+	set_writable(page_virt(page), 0);
+	return NULL;
+}
+
+static const char *own_pages(uint64_t bits)
+{
+	uint32_t mapped[2];
+	const char *why;
+
+	why = walk(page_maddr(SOLE), page_maddr(SOLE + 1), SELF, bits, 0,
+		   mapped);
+	if (why)
+		return why;
+	CHECK(mapped[0] && mapped[1]);
+	why = free_of_references(SOLE);
+	return why ? why : free_of_references(SOLE + 1);
+}
+
+static const char *own_pages_are_mapped_as_by_mmu_update(void)
+{
+	return own_pages(ANY_FLAGS & ~PTEBATCH_PTE_CACHE);
+}
+
+static const char *write_combining_and_uncached_as_by_mmu_update(void)
+{
+	const char *why;
+
+	/* A domain that has no devices is refused all of them. */
+	if (set_twin(page_maddr(SOLE) | OWN | 0x80, 0, SELF)) {
+		CHECK(set_mine(page_maddr(SOLE) | OWN | 0x80, 0, SELF));
+		CHECK(set_mine(page_maddr(SOLE) | OWN, 0, SELF) == 0);
+		CHECK(run_mine(PTEBATCH_OP_FLAGS, 0, 0x80, SELF));
+		CHECK(run_mine(PTEBATCH_OP_CLEAR, 0, 0, SELF) == 0);
+		return NULL;
+	}
+	CHECK(!set_twin(0, 0, SELF));
+	why = own_pages(ANY_FLAGS);
+	/* With cache attributes alone changing, RW on all the time. */
+	return why ? why : own_pages(RW | PTEBATCH_PTE_CACHE);
+}
+
+static const char *bits_that_mean_something_to_xen_alone(void)
+{
+	return own_pages(ANY_FLAGS | GUEST_KERNEL | 3ul << 59);
+}
+
+static const char *page_tables_are_never_mapped_writable(void)
+{
+	uint64_t l4 = virt_to_maddr((void *)start_info->pt_base), frames[5];
+	uint32_t i, mapped[2];
+	const char *why;
+
+	frames[0] = slot_maddr(MINE) & FRAME; /* the table that the entry is in */
+	frames[1] = slot_maddr(4096) & FRAME;
+	frames[2] = l4;
+	frames[3] = *maddr_to_virt(l4 + (TEST_BASE >> 36 & 0xff8)) & FRAME;
+	frames[4] = *maddr_to_virt(frames[3] + (TEST_BASE >> 27 & 0xff8)) &
+		    FRAME;
+	for (i = 0; i < 5; i++) {
+		why = walk(frames[i], frames[i], SELF,
+			   ANY_FLAGS & ~PTEBATCH_PTE_CACHE, RW, mapped);
+		if (why)
+			return why;
+		CHECK(mapped[0] && !mapped[1]);
+	}
+	return NULL;
+}
+
+static const char *shared_info_is_mapped_as_by_mmu_update(void)
+{
+	uint32_t mapped[2];
+	const char *why;
+
+	why = walk(start_info->shared_info, start_info->shared_info, SELF,
+		   ANY_FLAGS, 0, mapped);
+	if (why)
+		return why;
+	CHECK(mapped[0] && mapped[1]);
+	return NULL;
+}
+
+static const char *frames_of_xens_own_are_refused(void)
+{
+	/* Beyond memory, and the interrupt controllers. */
+	static const uint64_t frames[] = { 0xffffffffff000, 1ul << 45,
+					   0xfee00000, 0xfec00000 };
+	uint32_t i, mapped[2];
+	const char *why;
+
+	for (i = 0; i < sizeof(frames) / sizeof(*frames); i++) {
+		why = walk(frames[i], frames[i], SELF, ANY_FLAGS, RW, mapped);
+		if (why)
+			return why;
+	}
+	return NULL;
+}
+
+/* --- What a domain with devices can map, and dom0 of Xen's --------------- */
+
+static const char *io_memory_is_mapped_as_by_mmu_update(void)
+{
+	static const uint32_t owners[] = { SELF, DOMID_IO };
+	/* The screen, and a frame of no device at all. */
+	static const uint64_t frames[] = { 0xb8000, 0xfe000000 };
+	uint32_t i, k, mapped[2];
+	const char *why;
+
+	for (i = 0; i < 2; i++)
+		for (k = 0; k < 2; k++) {
+			why = walk(frames[k], frames[k], owners[i], ANY_FLAGS,
+				   0, mapped);
+			if (why)
+				return why;
+			CHECK(mapped[0] && mapped[1]);
+		}
+	return NULL;
+}
+
+/* Where the first pages of the machine-to-physical table are. */
+static uint64_t xens_page(void)
+{
+	xen_pfn_t mfn = 0;
+	struct xen_machphys_mfn_list list = { .max_extents = 1 };
+
+	set_xen_guest_handle(list.extent_start, &mfn);
+	if (hypercall5(__HYPERVISOR_memory_op, XENMEM_machphys_mfn_list,
+		       (uint64_t)&list, 0, 0, 0))
+		return 0;
+	return mfn << 12;
+}
+
+static const char *pages_of_xens_are_mapped_read_only(void)
+{
+	uint64_t page = xens_page();
+	uint32_t mapped[2];
+	const char *why;
+
+	CHECK(page);
+	why = walk(page, page, DOMID_XEN, ANY_FLAGS, RW, mapped);
+	if (why)
+		return why;
+	CHECK(mapped[0]);
+	/* And not as one's own. */
+	why = walk(page, page, SELF, ANY_FLAGS, P, mapped);
+	if (why)
+		return why;
+	/* FLAGS and CLEAR of one that is there, with any owner named. */
+	CHECK(!set_mine(page | OWN, PTEBATCH_VALUE_EXACT, DOMID_XEN));
+	CHECK(run_mine(PTEBATCH_OP_FLAGS, 0, RW, SELF));
+	CHECK(!run_mine(PTEBATCH_OP_FLAGS, 0, NX | A, SELF));
+	CHECK((*slot_entry(MINE) & (RW | NX | A | P)) == (NX | A | P));
+	CHECK(!run_mine(PTEBATCH_OP_CLEAR, 0, 0, SELF));
+	return NULL;
+}
+
+/* --- Grants -------------------------------------------------------------- */
+
+#define GRANT_REF 8u /* those below are Xen's */
+#define DOM0 0u	     /* its number for itself */
+
+static volatile struct grant_entry_v1 *grants; /* by a slot */
+
+static int grant_op(uint32_t op, void *arg)
+{
+	return (int)hypercall5(__HYPERVISOR_grant_table_op, op, (uint64_t)arg,
+			       1, 0, 0);
+}
+
+/* The shared table of grants, in slot 3. */
+static int grants_init(void)
+{
+	xen_pfn_t frame = 0;
+	struct gnttab_setup_table setup = { .dom = DOMID_SELF, .nr_frames = 1 };
+
+	set_xen_guest_handle(setup.frame_list, &frame);
+	if (grant_op(GNTTABOP_setup_table, &setup) || setup.status ||
+	    update_pte(slot_maddr(3), frame << 12 | OWN | RW | A | D))
+		return -1;
+	grants = (void *)slot_va(3);
+	return 0;
+}
+
+/* One's own page by a grant, in that slot. */
+static int grant_map(uint32_t ref, uint32_t page, uint32_t slot,
+		     grant_handle_t *handle)
+{
+	struct gnttab_map_grant_ref map = {
+		.host_addr = slot_maddr(slot),
+		.flags = GNTMAP_host_map | GNTMAP_contains_pte |
+			 GNTMAP_application_map,
+		.ref = ref,
+		.dom = DOM0,
+	};
+
+	grants[ref].frame = (uint32_t)(page_maddr(page) >> 12);
+	grants[ref].domid = DOM0;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	grants[ref].flags = GTF_permit_access;
+	if (grant_op(GNTTABOP_map_grant_ref, &map) || map.status)
+		return -1;
+	*handle = map.handle;
+	return 0;
+}
+
+static int grant_unmap(uint32_t ref, uint32_t slot, grant_handle_t handle)
+{
+	struct gnttab_unmap_grant_ref unmap = { .host_addr = slot_maddr(slot),
+						.handle = handle };
+
+	if (grant_op(GNTTABOP_unmap_grant_ref, &unmap))
+		return -1;
+	grants[ref].flags = 0;
+	return unmap.status;
+}
+
+#define GRANTED 0x4000000000000000ul /* Xen's mark in debug builds, bit 62 */
+
+/*
+ * What mmu_update may change of one, it unmarks; where a reference would go a
+ * debug Xen ends the domain. So the twin follows where it can, and RW is left
+ * to the new calls, which count it by the page.
+ */
+static const char *a_granted_page_keeps_its_references(void)
+{
+	static const uint64_t masks[] = { NX, A, D, A | D, 1ul << 9, 1ul << 58 };
+	volatile uint64_t *m = slot_entry(MINE), *t = slot_entry(TWIN);
+	grant_handle_t mine, twin;
+	const char *why;
+	uint32_t i, k;
+
+	CHECK(!grants_init());
+	CHECK(!grant_map(GRANT_REF, SOLE, MINE, &mine));
+	CHECK(!grant_map(GRANT_REF + 1, SOLE + 1, TWIN, &twin));
+	CHECK((*m & (P | RW | FRAME)) == (page_maddr(SOLE) | P | RW));
+	for (i = 0; i < 2 * sizeof(masks) / sizeof(*masks); i++) {
+		uint64_t mask = masks[i / 2], clear = i & 1 ? 0 : mask,
+			 set = i & 1 ? mask : 0;
+
+		CHECK(!run_mine(PTEBATCH_OP_FLAGS, clear, set, SELF));
+		CHECK(!set_twin(((*t & ~clear) | set) & ~GRANTED,
+				PTEBATCH_VALUE_EXACT, SELF));
+		CHECK(!((*m ^ *t) & ~(FRAME | GRANTED)));
+	}
+	for (k = 0; k < 4; k++) {
+		CHECK(!run_mine(PTEBATCH_OP_FLAGS, RW, 0, SELF));
+		CHECK(!run_mine(PTEBATCH_OP_FLAGS, 0, RW, SELF));
+	}
+	/* While it is granted and writable, it cannot be a table. */
+	CHECK(mmuext(MMUEXT_PIN_L1_TABLE, page_maddr(SOLE) >> 12, 0));
+	CHECK(!grant_unmap(GRANT_REF, MINE, mine));
+	CHECK(!grant_unmap(GRANT_REF + 1, TWIN, twin));
+	CHECK(!(*m & P) && !(*t & P));
+	why = free_of_references(SOLE);
+	if (!why)
+		why = free_of_references(SOLE + 1);
+	if (why)
+		return why;
+
+	/* Taken away behind Xen's back, where it lets mmu_update do that. */
+	CHECK(!grant_map(GRANT_REF, SOLE, MINE, &mine));
+	if (*m & GRANTED)
+		return grant_unmap(GRANT_REF, MINE, mine) ? "not unmapped"
+							  : NULL;
+	CHECK(!grant_map(GRANT_REF + 1, SOLE + 1, TWIN, &twin));
+	CHECK(!run_mine(PTEBATCH_OP_CLEAR, 0, 0, SELF));
+	CHECK(!set_twin(0, PTEBATCH_VALUE_EXACT, SELF));
+	CHECK(grant_unmap(GRANT_REF, MINE, mine) ==
+	      grant_unmap(GRANT_REF + 1, TWIN, twin));
+	why = mmuext(MMUEXT_PIN_L1_TABLE, page_maddr(SOLE) >> 12, 0) ==
+			      mmuext(MMUEXT_PIN_L1_TABLE,
+				     page_maddr(SOLE + 1) >> 12, 0)
+		      ? NULL
+		      : "the pages' types differ";
+	mmuext(MMUEXT_UNPIN_TABLE, page_maddr(SOLE) >> 12, 0);
+	mmuext(MMUEXT_UNPIN_TABLE, page_maddr(SOLE + 1) >> 12, 0);
+	return why;
+}
+
+/* --- Absent entries ------------------------------------------------------ */
+
+/*
+ * Addresses of memory in absent entries: where Xen guards against L1TF, it
+ * shadows the domain from the first on. All are written all the same, in order.
+ */
+static const char *an_unsafe_absent_entry_is_written_all_the_same(void)
+{
+	struct ptebatch_value v[64];
+	uint32_t i, wrong = 0;
+
+	for (i = 0; i < 64; i++) {
+		v[i].ptr = slot_maddr(i * 8);
+		v[i].val = i & 1 ? page_maddr(i) | US : ~page_maddr(i) & FRAME;
+	}
+	CHECK(values((uint64_t)v, 64, 0, SELF, 0) == 64);
+	for (i = 0; i < 64; i++)
+		wrong += *slot_entry(i * 8) != v[i].val;
+	CHECK(!wrong);
+	CHECK(runs(slot_maddr(0), 512, PTEBATCH_OP_CLEAR, 0, 0) == 512);
+	for (i = 0; i < 512; i++)
+		wrong += !!*slot_entry(i);
+	CHECK(!wrong);
+	return NULL;
+}
+
+#define TEST(f) { #f, f, 0 }
+#define DOM0_TEST(f) { #f, f, 1 }
+const struct test kinds_tests[] = {
+	TEST(own_pages_are_mapped_as_by_mmu_update),
+	TEST(write_combining_and_uncached_as_by_mmu_update),
+	TEST(bits_that_mean_something_to_xen_alone),
+	TEST(page_tables_are_never_mapped_writable),
+	TEST(shared_info_is_mapped_as_by_mmu_update),
+	TEST(frames_of_xens_own_are_refused),
+	DOM0_TEST(io_memory_is_mapped_as_by_mmu_update),
+	DOM0_TEST(pages_of_xens_are_mapped_read_only),
+	DOM0_TEST(a_granted_page_keeps_its_references),
+	TEST(an_unsafe_absent_entry_is_written_all_the_same),
+	{ NULL, NULL, 0 },
+};

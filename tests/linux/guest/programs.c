@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Real programs of Debian's that lean on page-table work, and what they cost.
+ * A figure is all instructions of the machine in the interval, per what the
+ * program did in it; the least is not sought, since one run is long.
+ *
+ *   redis-bgsave  a Redis server of 100 MB forks to save them, and while the
+ *                 child does, is written to as often as there are WRITES. The
+ *                 fork itself, by Redis's own clock, per page of data; and all
+ *                 until the saving has ended, per write. Checked: the server has
+ *                 every write, and one that loads what was saved has none.
+ *   gc            a Lisp whose collector protects memory to see what is written
+ *   jit           a compiler at run time that protects the code it makes
+ */
+#define _GNU_SOURCE
+#include "guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OUTPUT "/tmp/output"
+
+/* Starts it with its output in OUTPUT. */
+static pid_t start(char *const argv[])
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		int fd = open(OUTPUT, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+		dup2(fd, 1);
+		dup2(fd, 2);
+		execv(argv[0], argv);
+		die(argv[0]);
+	}
+	return pid;
+}
+
+static bool ends_well(pid_t pid)
+{
+	int state;
+
+	return waitpid(pid, &state, 0) == pid && !state;
+}
+
+static void show_output(void)
+{
+	char buf[4096], *rest = buf, *line;
+
+	slurp(OUTPUT, buf, sizeof(buf));
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			say("# %s", line);
+}
+
+static void row(const char *workload, size_t pages, const char *direction,
+		double figure, bool checked)
+{
+	say("csv,%s,%zu,%u,%s,%.1f,%s", workload, pages, cpus(), direction,
+	    figure, checked ? "yes" : "no");
+	failed += !checked;
+}
+
+/* A program that runs to its end and says what it should. */
+static void whole_run(const char *workload, const char *each, unsigned int nr,
+		      char *const argv[], const char *expected)
+{
+	char buf[256];
+	uint64_t t = rdtsc();
+	bool good = ends_well(start(argv));
+
+	t = rdtsc() - t;
+	good &= !strcmp(slurp(OUTPUT, buf, sizeof(buf)), expected);
+	if (!good)
+		show_output();
+	row(workload, 1, each, (double)t / nr, good);
+}
+
+/* --- Redis ---------------------------------------------------------------- */
+
+#define SOCKET "/tmp/redis/socket"
+#define KEYS 25000u
+#define VALUE 4000u /* with its header it takes a page */
+#define WRITES 12500u
+#define AT_ONCE 20u
+
+static pid_t server;
+static FILE *to, *from;
+
+static void connect_redis(void)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = SOCKET };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	for (int tries = 0; connect(fd, (struct sockaddr *)&at, sizeof(at));
+	     tries++) {
+		if (tries > 6000) {
+			show_output();
+			die("connecting to redis-server");
+		}
+		usleep(10000);
+	}
+	to = fdopen(fd, "w");
+	from = fdopen(dup(fd), "r");
+	if (!to || !from)
+		die("fdopen");
+}
+
+/* It answers before its data are loaded, but not to what is about them. */
+static void start_redis(void)
+{
+	char *argv[] = { "/bin/redis-server", "--port", "0", "--unixsocket",
+			 SOCKET, "--dir", "/tmp/redis", "--save", "",
+			 "--hz", "100", NULL };
+
+	server = start(argv);
+	connect_redis();
+}
+
+static void answer(char *line, size_t size)
+{
+	if (fflush(to) || !fgets(line, size, from))
+		die("redis-server's answer");
+}
+
+static bool command(const char *text, const char *expected)
+{
+	char line[256];
+
+	fprintf(to, "%s\r\n", text);
+	answer(line, sizeof(line));
+	if (!strncmp(line, expected, strlen(expected)))
+		return true;
+	say("# redis: %s: %s", text, line);
+	return false;
+}
+
+/* A number of its INFO; the answer is one text, of a length that it tells. */
+static long info(const char *key)
+{
+	static char all[16384];
+	char line[64];
+	const char *at;
+	size_t n;
+
+	fprintf(to, "INFO\r\n");
+	answer(line, sizeof(line));
+	n = strtoul(line + 1, NULL, 10) + 2;
+	if (*line != '$' || n >= sizeof(all) || fread(all, 1, n, from) != n)
+		die("redis-server's INFO");
+	all[n] = 0;
+	at = strstr(all, key);
+	return at && at[strlen(key)] == ':' ? atol(at + strlen(key) + 1) : -1;
+}
+
+static void stop_redis(void)
+{
+	fprintf(to, "SHUTDOWN NOSAVE\r\n");
+	fclose(to);
+	fclose(from);
+	if (!ends_well(server))
+		fail("redis-server ended badly");
+}
+
+/* Every value is another, and compresses somewhat, as most data do. */
+static const char *value(unsigned int key, unsigned int version)
+{
+	static char text[VALUE + 1];
+	uint32_t hash = (key * 4 + version) * 2654435761u;
+
+	if (!*text)
+		memset(text, ' ', VALUE);
+	for (unsigned int i = 0; i < VALUE; i += 40, hash += 2654435761u)
+		for (int k = 0; k < 8; k++)
+			text[i + k] = 'a' + (hash >> 4 * k & 15);
+	return text;
+}
+
+static bool set(const unsigned int keys[], unsigned int nr, unsigned int version)
+{
+	bool good = true;
+	char line[64];
+
+	for (unsigned int i = 0; i < nr; i++)
+		fprintf(to, "*3\r\n$3\r\nSET\r\n$8\r\n%08u\r\n$%u\r\n%s\r\n",
+			keys[i], VALUE, value(keys[i], version));
+	for (unsigned int i = 0; i < nr; i++) {
+		answer(line, sizeof(line));
+		good &= !strcmp(line, "+OK\r\n");
+	}
+	return good;
+}
+
+static bool all_set(unsigned int nr, unsigned int factor, unsigned int version)
+{
+	unsigned int keys[AT_ONCE];
+	bool good = true;
+
+	for (unsigned int i = 0; i < nr; i += AT_ONCE) {
+		for (unsigned int k = 0; k < AT_ONCE; k++)
+			keys[k] = (i + k) * factor % KEYS;
+		good &= set(keys, AT_ONCE, version);
+	}
+	return good;
+}
+
+/* Whether key k's version is versions[k]. */
+static bool all_get(const unsigned char *versions)
+{
+	static char got[VALUE + 64];
+	bool good = true;
+
+	for (unsigned int key = 0; key < KEYS; key++) {
+		const size_t n = VALUE + 2 + strlen("$4000\r\n");
+
+		fprintf(to, "GET %08u\r\n", key);
+		fflush(to);
+		if (fread(got, 1, 7, from) != 7 || memcmp(got, "$4000\r\n", 7))
+			return false;
+		if (fread(got, 1, n - 7, from) != n - 7)
+			return false;
+		good &= !memcmp(got, value(key, versions[key]), VALUE);
+	}
+	return good;
+}
+
+static void redis(void)
+{
+	static unsigned char before[KEYS], after[KEYS];
+	const unsigned int stride = 7919; /* writes are all over the memory */
+	bool good = true, in_time;
+	uint64_t t;
+	long fork_us;
+
+	mkdir("/tmp/redis", 0700);
+	start_redis();
+	good &= all_set(KEYS, 1, 1);
+	memset(before, 1, KEYS);
+	memset(after, 1, KEYS);
+	for (unsigned int i = 0; i < WRITES; i++)
+		after[i * stride % KEYS] = 2;
+
+	t = rdtsc();
+	good &= command("BGSAVE", "+Background saving started");
+	good &= all_set(WRITES, stride, 2);
+	in_time = info("rdb_bgsave_in_progress") == 1;
+	while (info("rdb_bgsave_in_progress") == 1)
+		usleep(10000);
+	t = rdtsc() - t;
+	fork_us = info("latest_fork_usec");
+
+	if (!in_time)
+		say("# redis: the saving ended before the writes");
+	good &= fork_us > 0 && all_get(after);
+	stop_redis();
+	start_redis();
+	while (info("loading") == 1)
+		usleep(100000);
+	good &= all_get(before);
+	stop_redis();
+	unlink("/tmp/redis/dump.rdb");
+	/* A microsecond is 1000 instructions. */
+	row("redis-bgsave", KEYS, "fork", fork_us * 1e3 / KEYS, good);
+	row("redis-bgsave", KEYS, "write", (double)t / WRITES,
+	    good && in_time);
+}
+
+void programs(void)
+{
+	char *lisp[] = { "/bin/ecl", "--norc", "--shell", "/programs/gc.lisp",
+			 NULL };
+	char *lua[] = { "/bin/luajit", "/programs/jit.lua", NULL };
+
+	setenv("GC_ENABLE_INCREMENTAL", "1", 1);
+	redis();
+	whole_run("gc", "round", 40, lisp, "131071 174020\n");
+	whole_run("jit", "function", 5000, lua, "65638125000\n");
+}
