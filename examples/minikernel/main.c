@@ -15,6 +15,7 @@
  *   show    with fuzz: each is printed before it is done
  *   serve   as a domU: does what a program in dom0 asks for (see serve.c)
  *   load    as a domU: changes page tables until it is destroyed
+ *   flask   as dom0, what a policy of FLASK's allows and denies
  *   l1tf    before anything else, an entry for which Xen shadows the domain
  * The last line printed is "minikernel: done, N failed".
  */
@@ -98,6 +99,8 @@ void kernel_main(start_info_t *si)
 	world_init();
 	if (has_word("l1tf"))
 		be_shadowed();
+	if (has_word("flask"))
+		flask_run();
 	if (has_word("test"))
 		tests_run(has_word("new"), has_word("old"));
 	updates = value_of("race", 0);

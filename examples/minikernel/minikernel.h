@@ -11,6 +11,7 @@
  *   world.c    L1 tables and data pages for tests and benchmarks
  *   tests.c    the conformance suite on Xen, and what only Xen can show
  *   abi.c      the two hypercalls by hand: bad arguments, forms, multicalls
+ *   flask.c    what a security policy allows and denies
  *   kinds.c    entries of other kinds, beside twins that mmu_update changes
  *   race.c     several vCPUs against each other
  *   serve.c    as a domU: what dom0 asks for (mailbox.h), and load without end
@@ -139,6 +140,7 @@ void *table_virt(uint32_t table);
 
 /* tests.c, race.c, fuzz.c; tests_end says how many failed */
 void be_shadowed(void);
+void flask_run(void); /* flask.c */
 void tests_run(int must_be_new, int must_be_old);
 void race_run(uint64_t updates, int cost_alone);
 /* Operations first .. first + nr - 1 of this seed, printed if show. */

@@ -127,20 +127,14 @@ static void look(void)
 	}
 }
 
-static void start(void)
-{
-	env = xen_env;
-	if (ptebatch_hypercall.probe(&env) || !env.have)
-		panic("no new calls");
-}
-
 unsigned int serve(void)
 {
 	const struct ptebatch_backend *by;
 	uint32_t i, round = 0;
 	unsigned int failed = 0;
 
-	start();
+	if (!use_new_calls())
+		panic("no new calls");
 	slots_fill(SLOT(0), MAILBOX_SLOTS, 1, WORLD_SLOTS, DATA | RW);
 	for (i = 0; i < MAILBOX_SLOTS; i++)
 		box.pfn[i] = virt_to_pfn(page_virt(WORLD_SLOTS + i));
@@ -175,7 +169,8 @@ void load(void)
 {
 	uint32_t i, round;
 
-	start();
+	if (!use_new_calls())
+		panic("no new calls");
 	if (ptebatch_init(&batch, &ptebatch_hypercall, &env, storage,
 			  sizeof(storage)))
 		panic("ptebatch_init failed");
