@@ -489,7 +489,7 @@ static void wait_a_second(bool swap)
 		return;
 	}
 	for (time_t until = seconds() + 1; seconds() < until;) {
-		spit(GROUP "memory.reclaim", "16M");
+		spit(GROUP "memory.reclaim", "4M");
 		usleep(10000);
 	}
 }
