@@ -26,7 +26,8 @@
  * the counts balance.
  *
  * Assumed of Xen, not shown: the stamp and the drop to 0 in put_page_type are
- * one step, and so is a flush. Memory order is x86's for locked operations.
+ * one step, and so is a flush. All stores are seen at once: stamp.pml has the
+ * store buffer.
  *
  * -DPLAIN, -DDROP_FIRST, -DTAKE_LAST, -DNO_FLUSH, -DNO_STAMP, -DSTAMP_FIRST,
  * -DNO_PUT, -DCLEAR_PLAIN each break one rule; spin must find each.
