@@ -106,11 +106,6 @@ uint64_t twin_frame(uint32_t pair)
 	return pairs[pair].frame[0];
 }
 
-int twin_is_pinned(uint32_t pair)
-{
-	return pairs[pair].pinned;
-}
-
 uint32_t twin_active(uint32_t n)
 {
 	uint32_t slot = n % TWIN_ACTIVE;

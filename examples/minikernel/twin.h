@@ -38,7 +38,6 @@ uint32_t twin_active(uint32_t n);
 /* A maddr or a present entry, with the other frame if that is of a pair. */
 uint64_t twin_of(uint64_t x);
 uint64_t twin_frame(uint32_t pair); /* the subject's */
-int twin_is_pinned(uint32_t pair);
 /* Stock mmu_update of one slot: 0 or its error. */
 int twin_update(uint64_t ptr, uint64_t val, uint32_t owner);
 
