@@ -195,7 +195,8 @@ static uint64_t content(uint32_t i)
 
 /* The slots whose turn it is: first, end << 16; and another number each time. */
 static uint64_t hot;
-#define HOT(first, len, n) ((first) | ((first) + (len)) << 16 | (uint64_t)(n) << 32)
+#define HOT(first, len, n)                                                     \
+	((first) | ((first) + (len)) << 16 | (uint64_t)(n) << 32)
 
 static void use(uint32_t i, unsigned int cpu, uint64_t n)
 {
