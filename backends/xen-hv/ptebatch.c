@@ -57,8 +57,10 @@
  *    the count to 0 stamps the page with the TLB clock, and whoever then
  *    retypes it flushes every CPU of the domain that has not flushed since.
  *    Our drop comes after our write, and the drop to 0 is later still or is
- *    ours; so the stamp is later than every write that took away a writable
- *    mapping, as the flush filter needs. Nothing rests on the guest's flush.
+ *    ours. The stamp must be later than every write that took away a writable
+ *    mapping, and later as others see it: a locked instruction, or smp_mb()
+ *    where the write was a plain store, lies between our write and our drop,
+ *    and the clock is not read before. Nothing rests on the guest's flush.
  *  - A count of 0 on either side goes through get_page_type() and
  *    put_page_type(), and with it the stamp, the retyping, the IOMMU's map.
  *  - type_get()/type_put() insist on the exact state "writable, validated, not
@@ -101,10 +103,12 @@
  * before or after, and nobody else may write.
  *
  * Bounds: at most 512 entries that cost a few dozen instructions, or 32 that
- * cost hundreds, pass between two checks for preemption. A restarted call has
- * its progress in its arguments (bits 32-63 of count, 32-47 of owner), all
- * arguments are checked again, and the worst that a guest gains by forging
- * them is that entries are passed over.
+ * cost what one of mmu_update's does (at worst a change of type, with its IPI
+ * and IOTLB flush), pass between two checks for preemption. At each of them the
+ * table is let go, since those that wait for it in page_lock() serve nobody
+ * else. A restarted call has its progress in its arguments (bits 32-63 of
+ * count, 32-47 of owner), all arguments are checked again, and the worst that a
+ * guest gains by forging them is that entries are passed over.
  */
 
 #include <xen/event.h>
@@ -154,6 +158,9 @@ boolean_runtime_param("ptebatch", opt_ptebatch);
 /* Not the address of a page, so equal to none, whatever the guest names. */
 #define NOWHERE          1UL
 
+/* Of a slot's address, what is inside its table. */
+#define SLOT_MASK        (PAGE_SIZE - sizeof(intpte_t))
+
 #define AD_BITS          (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
 /* Bits that may differ with no reference moving. */
 #define FREE_BITS        (PTEBATCH_FAST_FLAGS & ~PTEBATCH_PTE_RW)
@@ -175,7 +182,7 @@ struct ptebatch_call {
     struct domain *pg_owner;    /* whose pages */
     struct vcpu *pt_vcpu;
     struct ptebatch_frames frames; /* pt_owner's */
-    bool own;                   /* fast path: all the caller's, no paging mode */
+    bool own;                   /* all the caller's, and no paging mode */
 
     /* The table at hand, referenced and mapped; none if page is NULL. */
     struct page_info *page;
@@ -200,20 +207,6 @@ static always_inline void call_init(struct ptebatch_call *c)
     c->tlb = (struct ptebatch_tlb){};
 }
 
-/*
- * Between two entries, and never before the first of an invocation, so that a
- * restarted call always gets on: is it time to let others run?
- */
-static bool preempt(struct ptebatch_call *c)
-{
-    if ( likely(c->work < PTEBATCH_PREEMPT) )
-        return false;
-
-    c->work = 0;
-
-    return hypercall_preempt_check();
-}
-
 /* --- The table ----------------------------------------------------------- */
 
 static void table_unlock(struct ptebatch_call *c)
@@ -223,6 +216,22 @@ static void table_unlock(struct ptebatch_call *c)
         page_unlock(c->page);
         c->locked = NOWHERE;
     }
+}
+
+/*
+ * Between two entries, and never before the first of an invocation, so that a
+ * restarted call always gets on: is it time to let others run? Those that wait
+ * for the table, in page_lock() and so deaf to softirqs, in any case.
+ */
+static bool preempt(struct ptebatch_call *c)
+{
+    if ( likely(c->work < PTEBATCH_PREEMPT) )
+        return false;
+
+    c->work = 0;
+    table_unlock(c);
+
+    return hypercall_preempt_check();
 }
 
 static void table_put(struct ptebatch_call *c)
@@ -379,6 +388,11 @@ static always_inline bool drop_writable(struct ptebatch_call *c,
     if ( likely(type_put(page)) )
         return false;
 
+    /*
+     * It reads the TLB clock before its first locked instruction. A plain store
+     * to the entry must be seen by then: see "The type count".
+     */
+    smp_mb();
     put_page_type(page);
     c->work += WORK_SLOW;
 
@@ -470,6 +484,7 @@ static always_inline intpte_t write_pte(intpte_t *p, intpte_t pte,
         return xchg(p, to->set);
 
     case WRITE_ANY:
+    default:
         break;
     }
 
@@ -853,6 +868,7 @@ static always_inline int run_slots(
             break;
 
         case RUN_OTHER:
+        default:
             break;
         }
 
@@ -989,11 +1005,11 @@ static always_inline unsigned int fast_singles(
     {
         const struct ptebatch_run *run = &runs[i];
         const intpte_t clear = run->clear, set = run->set;
-        intpte_t pte, *p = l1 + (run->pte & 0xff8);
+        intpte_t pte, *p = l1 + (run->pte & SLOT_MASK);
         struct page_info *drop;
         struct change to;
 
-        if ( unlikely((run->pte & ~(uint64_t)0xff8) != c->locked) ||
+        if ( unlikely((run->pte & ~SLOT_MASK) != c->locked) ||
              unlikely(run->count != 1 || run->op != PTEBATCH_OP_FLAGS) ||
              unlikely(run->old) ||
              unlikely((clear | set) & ~PTEBATCH_FAST_FLAGS) ||
@@ -1091,11 +1107,11 @@ static always_inline const struct ptebatch_value *fast_values(
         val = v->val;
 
         /* The locked table, and the mode: nothing else is left of ptr. */
-        if ( unlikely(offset & ~(uint64_t)0xff8) )
+        if ( unlikely(offset & ~SLOT_MASK) )
             break;
 
         OPTIMIZER_HIDE_VAR(offset); /* or the mask would be superfluous */
-        p = l1 + (offset & 0xff8);
+        p = l1 + (offset & SLOT_MASK);
         pte = ACCESS_ONCE(*p);
         if ( !(val & _PAGE_PRESENT) )
         {
@@ -1374,7 +1390,10 @@ static int owners_get_foreign(struct ptebatch_call *c, unsigned long owner)
 
  out:
     if ( d != currd )
+    {
+        c->pt_owner = currd;    /* refuse() may still flush */
         rcu_unlock_domain(d);
+    }
 
     return rc;
 }
@@ -1385,11 +1404,11 @@ static always_inline int owners_get(struct ptebatch_call *c,
     struct vcpu *curr = current;
     struct domain *d = curr->domain;
 
+    c->pt_owner = d;            /* whom refuse() flushes */
     if ( unlikely(paging_mode_refcounts(d)) )
         return -EOPNOTSUPP;
 
     c->pt_vcpu = curr;
-    c->pt_owner = d;
     c->pg_owner = d;
     c->frames = ptebatch_frames(d);
     c->own = !paging_mode_enabled(d) && cpu_has_nx;
@@ -1412,15 +1431,14 @@ static void owners_put(struct ptebatch_call *c, unsigned long owner)
  * guest changed something meanwhile, what it has done must still be told, and
  * since the request that was made is no longer known, all is flushed.
  */
-static long refuse(struct ptebatch_call *c, bool owners, unsigned int done,
+static long refuse(struct ptebatch_call *c, unsigned int done,
                    unsigned int slots, int rc)
 {
     if ( likely(!(done | slots)) )
         return rc;
 
     c->tlb = (struct ptebatch_tlb){ .who = PTEBATCH_TLB_ALL };
-    if ( owners )
-        tlb_flush(c);
+    tlb_flush(c);
 
     return PTEBATCH_ANSWER(done, slots, -rc);
 }
@@ -1492,7 +1510,10 @@ static always_inline long one_slot(unsigned long what, unsigned long how,
     {
         ret = PTEBATCH_ANSWER(1, 0, 0);
         if ( drop && unlikely(!type_put(drop)) )
+        {
+            smp_mb();           /* as in drop_writable() */
             put_page_type(drop);
+        }
     }
     ptebatch_unmap_table(p);
 
@@ -1530,12 +1551,12 @@ static long runs_registers(unsigned long what, unsigned long count,
     call_init(&c);
     rc = owners_get(&c, DOMID_SELF);
     if ( unlikely(rc) )
-        return refuse(&c, false, done, 0, rc);
+        return refuse(&c, done, 0, rc);
 
     if ( how & ~0xfUL )
         rc = tlb_parse(&c, how, false, 0);
     if ( unlikely(rc) )
-        return refuse(&c, true, done, 0, rc);
+        return refuse(&c, done, 0, rc);
 
     if ( likely(run.count) )
         rc = do_run(&c, &run, &done);
@@ -1569,12 +1590,12 @@ static long runs_list(unsigned long what, unsigned long count,
     call_init(&c);
     rc = owners_get(&c, owner);
     if ( unlikely(rc) )
-        return refuse(&c, false, done, slots, rc);
+        return refuse(&c, done, slots, rc);
 
     rc = tlb_parse(&c, how, true, arg5);
     if ( unlikely(rc) )
     {
-        ret = refuse(&c, true, done, slots, rc);
+        ret = refuse(&c, done, slots, rc);
         goto out;
     }
 
@@ -1641,7 +1662,7 @@ static long runs_list(unsigned long what, unsigned long count,
 /*
  * Turned off. A call that was preempted before must not lose what it has done:
  * it tells it, and flushes, as refuse() argues; the caller goes on by other
- * means. No entry is touched, so progress that a guest forges brings it nothing.
+ * means. No entry is touched, so forged progress brings a guest nothing.
  */
 static noinline long turned_off(unsigned int done, unsigned long owner)
 {
@@ -1656,7 +1677,7 @@ static noinline long turned_off(unsigned int done, unsigned long owner)
     owner = (uint32_t)owner;
     call_init(&c);
     rc = owners_get(&c, owner);
-    ret = refuse(&c, !rc, done, slots, rc ?: -ENOSYS);
+    ret = refuse(&c, done, slots, rc ?: -ENOSYS);
     if ( !rc )
         owners_put(&c, owner);
 
@@ -1721,12 +1742,12 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
     call_init(&c);
     rc = owners_get(&c, arg4);
     if ( unlikely(rc) )
-        return refuse(&c, false, done, 0, rc);
+        return refuse(&c, done, 0, rc);
 
     rc = tlb_parse(&c, how, true, arg5);
     if ( unlikely(rc) )
     {
-        ret = refuse(&c, true, done, 0, rc);
+        ret = refuse(&c, done, 0, rc);
         goto out;
     }
 
@@ -1770,7 +1791,7 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
             rc = do_value(&c, v);
             if ( unlikely(rc) )
                 break;
-            c.work += WORK_FAST;
+            c.work += WORK_RECORD;
             v++;
         }
         done += v - values;

@@ -531,6 +531,93 @@ static const char *xens_memory_is_no_buffer(void)
 	return NULL;
 }
 
+/*
+ * What Xen itself counts on (done, of records or slots) times their size, from
+ * where the guest may point to where it may not.
+ */
+static const char *forged_progress_does_not_reach_xens_memory(void)
+{
+	const uint64_t done = 1000;
+	struct ptebatch_run r = run_of(0, 512, RW, 0);
+	int64_t ret;
+
+	fill();
+	CHECK(PTEBATCH_ERRNO(runs(XENS_MEMORY - done * sizeof(r),
+				  (done << 32) | (done + 1), LIST, SELF, 0)) ==
+	      EFAULT);
+	CHECK(PTEBATCH_ERRNO(values(XENS_MEMORY -
+					    done * sizeof(struct ptebatch_value),
+				    (done << 32) | (done + 1), 0, SELF, 0)) ==
+	      EFAULT);
+	CHECK(unchanged());
+	/* Old values from slot 256 on: a chunk of them is lost, no more is done. */
+	r.old = XENS_MEMORY - 256 * sizeof(uint64_t);
+	ret = runs(addr(&r), 1, LIST, SELF | 256ul << 32, 0);
+	CHECK(PTEBATCH_ERRNO(ret) == EFAULT && !PTEBATCH_DONE(ret));
+	CHECK(PTEBATCH_SLOTS(ret) > 256 && PTEBATCH_SLOTS(ret) <= 320);
+	CHECK(*slot_entry(255) == entries[255]);
+	CHECK(*slot_entry(320) == entries[320]);
+	return NULL;
+}
+
+/*
+ * Each way to fail with a data page at hand, many times, and with a table of
+ * its own that is gone afterwards: Xen takes both pages back, which it does not
+ * while somebody holds a reference.
+ */
+static const char *refused_calls_leave_no_reference_behind(void)
+{
+	const uint32_t page = WORLD_SLOTS, table = page + 1, pinned = page + 2;
+	const uint64_t maddr = page_maddr(page), slots = page_maddr(table);
+	const uint64_t good = maddr | DATA | RW;
+	struct ptebatch_value bad[] = {
+		{ slots, page_maddr(pinned) | DATA | RW }, /* a table's */
+		{ slots, good | 1ul << 51 },		   /* beyond memory */
+		{ maddr, good },			   /* in a data page */
+		{ slots | 1, good },			   /* no such mode */
+	};
+	struct ptebatch_value v[2] = { { slots + 8, good } }, clear[] = {
+		{ slots, 0 }, { slots + 8, 0 } };
+	struct ptebatch_run r = { slots, 1, FLAGS, 0, RW, NOTHING_THERE };
+	struct ptebatch_tlb tlb = { 4, 0, 0, 0, 0 };
+	uint32_t i, k;
+
+	CHECK(!mmuext(MMUEXT_PIN_L1_TABLE, slots >> 12, 0));
+	CHECK(!mmuext(MMUEXT_PIN_L1_TABLE, page_maddr(pinned) >> 12, 0));
+	for (k = 0; k < 100; k++) {
+		for (i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+			v[1] = bad[i];
+			CHECK(PTEBATCH_DONE(values(addr(v), 2, 0, SELF, 0)) ==
+			      1);
+			CHECK(PTEBATCH_ERRNO(values(addr(&bad[i]), 1, 0, SELF,
+						    0)));
+		}
+		/* Somebody else's page it is not. */
+		CHECK(values(addr(v), 1, 0, 0x7ff1, 0));
+		CHECK(values(addr(v), 1, 0, 0x7ff2, 0));
+		/* Flags that the page's type does not bear, and no room. */
+		CHECK(values(addr(&(struct ptebatch_value){
+				     slots, page_maddr(pinned) | DATA }),
+			     1, 0, SELF, 0) == 1);
+		CHECK(runs(slots, 2, FLAGS, 0, RW) != 2);
+		CHECK(PTEBATCH_ERRNO(runs(addr(&r), 1, LIST, SELF, 0)));
+		CHECK(runs(slots, 1, FLAGS | PTEBATCH_HOW_TLB(3), RW, 0) < 0);
+		CHECK(runs(addr(&r), 1, BY_RECORD, SELF, addr(&tlb)) < 0);
+		CHECK(runs(maddr, 1, FLAGS, 0, RW) != 1);
+		CHECK(values(addr(clear), 2, 0, SELF, 0) == 2);
+	}
+	CHECK(!mmuext(MMUEXT_UNPIN_TABLE, slots >> 12, 0));
+	CHECK(!mmuext(MMUEXT_UNPIN_TABLE, page_maddr(pinned) >> 12, 0));
+	for (i = page; i <= pinned; i++) {
+		CHECK(!mmuext(MMUEXT_PIN_L1_TABLE, page_maddr(i) >> 12, 0));
+		CHECK(!mmuext(MMUEXT_UNPIN_TABLE, page_maddr(i) >> 12, 0));
+		CHECK(!page_give(page_virt(i)));
+		CHECK(!page_take(page_virt(i)));
+		set_writable(page_virt(i), 0);
+	}
+	return NULL;
+}
+
 /* --- Forms --------------------------------------------------------------- */
 
 /* Slots of every sort from first on: absent, RO, RW, sole RW, A and D. */
@@ -733,6 +820,8 @@ const struct test abi_tests[] = {
 	TEST(values_that_fault_half_way_stop_there),
 	TEST(old_values_that_fault_half_way_lose_one_chunk),
 	TEST(xens_memory_is_no_buffer),
+	TEST(forged_progress_does_not_reach_xens_memory),
+	TEST(refused_calls_leave_no_reference_behind),
 	TEST(the_register_form_does_what_the_list_form_does),
 	TEST(a_plain_model_agrees_with_every_change),
 	TEST(both_calls_work_inside_a_multicall),

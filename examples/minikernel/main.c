@@ -5,6 +5,8 @@
  *   new     with test: this Xen must have the new calls
  *   old     with test: it must not
  *   race=N  the vCPUs against each other, N updates a test (see race.c)
+ *   contend=N  of these only what two on one table cost, with N updates; with
+ *           -icount a million ticks of the TSC are instructions of both vCPUs
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
  *   quick   with bench: only the figures table, not every batch size
  *   fuzz=N  N random operations (see fuzz.c)
@@ -14,7 +16,7 @@
  *   serve   as a domU: does what a program in dom0 asks for (see serve.c)
  *   load    as a domU: changes page tables until it is destroyed
  *   flask   as dom0, what a policy of FLASK's allows and denies
- *   l1tf    with test: before it, an entry for which Xen shadows the domain
+ *   l1tf    before anything else, an entry for which Xen shadows the domain
  * The last line printed is "minikernel: done, N failed".
  */
 #include "minikernel.h"
@@ -103,14 +105,17 @@ void kernel_main(start_info_t *si)
 		tests_run(has_word("new"), has_word("old"));
 	updates = value_of("race", 0);
 	if (updates)
-		race_run(updates);
+		race_run(updates, 0);
+	updates = value_of("contend", 0);
+	if (updates)
+		race_run(updates, 1);
+	fuzz = value_of("fuzz", 0);
+	if (fuzz)
+		fuzz_run(fuzz, value_of("seed", 1), value_of("skip", 0),
+			 has_word("show"));
 	failed = tests_end();
 	if (has_word("bench"))
 		failed += bench_run(!has_word("quick"));
-	fuzz = value_of("fuzz", 0);
-	if (fuzz)
-		failed += fuzz_run(fuzz, value_of("seed", 1),
-				   value_of("skip", 0), has_word("show"));
 	if (has_word("serve"))
 		failed += serve();
 	if (has_word("load"))

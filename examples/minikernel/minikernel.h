@@ -138,16 +138,16 @@ void slots_fill(uint32_t first, uint32_t nr, uint32_t stride, uint32_t page,
 		uint64_t flags);
 void *table_virt(uint32_t table);
 
-/* tests.c, race.c; tests_end says how many failed */
+/* tests.c, race.c, fuzz.c; tests_end says how many failed */
 void be_shadowed(void);
 void flask_run(void); /* flask.c */
 void tests_run(int must_be_new, int must_be_old);
-void race_run(uint64_t updates);
-unsigned int tests_end(void);
-/* bench.c, fuzz.c: how many failed */
-unsigned int bench_run(int all);
+void race_run(uint64_t updates, int cost_alone);
 /* Operations first .. first + nr - 1 of this seed, printed if show. */
-unsigned int fuzz_run(uint64_t nr, uint64_t seed, uint64_t first, int show);
+void fuzz_run(uint64_t nr, uint64_t seed, uint64_t first, int show);
+unsigned int tests_end(void);
+/* bench.c: how many failed */
+unsigned int bench_run(int all);
 
 static inline uint64_t rdtsc(void)
 {

@@ -149,8 +149,9 @@ static int compare(uint32_t slot)
 
 	if ((subject & P ? twin_of(subject) : subject) != reference)
 		return DIFFER("slot %u is %016lx, by mmu_update %016lx, "
-			      "they were %016lx and %016lx", slot, subject,
-			      reference, seen[slot][0], seen[slot][1]);
+			      "they were %016lx and %016lx",
+			      slot, subject, reference, seen[slot][0],
+			      seen[slot][1]);
 	count(seen[slot][0], -1u);
 	count(subject, 1);
 	seen[slot][0] = subject;
@@ -176,8 +177,8 @@ static int settle(void)
 	now = pages_reserved();
 	if (now != reserved - 2 * freed)
 		return DIFFER("%lu pairs lost their last mapping, to be freed: "
-			      "the domain has %lu pages, not %lu", freed, now,
-			      reserved - 2 * freed);
+			      "the domain has %lu pages, not %lu",
+			      freed, now, reserved - 2 * freed);
 	twin_seen.freed += (uint32_t)freed;
 	for (i = 0; i < TWIN_PAIRS; i++) {
 		struct pair *p = &pairs[i];
@@ -202,7 +203,8 @@ static int compare_slots(uint32_t slot, uint32_t nr)
 
 	for (i = 0; i < nr; i++)
 		if ((subject[i] != seen[slot + i][0] ||
-		     reference[i] != seen[slot + i][1]) && compare(slot + i))
+		     reference[i] != seen[slot + i][1]) &&
+		    compare(slot + i))
 			return 1;
 	return 0;
 }
@@ -262,7 +264,8 @@ static int check(uint32_t pair, const char *what, const int answer[2],
 	if (answer[0] == answer[1] && (answer[0] == 0) == allowed)
 		return 0;
 	return DIFFER("pair %u, mapped %u times, %u writable%s%s%s: %s: %d, "
-		      "its twin %d, to be %s", pair, p->refs, p->writable,
+		      "its twin %d, to be %s",
+		      pair, p->refs, p->writable,
 		      is_direct(p) ? ", also elsewhere" : "",
 		      p->pinned ? ", a table" : "", p->gone ? ", released" : "",
 		      what, answer[0], answer[1],
@@ -274,25 +277,31 @@ static int can_be_table(const struct pair *p)
 	return !p->writable && !is_direct(p);
 }
 
-int twin_observe(uint32_t pair)
+int twin_become_table(uint32_t pair)
+{
+	struct pair *p = &pairs[pair];
+	int answer[2], side;
+
+	/* Of a page that was released, the last reference would be ours. */
+	if (p->gone || p->pinned)
+		return 0;
+	for (side = 0; side < 2; side++) {
+		answer[side] = pin(p->frame[side]);
+		if (!answer[side])
+			unpin(p->frame[side]);
+	}
+	twin_seen.became_table += !answer[0];
+	twin_seen.stayed_data += !!answer[0];
+	return check(pair, "to become a table", answer, can_be_table(p));
+}
+
+int twin_map_writable(uint32_t pair)
 {
 	struct pair *p = &pairs[pair];
 	int answer[2], side, err;
 
-	/* Of a page that was released, the last reference would be ours. */
 	if (p->gone)
 		return 0;
-	if (!p->pinned) {
-		for (side = 0; side < 2; side++) {
-			answer[side] = pin(p->frame[side]);
-			if (!answer[side])
-				unpin(p->frame[side]);
-		}
-		if (check(pair, "to become a table", answer, can_be_table(p)))
-			return 1;
-		twin_seen.became_table += !answer[0];
-		twin_seen.stayed_data += !!answer[0];
-	}
 	for (side = 0; side < 2; side++) {
 		answer[side] = update_pte(slot_maddr(SCRATCH),
 					  p->frame[side] | P | RW | US);
@@ -371,10 +380,12 @@ int twin_touch(uint32_t slot, int is_flushed)
 
 	if ((entry & P) && !p)
 		return 0;
+	if (!is_flushed && mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0, 0))
+		panic("no TLB flush");
 	for (side = 0; side < 2; side++) {
 		uint64_t *va = slot_va(slot + (side ? TWIN_SLOTS : 0));
 
-		if (side || !is_flushed)
+		if (side && is_flushed)
 			invlpg((uint64_t)va);
 		fault[side][0] = probe_read(va, &value);
 		fault[side][1] = probe_write(va, 0);
@@ -408,12 +419,13 @@ static void clear_all(void)
 
 int twin_all_can_change_type(void)
 {
+	int64_t err;
 	uint32_t i;
 
 	if (twin_compare(1))
 		return 1;
 	for (i = 0; i < TWIN_PAIRS; i++)
-		if (twin_observe(i))
+		if (twin_become_table(i) || twin_map_writable(i))
 			return 1;
 	clear_all();
 	if (twin_compare(1))
@@ -423,7 +435,8 @@ int twin_all_can_change_type(void)
 			panic("pair %u is miscounted", i);
 		if (pairs[i].pinned && twin_pin(i))
 			return 1;
-		if (twin_observe(i) || twin_exchange(i))
+		if (twin_become_table(i) || twin_map_writable(i) ||
+		    twin_exchange(i))
 			return 1;
 	}
 	/* The tables themselves become data, and tables again. */
@@ -431,6 +444,11 @@ int twin_all_can_change_type(void)
 		uint64_t va = (uint64_t)slot_va(i * PTEBATCH_TABLE_SLOTS);
 
 		remove_table(va);
+		err = hypercall5(__HYPERVISOR_ptebatch_runs,
+				 virt_to_maddr(table_virt(i)), 512,
+				 PTEBATCH_OP_CLEAR, 0, 0);
+		if (err != (int64_t)PTEBATCH_ANSWER(0, 0, PTEBATCH_EINVAL))
+			return DIFFER("what was a table is updated: %lx", err);
 		install_table(va, 1, table_virt(i));
 	}
 	if (pages_reserved() != reserved)

@@ -48,7 +48,8 @@ int twin_update(uint64_t ptr, uint64_t val, uint32_t owner);
  */
 int twin_compare(int all); /* the active slots, or every slot */
 uint32_t twin_changed(uint32_t n); /* a pair of which an entry just changed */
-int twin_observe(uint32_t pair); /* can it become a table? be writable? */
+int twin_become_table(uint32_t pair); /* and data again, if it can */
+int twin_map_writable(uint32_t pair); /* for a moment, if it can be */
 int twin_pin(uint32_t pair);	 /* becomes a table, or ceases to be one */
 int twin_exchange(uint32_t pair);
 int twin_release(uint32_t pair); /* is to be freed by its last mapping */

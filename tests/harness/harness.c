@@ -177,6 +177,8 @@ static void hardware(unsigned int t, unsigned int s, bool write)
 	bits = _PAGE_ACCESSED | (*p & _PAGE_RW ? _PAGE_DIRTY : 0);
 	if (hx.hw > 1)
 		bits &= hx_random() & 1 ? bits : _PAGE_ACCESSED;
+	if (bits & ~*p)
+		hx.hw_walks++;
 	hx.hw_set[t][s] |= bits & ~*p;
 	*p |= bits;
 }
@@ -254,6 +256,9 @@ void hx_write(volatile void *ptr, uint64_t v)
 		hx_rule("table %u slot %u: A or D lost by a plain store", t, s);
 	*p = v;
 	hx.plain_stores++;
+	if (!in_model && (old & _PAGE_PRESENT) &&
+	    (old & ~v & (_PAGE_PRESENT | _PAGE_RW)))
+		hx.buffered = (old & PTEBATCH_PTE_FRAME) >> 12;
 	entry_written(t, s, old, v);
 }
 
@@ -264,6 +269,7 @@ uint64_t hx_cmpxchg(volatile void *ptr, uint64_t o, uint64_t n)
 	unsigned int t, s;
 	bool slot = find_slot(p, &t, &s);
 
+	hx.buffered = 0;
 	if (slot)
 		hardware(t, s, true);
 	if (hx.steal_mfn && counts == hx.steal_mfn)
@@ -295,6 +301,7 @@ static void lock_to(volatile void *ptr, uint64_t and, uint64_t or)
 		hx_rule("a locked and/or of something that is no entry");
 		return;
 	}
+	hx.buffered = 0;
 	hardware(t, s, true);
 	hx.pte_atomics++;
 	old = *p;
@@ -317,6 +324,7 @@ uint64_t hx_xchg(volatile void *ptr, uint64_t n)
 	uint64_t *p = (uint64_t *)ptr, old;
 	unsigned int t, s;
 
+	hx.buffered = 0;
 	if (find_type(p) < NR_FRAMES)
 		hx_rule("type_info exchanged");
 	if (!find_slot(p, &t, &s)) {
@@ -426,6 +434,9 @@ void put_page_type(struct page_info *page)
 {
 	unsigned long x = page->u.inuse.type_info;
 
+	if (hx.buffered == mfn_x(page_to_mfn(page)))
+		hx_rule("frame %lx: stamped before the entry's write is seen",
+			hx.buffered);
 	hx.generic_puts++;
 	ASSERT(held != page);
 	BUG_ON(x & PGT_partial);
@@ -689,6 +700,8 @@ unsigned int raw_copy_to_guest(void *to, const void *from, unsigned int n)
 
 bool hypercall_preempt_check(void)
 {
+	if (held)
+		hx_rule("a table held where others may have to run");
 	return hx.preempt && ++hx.checks % hx.preempt == 0;
 }
 
@@ -726,7 +739,9 @@ int64_t hx_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,
 	unsigned int l1tf = hx.l1tf, rounds = 0;
 	int64_t ret;
 
-	memset(hx.hw_set, 0, sizeof(hx.hw_set));
+	if (hx.hw_walks)
+		memset(hx.hw_set, 0, sizeof(hx.hw_set));
+	hx.hw_walks = 0;
 	hx.flushes = 0;
 	hx.last_update = 0;
 	do {
@@ -812,8 +827,9 @@ void harness_reset(void)
 	if (!frame_table)
 		frame_table = calloc(NR_FRAMES, sizeof(*frame_table));
 	for (unsigned int t = 0; t <= NR_TABLES; t++) {
-		free(tables[t]);
-		tables[t] = aligned_alloc(4096, 4096);
+		/* Each by itself, so that a step out of one is seen. */
+		if (!tables[t])
+			tables[t] = aligned_alloc(4096, 4096);
 		memset(tables[t], 0, 4096);
 	}
 	memset(frame_table, 0, NR_FRAMES * sizeof(*frame_table));

@@ -300,6 +300,7 @@ intpte_t paging_cmpxchg_guest_entry(struct vcpu *v, intpte_t *p, intpte_t old,
 #define ACCESS_ONCE(x) (*(volatile typeof(x) *)&(x))
 #define read_atomic(p) ACCESS_ONCE(*(p))
 #define write_atomic(p, v) ((void)(*(volatile typeof(*(p)) *)(p) = (v)))
+#define smp_mb() __sync_synchronize()
 #define cmpxchg(p, o, n) __sync_val_compare_and_swap(p, o, n)
 #define xchg(p, n) __atomic_exchange_n(p, (typeof(*(p)))(n), __ATOMIC_SEQ_CST)
 #else
@@ -316,6 +317,7 @@ static inline bool hx_try_cmpxchg(volatile void *p, uint64_t *old, uint64_t new)
 	*old = seen;
 	return seen == was;
 }
+#define smp_mb() ((void)(hx.buffered = 0))
 #define ptebatch_try_cmpxchg hx_try_cmpxchg
 /* Hardware may act before each, never between its read and its write. */
 #define ptebatch_lock_and(p, mask) hx_lock_and(p, mask)
@@ -447,6 +449,8 @@ struct harness {
 
 	/* What happened in a call. */
 	uint64_t step, last_update;
+	/* Taken away by a plain store, and no locked instruction since */
+	unsigned long buffered;
 	unsigned int plain_stores, pte_atomics, type_atomics, count_atomics;
 	unsigned int page_gets, generic_gets, generic_puts, locks;
 	unsigned int paging_writes, full_validations;
@@ -455,6 +459,7 @@ struct harness {
 
 	/* Bits that hardware has set in each slot since the call began. */
 	uint64_t hw_set[NR_TABLES + 1][512];
+	unsigned int hw_walks; /* how often it did */
 };
 extern struct harness hx;
 extern struct domain hx_self, hx_foreign, hx_io;

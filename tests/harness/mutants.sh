@@ -3,6 +3,7 @@
 # Breaks the handlers' source in one place at a time; some test has to fail.
 # TAP. An anchor that is gone is a failure, so that no mutant dies silently.
 # Argument: the folder of the handlers, if not backends/xen-hv.
+# FUZZ=SECONDS: the fuzzer has to find them instead, each in that time.
 # Needs $CC (default cc) and python3. About half a minute.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -25,9 +26,26 @@ for p in '' -DPTEBATCH_PREEMPT=1U; do
 		exit 99
 done
 $CC $cflags -I"$src" -c "$here/harness.c" -o "$tmp/harness.o" || exit 99
+FUZZ=${FUZZ:-}
+fuzz="-DPTEBATCH_PREEMPT=fuzz_preempt -include $top/tests/fuzz/preempt.h"
+if [ "$FUZZ" ]; then
+	for part in handler model main fuzz; do
+		$CC $cflags -I"$src" -c "$top/tests/fuzz/$part.c" \
+			-o "$tmp/fuzz-$part.o" || exit 99
+	done
+fi
 
-# run DIR: builds the handlers of DIR; true if every test passes in both builds
+# run DIR: builds the handlers of DIR; true if every test passes in both builds,
+# or if the fuzzer finds nothing
 run() {
+	if [ "$FUZZ" ]; then
+		$CC $cflags $fuzz "$1/ptebatch.c" -I"$1" "$tmp"/fuzz-*.o \
+			"$tmp/harness.o" -o "$tmp/t" 2>"$tmp/cc" || return 98
+		timeout $((FUZZ + 60)) "$tmp/t" --keep "$tmp/input" --time "$FUZZ" \
+			"$top/tests/fuzz/corpus/handler" >"$tmp/out" 2>&1 ||
+			return 1
+		return
+	fi
 	for p in '' -DPTEBATCH_PREEMPT=1U; do
 		$CC $cflags $p -I"$1" "$1/ptebatch.c" "$tmp/harness.o" \
 			"$tmp/test$p.o" -o "$tmp/t" 2>"$tmp/cc" || return 98
@@ -209,10 +227,17 @@ mutant 'found: a fault of old values not told' ptebatch.c \
 	'olds, (*done - start) * sizeof(*olds)) ) ;'
 mutant 'found: progress of a half-done run lost' ptebatch.c \
 	'owner | ((unsigned long)slots << 32), arg5' 'owner, arg5'
+mutant 'found: a page stamped before the write to its entry is seen' \
+	ptebatch.c 'smp_mb();' ''
+mutant 'found: a flush lost where an owner is gone' ptebatch.c \
+	'c->pt_owner = d; /* whom refuse() flushes */' ''
+mutant 'found: a table held while others wait for it' ptebatch.c \
+	'c->work = 0; table_unlock(c);' 'c->work = 0;'
 mutant 'found: progress lost where the calls are turned off' ptebatch.c \
 	'likely(!(done | slots)) ) return -ENOSYS;' 'true ) return -ENOSYS;'
 mutant 'found: a flush lost there' ptebatch.c \
-	'refuse(&c, !rc, done' 'refuse(&c, false, done'
+	'c->tlb = (struct ptebatch_tlb){ .who = PTEBATCH_TLB_ALL };
+	tlb_flush(c);' ''
 mutant 'found: a form that cannot be turned off' ptebatch.c \
 	'if ( unlikely(!opt_ptebatch) ) return turned_off(count >> 32, (uint32_t)arg4);' ''
 mutant 'found: XSM not asked' ptebatch.c \

@@ -1119,6 +1119,17 @@ static void come_and_go_tests(void)
 	EQ(count(MFN_L2), 2);
 	end();
 
+	begin("the first and the last writable reference are Xen's to count");
+	fill(0, RW, 0);
+	EQ(flags(hx_slot(0, 0), 512, RW, 0), ANS(512, 0, 0));
+	EQ(hx.generic_puts, 512);
+	EQ(flags(hx_slot(0, 0), 512, 0, RW), ANS(512, 0, 0));
+	EQ(hx.generic_gets, 512);
+	EQ(values(512, v_hidden, KEEP), ANS(512, 0, 0));
+	EQ(hx.generic_puts, 512);
+	EQ(hx.type_atomics, 0);
+	end();
+
 	begin("the last reference goes by Xen's own call");
 	hx_set(0, 0, page(0, 0));
 	hx_release(MFN_PAGE);
@@ -1212,6 +1223,12 @@ static void lose_tlb(uint64_t args[5])
 	hx.fault_end = hx.fault + 1;
 }
 
+static void lose_owner(uint64_t *args)
+{
+	(void)args;
+	hx_foreign.domain_id = 77;
+}
+
 static void preemption(void)
 {
 	static struct ptebatch_run runs[80];
@@ -1297,6 +1314,20 @@ static void preemption(void)
 		EQ(hx_get(0, 100), page(100, RW));
 		EQ(hx.flushes, 1);
 		give_table();
+		end();
+
+		begin("the pages' owner gone while preempted: TLB flushed");
+		fill(0, RW, 1);
+		runs[0] = (struct ptebatch_run){hx_slot(0, 0), 10, FLAGS, 0, NX,
+						0};
+		hx.preempt = 1;
+		hx.meanwhile = lose_owner;
+		EQ(hx_call(RUNS, (uintptr_t)runs, 1, LIST | TLB(LOCAL), 5, 0),
+		   ANS(0, 1, ESRCH));
+		EQ(hx_get(0, 0), page(0, RW | NX));
+		EQ(hx_get(0, 1), page(1, RW));
+		EQ(hx.flushes, 1);
+		hx_foreign.domain_id = 5;
 		end();
 
 		begin("a TLB record lost while preempted: done is still told");

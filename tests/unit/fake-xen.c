@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stddef.h>
 #include <string.h>
 
 #include "fake-xen.h"
@@ -16,8 +17,19 @@ static volatile uint64_t *slot(void *ctx, uint64_t maddr)
 	return &fake.table[0][0] + (maddr - FAKE_AT) / 8;
 }
 
+static void note(uint64_t event)
+{
+	fake.event[fake.events++ % FAKE_EVENTS] = event;
+}
+
+static void flush_tlb(void)
+{
+	fake.tlbs++;
+	note(FAKE_TLB);
+}
+
 /* 0, or the error for this slot. */
-static int may_apply(int new_call)
+static int may_apply(int new_call, uint64_t maddr)
 {
 	if (new_call && fake.gone_after >= 0 &&
 	    fake.applied >= (uint64_t)fake.gone_after) {
@@ -27,11 +39,13 @@ static int may_apply(int new_call)
 	}
 	if (fake.fail_after == 0) {
 		fake.fail_after = -1;
+		fake.failed = 1;
 		return fake.err;
 	}
 	if (fake.fail_after > 0)
 		fake.fail_after--;
 	fake.applied++;
+	note(maddr);
 	return 0;
 }
 
@@ -43,7 +57,7 @@ static int put_value(int new_call, uint64_t ptr, uint64_t val)
 	if (!p || ((ptr & 7) != PTEBATCH_VALUE_EXACT &&
 		   (ptr & 7) != PTEBATCH_VALUE_KEEP))
 		return PTEBATCH_EINVAL;
-	err = may_apply(new_call);
+	err = may_apply(new_call, ptr & ~7ull);
 	if (!err)
 		*p = (ptr & 7) == PTEBATCH_VALUE_KEEP ? val | (*p & AD) : val;
 	return err;
@@ -57,7 +71,7 @@ static int put_run_slot(const struct ptebatch_run *run, uint32_t i)
 
 	if (!p)
 		return PTEBATCH_EINVAL;
-	err = may_apply(1);
+	err = may_apply(1, run->pte + 8 * (uint64_t)i);
 	if (err)
 		return err;
 	e = *p;
@@ -76,7 +90,7 @@ static int64_t answer(uint64_t done, uint32_t slots, int err, uint64_t how)
 	if (err == PTEBATCH_ENOSYS && !done && !slots)
 		return -PTEBATCH_ENOSYS;
 	if (PTEBATCH_HOW_TLB_WHO(how) && (done || slots))
-		fake.tlbs++;
+		flush_tlb();
 	return (int64_t)PTEBATCH_ANSWER(done, slots, err);
 }
 
@@ -104,7 +118,8 @@ static int64_t new_runs(uint64_t a1, uint64_t a2, uint64_t how, uint64_t a4,
 				return answer(i, k, err, how);
 		}
 	}
-	fake.tlbs += !a2 && PTEBATCH_HOW_TLB_WHO(how);
+	if (!a2 && PTEBATCH_HOW_TLB_WHO(how))
+		flush_tlb();
 	return answer(a2, 0, 0, how);
 }
 
@@ -119,7 +134,8 @@ static int64_t new_values(uint64_t a1, uint64_t a2, uint64_t how)
 		if (err)
 			return answer(i, 0, err, how);
 	}
-	fake.tlbs += !a2 && PTEBATCH_HOW_TLB_WHO(how);
+	if (!a2 && PTEBATCH_HOW_TLB_WHO(how))
+		flush_tlb();
 	return answer(a2, 0, 0, how);
 }
 
@@ -182,7 +198,7 @@ static int64_t mmuext_op(struct fake_call *call)
 		return -PTEBATCH_ENOSYS;
 	if ((op->cmd == 8 || op->cmd == 9) && fake.mmuext_err)
 		return fake.mmuext_err;
-	fake.tlbs++;
+	flush_tlb();
 	return 0;
 }
 
@@ -226,7 +242,8 @@ static int64_t hypercall(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
 
 void fake_reset(struct ptebatch_env *env)
 {
-	memset(&fake, 0, sizeof(fake));
+	/* Calls are cleared as they come. */
+	memset(&fake, 0, offsetof(struct fake, call));
 	fake.has_runs = 1;
 	fake.has_values = 1;
 	fake.most_records = 0x7fffffff;

@@ -12,6 +12,8 @@
 #define FAKE_AT 0x10000000ull
 #define FAKE_SLOT(table, slot) (FAKE_AT + 4096ull * (table) + 8ull * (slot))
 #define FAKE_CALLS 4096
+#define FAKE_EVENTS 1024
+#define FAKE_TLB 1 /* the event of a TLB flush: no slot's address */
 
 struct fake_call {
 	uint32_t nr;
@@ -45,6 +47,11 @@ extern struct fake {
 	uint64_t touched[FAKE_TABLES][PTEBATCH_TABLE_SLOTS];
 
 	unsigned int calls, applied, tlbs;
+	/* OUT: slots in the order applied, and TLB flushes among them. */
+	unsigned int events;
+	uint64_t event[FAKE_EVENTS];
+	/* OUT: an error was asked for and given. */
+	int failed;
 	struct fake_call call[FAKE_CALLS];
 } fake;
 

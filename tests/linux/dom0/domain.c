@@ -11,6 +11,7 @@
  *   domain watch ID FRAME    tests: the bitmap of a domain in log-dirty mode
  *   domain foreign ID FRAME  tests: changing the tables of a paused domain
  *   domain end ID FRAME      has the minikernel power off
+ *   domain calls on|off      turns Xen's calls for batches, as xenhypfs does
  *
  * FRAME is that of the minikernel's mailbox. Tests are told as TAP without a
  * plan, and the exit status is how many failed.
@@ -25,8 +26,10 @@
 #include <unistd.h>
 
 #include <sys/mman.h>
+#include <xencall.h>
 #include <xenctrl.h>
 #include <xenforeignmemory.h>
+#include <xen/hypfs.h>
 
 #include <ptebatch/xencall.h>
 
@@ -98,6 +101,26 @@ static bool ask(uint32_t what, bool stock)
 		usleep(1000);
 	}
 	die("the minikernel does not answer");
+}
+
+/* ---- Xen's parameter ---- */
+
+static void turn_calls(const char *to)
+{
+	static const char path[] = "/params/ptebatch";
+	xencall_handle *call = xencall_open(NULL, 0);
+	char *buffer = call ? xencall_alloc_buffer(call, 4096) : NULL;
+
+	if (!buffer)
+		die("xencall");
+	memcpy(buffer, path, sizeof(path));
+	buffer[sizeof(path)] = !strcmp(to, "on");
+	if (xencall5(call, __HYPERVISOR_hypfs_op, XEN_HYPFS_OP_write_contents,
+		     (uintptr_t)buffer, sizeof(path),
+		     (uintptr_t)buffer + sizeof(path), 1))
+		die(path);
+	xencall_free_buffer(call, buffer);
+	xencall_close(call);
 }
 
 /* ---- Log-dirty mode ---- */
@@ -431,6 +454,10 @@ int main(int argc, char **argv)
 	xc = xc_interface_open(NULL, NULL, 0);
 	if (!xc)
 		die("xc_interface_open");
+	if (argc == 3 && !strcmp(what, "calls")) {
+		turn_calls(argv[2]);
+		return 0;
+	}
 	if (argc > 2)
 		id = strtoul(argv[2], NULL, 10);
 	if (argc > 3) {

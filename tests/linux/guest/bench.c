@@ -125,6 +125,7 @@ static char *file(size_t pages)
 static void mprotects(void)
 {
 	static const size_t sizes[] = { 4096, 512, 32, 1 };
+	static const size_t others[] = { 2048, 128, 64, 16, 8, 4, 2 };
 	char *p;
 
 	for (int i = 0; i < 4; i++) {
@@ -133,6 +134,12 @@ static void mprotects(void)
 		p = anon(sizes[i]);
 		ro_and_rw("mprotect-anon", p, sizes[i]);
 		munmap(p, sizes[i] * PAGE);
+	}
+	/* For the plot. */
+	for (int i = 0; i < 7 && !quick; i++) {
+		p = anon(others[i]);
+		ro_and_rw("mprotect-anon", p, others[i]);
+		munmap(p, others[i] * PAGE);
 	}
 	/* A page amid others: the VMA is split and merged again. */
 	p = anon(64);
@@ -180,7 +187,7 @@ static void *other_thread(void *page)
 	return NULL;
 }
 
-static void two_threads(void)
+void bench_threads(void)
 {
 	const size_t pages = 512;
 	pthread_t thread;
@@ -188,7 +195,7 @@ static void two_threads(void)
 	char *p, *own;
 
 	if (cpus() < 2) {
-		say("# mprotect-anon-2threads: needs 2 CPUs");
+		fail("mprotect-anon-2threads needs 2 CPUs");
 		return;
 	}
 	p = anon(pages);
@@ -382,11 +389,11 @@ static void touch(char *p, size_t pages)
 
 static void faults(void)
 {
-	const size_t pages = 1024;
+	const size_t pages = 128; /* no tick comes into the shortest */
 	uint64_t best = 0, t;
 	bool good = true;
 
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 40; i++) {
 		char *p = anon(pages);
 		long before = minor_faults();
 
@@ -446,7 +453,6 @@ void bench(bool is_quick)
 	faults();
 	small_blocks();
 	mprotects();
-	two_threads();
 	if (!quick)
 		cow_2nd();
 	forks();

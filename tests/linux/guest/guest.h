@@ -23,7 +23,8 @@ extern unsigned int failed;
 
 void bench(bool quick);
 void bench_foreign(void);
-void db(unsigned int processes);
+void bench_threads(void); /* of a process on two CPUs */
+void db(unsigned int processes, bool wall);
 void programs(void);
 void stress(unsigned int seconds, bool swap);
 void load(unsigned int times); /* the module, under that stress */

@@ -5,7 +5,8 @@
  * any other process it does those named by its arguments, and leaves the
  * machine alone.
  *
- *   guest=JOB[+JOB...]   bench, bench-quick, db:PROCESSES, programs,
+ *   guest=JOB[+JOB...]   bench, bench-quick, bench-threads, programs,
+ *                        db:PROCESSES, db-wall:PROCESSES,
  *                        test[:PART-OF-NAME], stress:SECONDS,
  *                        stress-swap:SECONDS, load:TIMES, flip:TIMES, hold
  *   ptebatch=on          load /ptebatch.ko first
@@ -196,8 +197,10 @@ static void run(const char *job)
 	say("# job %s", job);
 	if (IS("bench") || IS("bench-quick"))
 		bench(n > 5);
-	else if (IS("db") && number)
-		db(number);
+	else if (IS("bench-threads"))
+		bench_threads();
+	else if ((IS("db") || IS("db-wall")) && number)
+		db(number, n > 2);
 	else if (IS("programs"))
 		programs();
 	else if (IS("test"))

@@ -16,8 +16,8 @@
 #define SKIPPED 77
 #define TIME_LIMIT 300 /* seconds of the guest's */
 
-static const struct test *const rooms[] = { tests_anon, tests_shared,
-					    tests_watch, tests_swap,
+static const struct test *const rooms[] = { tests_anon,	  tests_shared,
+					    tests_watch,  tests_swap,
 					    tests_kernel, tests_grant };
 
 /* Where a skipped test says why; shared with the runner. */

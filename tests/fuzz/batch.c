@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch.h"
+
+#define P PTEBATCH_PTE_P
+#define RW PTEBATCH_PTE_RW
+#define A PTEBATCH_PTE_A
+#define D PTEBATCH_PTE_D
+#define MOST 2048u
+
+void (*batch_failed)(const char *what);
+
+static struct ptebatch b;
+static struct ptebatch_env env;
+static enum batch_backend kind;
+static uint64_t storage[64 * sizeof(struct ptebatch_run) / 8];
+static volatile uint64_t *(*fake_slot)(void *ctx, uint64_t maddr);
+
+/* The oracle: what is queued, in order, and what the entries have to be. */
+static struct {
+	struct batch_op op;
+	uint32_t table, slot;
+	uint64_t *old, before;
+} queue[MOST];
+static uint32_t head, end;
+static uint64_t want[FAKE_TABLES][512];
+static uint64_t olds[4 * MOST]; /* a ring: those of the queue stay */
+static uint32_t next_old;
+static int touched;	 /* applied since the last TLB flush */
+static int inner, depth; /* inner ends have asked for a flush */
+
+static void fail(const char *fmt, ...)
+{
+	char what[200];
+	va_list ap;
+	int n = snprintf(what, sizeof(what), "backend %d: ", (int)kind);
+
+	va_start(ap, fmt);
+	vsnprintf(what + n, sizeof(what) - (size_t)n, fmt, ap);
+	va_end(ap);
+	batch_failed(what);
+	abort();
+}
+
+static uint64_t maddr(uint32_t table, uint32_t slot)
+{
+	return FAKE_SLOT(table, slot);
+}
+
+/* native's failure: a slot that is not mapped, until it was asked for. */
+static volatile uint64_t *slot(void *ctx, uint64_t at)
+{
+	if (kind == BATCH_NATIVE && fake.fail_after >= 0 &&
+	    at == maddr(0, (uint32_t)fake.fail_after)) {
+		fake.fail_after = -1;
+		fake.failed = 1;
+		fake.err = PTEBATCH_EOPNOTSUPP;
+		return NULL;
+	}
+	return fake_slot(ctx, at);
+}
+
+static int flush_native(void *ctx, const struct ptebatch_tlb *tlb)
+{
+	(void)ctx, (void)tlb;
+	fake.tlbs++;
+	fake.event[fake.events++ % FAKE_EVENTS] = FAKE_TLB;
+	return 0;
+}
+
+/* What a slot becomes. */
+static uint64_t becomes(const struct batch_op *op, uint64_t e)
+{
+	switch (op->kind) {
+	case OP_FLAGS:
+	case OP_FLAGS_OLD:
+		return e & P ? (e & ~op->clear) | op->set : e;
+	case OP_KEEP:
+		return op->set | (e & (A | D));
+	case OP_EXACT:
+		return op->set;
+	default:
+		return 0;
+	}
+}
+
+/* May it be done past Xen, through the mapping, or not at all? */
+static int needs_no_event(uint32_t i)
+{
+	const struct batch_op *op = &queue[i].op;
+
+	return kind == BATCH_NATIVE || op->kind == OP_FLAGS_OLD ||
+	       op->kind == OP_CLEAR_OLD ||
+	       (op->kind == OP_FLAGS && (op->clear & ~op->set & (A | D))) ||
+	       becomes(op, queue[i].before) == queue[i].before;
+}
+
+/*
+ * The fake's list must be what was applied: each slot once, in order, but for
+ * those that need no event. Where two of one slot follow each other it is not
+ * certain whose an event is, so all ways to read the list are followed.
+ */
+static void check_events(uint32_t from, uint32_t to)
+{
+	/* reach[i]: all before i can be explained by the events so far. */
+	static char reach[MOST + 1], next[MOST + 1];
+	uint32_t i, k;
+	int open, any = 1;
+
+	if (fake.events > FAKE_EVENTS)
+		fail("more events than there is room for");
+	memset(reach + from, 0, to + 1 - from);
+	reach[from] = 1;
+	for (k = 0; k < fake.events; k++) {
+		if (fake.event[k] == FAKE_TLB)
+			continue;
+		open = any = 0;
+		next[from] = 0;
+		for (i = from; i < to; i++) {
+			open = reach[i] ||
+			       (open && needs_no_event(i - 1));
+			next[i + 1] = open && fake.event[k] ==
+						      maddr(queue[i].table,
+							    queue[i].slot);
+			any |= next[i + 1];
+		}
+		if (!any)
+			fail("slot %#llx was written twice or out of turn",
+			     (unsigned long long)fake.event[k]);
+		memcpy(reach + from, next + from, to + 1 - from);
+	}
+	for (i = to; !reach[i]; i--)
+		if (i == from || !needs_no_event(i - 1))
+			fail("slot %u.%u was not written", queue[i - 1].table,
+			     queue[i - 1].slot);
+}
+
+/* After a call of the library that may have applied some of the queue. */
+static void check(int err, uint32_t added, int flushing, int wants_tlb)
+{
+	uint64_t pending = ptebatch_pending(&b);
+	uint32_t queued = end - head, applied, i;
+	int flushed = fake.tlbs != 0;
+
+	if (pending > queued + added)
+		fail("%llu slots pending of %u",
+		     (unsigned long long)pending, queued + added);
+	/* What was just added is applied by no call but the next. */
+	if (pending < added)
+		fail("what was just queued is gone");
+	applied = queued - (uint32_t)(pending - added);
+	for (i = head; i < head + applied; i++) {
+		uint64_t *e = &want[queue[i].table][queue[i].slot];
+
+		queue[i].before = *e;
+		if (queue[i].old && *queue[i].old != *e)
+			fail("old value of %u.%u is %#llx, not %#llx",
+			     queue[i].table, queue[i].slot,
+			     (unsigned long long)*queue[i].old,
+			     (unsigned long long)*e);
+		*e = becomes(&queue[i].op, *e);
+	}
+	if (memcmp(want, fake.table, sizeof(want)))
+		for (i = 0; i < 1024; i++)
+			if (want[i / 512][i % 512] !=
+			    fake.table[i / 512][i % 512])
+				fail("entry %u.%u is %#llx, not %#llx", i / 512,
+				     i % 512, (unsigned long long)
+				     fake.table[i / 512][i % 512],
+				     (unsigned long long)want[i / 512][i % 512]);
+	/* A refused entry is put back by a second update there. */
+	if (kind != BATCH_MMU_TRANSIENT && kind != BATCH_MMU_NO_AD)
+		check_events(head, head + applied);
+	head += applied;
+
+	if (err && !fake.failed)
+		fail("error %d, though nothing failed", err);
+	if (err && err != -fake.err)
+		fail("error %d, not %d", err, -fake.err);
+	/* A call that is not there is no error where there are others. */
+	if (!err && fake.failed &&
+	    !(fake.err == PTEBATCH_ENOSYS && kind >= BATCH_HYPERCALL))
+		fail("error %d is lost", -fake.err);
+	if (err && head < end &&
+	    b.last.pte != maddr(queue[head].table, queue[head].slot))
+		fail("the failing slot is %u.%u, not %#llx", queue[head].table,
+		     queue[head].slot, (unsigned long long)b.last.pte);
+	if (!err && flushing && head < end)
+		fail("%u slots still queued, and no error", end - head);
+	fake.failed = 0;
+
+	/* Wanted, and something was applied or nothing was to be. */
+	if (applied)
+		touched = 1;
+	if (flushed && !wants_tlb)
+		fail("a TLB flush that nobody asked for");
+	if (wants_tlb && flushed != (touched || !queued))
+		fail(flushed ? "a TLB flush for nothing"
+			     : "a TLB flush is missing");
+	if (flushed && fake.events &&
+	    fake.event[fake.events - 1] != FAKE_TLB)
+		fail("the TLB was flushed before the last update");
+	if (flushed)
+		touched = 0;
+	fake.tlbs = 0;
+	fake.events = 0;
+	if (head == end)
+		head = end = 0;
+}
+
+void batch_start(enum batch_backend backend, uint32_t records)
+{
+	static const struct ptebatch_backend *const table[] = {
+		&ptebatch_native,     &ptebatch_mmu_update,
+		&ptebatch_mmu_update, &ptebatch_mmu_update,
+		&ptebatch_hypercall,  &ptebatch_hypercall,
+		&ptebatch_hypercall,  &ptebatch_hypercall,
+	};
+	uint32_t i;
+
+	fake_reset(&env);
+	kind = backend;
+	fake_slot = env.slot;
+	env.slot = slot;
+	env.tlb = flush_native;
+	if (kind == BATCH_MMU_NO_AD || kind == BATCH_MMU_TRANSIENT)
+		env.features = 0;
+	if (kind == BATCH_MMU_TRANSIENT)
+		env.features = PTEBATCH_ENV_TRANSIENT_OK;
+	if (kind == BATCH_FEW_RECORDS)
+		fake.most_records = 2;
+	fake.has_runs = kind != BATCH_VALUES_ONLY;
+	fake.has_values = kind != BATCH_RUNS_ONLY;
+	for (i = 0; i < 1024; i++)
+		if (i % 512 < 64) {
+			uint64_t flags = (i & 1 ? RW : 0) | (i & 2 ? A : 0) |
+					 (i % 4 == 3 ? D : 0);
+
+			want[i / 512][i % 512] =
+				i % 7 == 6 ? i % 3 << 12
+					   : (0x100 + i) << 12 | P | flags;
+		} else {
+			want[i / 512][i % 512] = 0;
+		}
+	memcpy(fake.table, want, sizeof(want));
+	if (table[kind]->probe(&env) ||
+	    ptebatch_init(&b, table[kind], &env, storage,
+			  records * sizeof(struct ptebatch_run)))
+		fail("the batch cannot be started");
+	fake.calls = 0;
+	head = end = 0;
+	touched = inner = depth = 0;
+	fake.tlbs = 0;
+	fake.events = 0;
+}
+
+void batch_fail(int64_t after, int err)
+{
+	fake.fail_after = after;
+	fake.err = err;
+}
+
+void batch_vanish(int64_t after)
+{
+	fake.gone_after = after < 0 ? -1 : after + fake.applied;
+}
+
+static int add(const struct batch_op *op, uint64_t *old)
+{
+	uint64_t at = maddr(op->table, op->slot);
+
+	switch (op->kind) {
+	case OP_FLAGS:
+		return ptebatch_add_run(&b, at, op->count, op->clear, op->set);
+	case OP_FLAGS_OLD:
+		return ptebatch_add_run_old(&b, at, op->count, op->clear,
+					    op->set, old);
+	case OP_CLEAR:
+	case OP_CLEAR_OLD:
+		return ptebatch_add_clear(&b, at, op->count,
+					  op->kind == OP_CLEAR ? NULL : old);
+	default:
+		return ptebatch_add_value(&b, at, op->set,
+					  op->kind == OP_KEEP
+						  ? PTEBATCH_VALUE_KEEP
+						  : PTEBATCH_VALUE_EXACT);
+	}
+}
+
+int batch_add(const struct batch_op *op)
+{
+	int wants_old = op->kind == OP_FLAGS_OLD || op->kind == OP_CLEAR_OLD;
+	uint32_t i;
+	uint64_t *old;
+	int err;
+
+	if (end + op->count > MOST)
+		return 0;
+	if (next_old + op->count > 4 * MOST)
+		next_old = 0;
+	old = olds + next_old;
+	next_old += op->count;
+	for (i = 0; i < op->count; i++)
+		old[i] = 0xeeeeeeeeeeeeeeeeull; /* what no entry is */
+	err = add(op, old);
+	check(err, err ? 0 : op->count, 0, 0);
+	if (err)
+		return err;
+	for (i = 0; i < op->count; i++, end++) {
+		queue[end].op = *op;
+		queue[end].table = op->table;
+		queue[end].slot = op->slot + i;
+		queue[end].old = wants_old ? old + i : NULL;
+	}
+	return 0;
+}
+
+int batch_flush(const struct ptebatch_tlb *tlb)
+{
+	int err = ptebatch_flush(&b, tlb);
+
+	check(err, 0, 1, inner || (tlb && tlb->who));
+	if (!err)
+		inner = 0;
+	return err;
+}
+
+void batch_begin(void)
+{
+	ptebatch_begin(&b);
+	depth++;
+}
+
+int batch_end(const struct ptebatch_tlb *tlb)
+{
+	int err, wants = tlb && tlb->who;
+
+	if (!depth)
+		return 0;
+	err = ptebatch_end(&b, tlb);
+	if (--depth) {
+		check(err, 0, 0, 0);
+		inner |= wants;
+		return err;
+	}
+	check(err, 0, 1, inner || wants);
+	if (!err)
+		inner = 0;
+	return err;
+}
+
+void batch_skip(void)
+{
+	uint32_t had = end > head;
+
+	if (ptebatch_skip(&b) != (int)had)
+		fail("skip does not say whether there was a slot");
+	head += had;
+	check(0, 0, 0, 0);
+}
+
+void batch_discard(void)
+{
+	if (ptebatch_discard(&b) != end - head)
+		fail("discard does not say how much there was");
+	head = end = 0;
+	check(0, 0, 0, 0);
+}
+
+void batch_touch(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < 1024; i++) {
+		uint64_t *e = &want[i / 512][i % 512];
+
+		if (*e & P)
+			*e |= A | (*e & RW ? D : 0);
+	}
+	memcpy(fake.table, want, sizeof(want));
+}
+
+void batch_finish(void)
+{
+	static const struct ptebatch_tlb all = { PTEBATCH_TLB_ALL, 0, 0, 0, 0 };
+
+	batch_fail(-1, 0);
+	while (depth)
+		batch_end(NULL);
+	if (batch_flush(&all))
+		fail("a flush fails when nothing does");
+}
+
+uint32_t batch_pending(void)
+{
+	return end - head;
+}

@@ -1,0 +1,946 @@
+/* SPDX-License-Identifier: MIT */
+#include "model.h"
+#include "preempt.h"
+
+#define P PTEBATCH_PTE_P
+#define RW PTEBATCH_PTE_RW
+#define US PTEBATCH_PTE_US
+#define G PTEBATCH_PTE_G
+#define NX PTEBATCH_PTE_NX
+#define CACHE PTEBATCH_PTE_CACHE
+#define KERNEL (1UL << 52)
+#define AD (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
+/* What differs between entries that hold the same references. */
+#define LIGHT_RUN (PTEBATCH_FAST_FLAGS & ~RW)
+#define LIGHT_VALUE (NX | 0x7ff0000000000000UL | 0xe00UL | US | AD | G)
+
+/* Where an absent entry must not point to (harness.h: 45 bits, 8 GiB). */
+#define L1TF_ADDRESS 0x1ffffffff000UL
+#define L1TF_MEMORY 0x200000000UL
+
+/* As abi.h has it; and how far a chunk of copies may look ahead. */
+#define MOST_RECORDS 0x7fffffffU
+#define AHEAD 64U
+
+#define RESTART 85
+
+struct model model;
+void (*model_meanwhile)(void);
+uint64_t model_slots;
+
+/* --- One entry ------------------------------------------------------------ */
+
+/* The call at hand, as its arguments say. */
+static struct {
+	bool values, list;
+	const struct ptebatch_run *runs;
+	const struct ptebatch_value *value;
+	struct ptebatch_run one;
+	uint32_t nr;	      /* records */
+	uint32_t done, slots; /* the progress that the model is at */
+	struct domain *tables, *pages;
+	struct ptebatch_tlb tlb;
+	uint64_t cpus;	      /* whom the TLB flush is for */
+	int refused;	      /* the arguments: with what, or 0 */
+	bool known;	      /* if so, were the domains good? */
+} c;
+
+static uint32_t call_nr;
+static uint64_t args[5];
+
+static void fail(const char *fmt, ...)
+	__attribute__((noreturn, format(printf, 1, 2)));
+static void fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	printf("Bail out! the model: ");
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n# in call %u(%#lx, %#lx, %#lx, %#lx, %#lx), at %u.%u of %u\n",
+	       call_nr, args[0], args[1], args[2], args[3], args[4], c.done,
+	       c.slots, c.nr);
+	if (c.done < c.nr && c.values)
+		printf("# value %#lx %#lx\n", c.value[c.done].ptr,
+		       c.value[c.done].val);
+	else if (c.done < c.nr)
+		printf("# run %#lx %u %u %#lx %#lx %#lx\n",
+		       c.runs[c.done].pte, c.runs[c.done].count,
+		       c.runs[c.done].op, c.runs[c.done].clear,
+		       c.runs[c.done].set, c.runs[c.done].old);
+	printf("# TLB %u %u %#lx %#lx; modes %u, %u; XSM %u; NX %u, cache %u\n",
+	       c.tlb.who, c.tlb.nr_vcpus, c.tlb.addr, c.tlb.pages,
+	       hx_self.paging_mode, hx_foreign.paging_mode, hx.xsm_deny,
+	       hx.has_nx, hx_self.cache_attrs_ok);
+	fflush(stdout);
+	abort();
+}
+
+/* What hardware may have done since the last look, and what became of it. */
+static uint64_t unsure[MODEL_TABLES][512]; /* A, D that may be set by now */
+static uint64_t dropped[MODEL_TABLES][512]; /* that it was asked to forget */
+static uint64_t handed[MODEL_TABLES][512]; /* that went to the caller */
+static bool touched[MODEL_TABLES][512];
+static struct {
+	unsigned int t, s;
+} list[8192];
+static unsigned int nr_touched;
+
+/* Since the call began or went on: what cost hundreds; all slots till then. */
+static unsigned int dear;
+static uint64_t slots_before;
+
+static bool own(void)
+{
+	return c.tables == &hx_self && c.pages == &hx_self &&
+	       !hx_self.paging_mode && hx.has_nx;
+}
+
+static unsigned int owner_of(const struct domain *d)
+{
+	return d == &hx_self ? OWN : d == &hx_foreign ? FOREIGN : IO;
+}
+
+static uint64_t mfn_of(uint64_t entry)
+{
+	return (entry & PTEBATCH_PTE_FRAME) >> 12;
+}
+
+/* The page that an entry holds references of, or NULL. */
+static struct model_frame *page_of(uint64_t entry)
+{
+	uint64_t mfn = mfn_of(entry);
+
+	if (mfn >= NR_FRAMES || (mfn / 64 == MFN_HOLE / 64) ||
+	    model.frame[mfn].owner == IO)
+		return NULL;
+	return &model.frame[mfn];
+}
+
+static bool no_type(const struct model_frame *f)
+{
+	return (f->types && !f->writable) || f->types == PGT_count_mask;
+}
+
+static void hold(uint64_t entry)
+{
+	struct model_frame *f = page_of(entry);
+
+	if (!(entry & P) || !f)
+		return;
+	f->refs++;
+	if (entry & RW) {
+		f->types++;
+		f->writable = true;
+	}
+}
+
+static void let_go(uint64_t entry)
+{
+	struct model_frame *f = page_of(entry);
+
+	if (!(entry & P) || !f)
+		return;
+	if (entry & RW)
+		f->types--;
+	if (!--f->refs)
+		model.freed++;
+}
+
+/* I/O memory: may it be mapped at all, and with what changed? */
+static int io_rule(uint64_t *e)
+{
+	uint64_t mfn = mfn_of(*e);
+
+	if (mfn != MFN_MMIO && mfn != MFN_MMIO_RO && mfn != MFN_IO_PAGE &&
+	    mfn != MFN_HOLE)
+		return mfn == PTEBATCH_PTE_FRAME >> 12 ? EINVAL : EPERM;
+	if (mfn == MFN_MMIO_RO)
+		*e &= ~RW;
+	if (!(*e & CACHE) || (*e & CACHE) == 0x88) /* WB, WP */
+		*e = (*e & ~CACHE) | 0x18;
+	else if ((*e & CACHE) == 0x08) /* WT */
+		*e |= 0x10;
+	return 0;
+}
+
+static bool bad_flags(uint64_t e, const struct domain *d)
+{
+	return ((e & CACHE) && !d->cache_attrs_ok) || ((e & NX) && !hx.has_nx);
+}
+
+/* The guest's kernel runs in user mode; its entries are marked instead. */
+static uint64_t adjusted(uint64_t e)
+{
+	if (!(e & US))
+		e |= US | KERNEL;
+	return e & KERNEL ? e : e | G;
+}
+
+/* May *e be mapped by d's tables as a page of from's? What does it become? */
+static int full_rule(uint64_t *e, const struct domain *d, unsigned int from)
+{
+	struct model_frame *f = page_of(*e);
+
+	if (bad_flags(*e, d))
+		return EINVAL;
+	if (!f)
+		return io_rule(e);
+	if (f->owner != from || !f->refs || f->refs >= PGC_count_mask - 1)
+		return EBUSY;
+	return (*e & RW) && no_type(f) ? EBUSY : 0;
+}
+
+/* 0 or an error number for "was" to become *new, which may come out changed. */
+static int entry_rule(uint64_t was, uint64_t *new, uint64_t light)
+{
+	struct model_frame *f = page_of(was);
+	uint64_t diff = was ^ *new;
+
+	if (!(*new & P))
+		return 0;
+	if ((was & P) && !(diff & ~light))
+		return 0;
+	/* Of an own page, one type reference and no general one. */
+	if (own() && (was & P) && !(diff & ~PTEBATCH_FAST_FLAGS) && f &&
+	    f->owner == OWN) {
+		if (!(*new & RW))
+			return 0;
+		if (!(was & CACHE))
+			return no_type(f) ? EBUSY : 0;
+	}
+	return full_rule(new, c.tables, owner_of(c.pages));
+}
+
+static void touch(unsigned int t, unsigned int s)
+{
+	if (!touched[t][s]) {
+		touched[t][s] = true;
+		if (nr_touched == ARRAY_SIZE(list))
+			fail("more slots than there are");
+		list[nr_touched].t = t;
+		list[nr_touched++].s = s;
+		unsure[t][s] = hx.hw_set[t][s] & ~model.entry[t][s];
+	}
+}
+
+/* The entry becomes new; of A and D those in keep stay if hardware set them. */
+static void change(unsigned int t, unsigned int s, uint64_t new, uint64_t keep,
+		   const uint64_t *old)
+{
+	uint64_t was = model.entry[t][s], gone = AD & ~keep & ~new;
+	const struct model_frame *f = page_of(was & P ? was : new);
+	bool moves = ((was | new) & P) &&
+		     ((was ^ new) & ~(LIGHT_RUN | LIGHT_VALUE));
+
+	dear += was != new && (!own() || (moves && (!f || f->owner != OWN)));
+	if (old) {
+		if ((*old ^ was) & ~unsure[t][s])
+			fail("old value %#lx of %u.%u is not %#lx", *old, t, s,
+			     was);
+		handed[t][s] |= *old & gone;
+	} else
+		dropped[t][s] |= gone;
+	hold(new);
+	let_go(was);
+	model.entry[t][s] = new;
+	/* Set anew after this: no bit of an absent entry, though. */
+	unsure[t][s] = (hx.hw_set[t][s] & ~new) & AD;
+	if (!(new & P))
+		unsure[t][s] &= keep;
+	model_slots++;
+}
+
+/* --- What a record asks --------------------------------------------------- */
+
+static bool faults(const void *p, size_t bytes)
+{
+	return (uintptr_t)p < hx.fault_end && (uintptr_t)p + bytes > hx.fault;
+}
+
+static int table_of(uint64_t slot, unsigned int *t)
+{
+	uint64_t mfn = slot >> 12, refs;
+
+	if (c.tables == &hx_foreign)
+		*t = mfn == MFN_F_TABLE ? NR_TABLES : MODEL_TABLES;
+	else
+		*t = mfn >= MFN_TABLE && mfn < MFN_TABLE + NR_TABLES
+			     ? mfn - MFN_TABLE
+			     : MODEL_TABLES;
+	if (*t == MODEL_TABLES || model.no_table[*t])
+		return EINVAL;
+	refs = model.frame[mfn].refs;
+	return refs && refs < PGC_count_mask - 1 ? 0 : EINVAL;
+}
+
+static uint32_t xsm_of(uint64_t entry)
+{
+	return XSM_MMU_NORMAL_UPDATE | (entry & P ? XSM_MMU_UPDATE_READ : 0) |
+	       ((entry & (P | RW)) == (P | RW) ? XSM_MMU_UPDATE_WRITE : 0);
+}
+
+static int run_rule(const struct ptebatch_run *r, unsigned int *t)
+{
+	uint64_t masks = r->clear | r->set;
+	uint32_t xsm;
+
+	if (r->op > PTEBATCH_OP_CLEAR)
+		return EOPNOTSUPP;
+	if (r->op == PTEBATCH_OP_FLAGS
+		    ? (masks & ~PTEBATCH_RUN_FLAGS) ||
+			      ((r->set & NX) && !hx.has_nx)
+		    : masks != 0)
+		return EINVAL;
+	if (r->pte % 8 || !r->count || r->count > 512 ||
+	    r->pte % 4096 / 8 + r->count > 512)
+		return EINVAL;
+	xsm = r->op == PTEBATCH_OP_FLAGS
+		      ? xsm_of(r->set | P | (RW & ~r->clear))
+		      : xsm_of(0);
+	if (xsm & hx.xsm_deny)
+		return EPERM;
+	return c.slots == r->count ? 0 : table_of(r->pte, t);
+}
+
+/* The slot that the progress names; apply: or only what it would answer. */
+static int run_slot(const struct ptebatch_run *r, bool apply)
+{
+	const uint64_t *old = NULL;
+	uint64_t was, new, keep;
+	unsigned int t = 0, s;
+	int err;
+
+	if (c.slots && c.slots >= r->count)
+		return EINVAL;
+	err = run_rule(r, &t);
+	if (err)
+		return err;
+	s = r->pte % 4096 / 8 + c.slots;
+	was = model.entry[t][s];
+	if (r->op == PTEBATCH_OP_CLEAR) {
+		new = keep = 0;
+	} else {
+		keep = ~r->clear;
+		new = was & P ? (was & keep) | r->set : was;
+		if (!(was & P))
+			keep = ~0UL;
+		else if (new != was)
+			err = entry_rule(was, &new, LIGHT_RUN);
+		else
+			new = was;
+	}
+	if (err || !apply)
+		return err;
+	touch(t, s);
+	if (r->old) {
+		unsigned int from = c.slots < AHEAD ? 0 : c.slots - AHEAD;
+
+		/* One fault loses the old values of its chunk. */
+		old = (uint64_t *)r->old + c.slots;
+		if (faults((uint64_t *)r->old + from, 2 * AHEAD * 8))
+			old = NULL;
+	}
+	change(t, s, new, keep, old);
+	return 0;
+}
+
+static int one_value(const struct ptebatch_value *v, bool apply)
+{
+	unsigned int t = 0, s, mode = v->ptr % 8;
+	uint64_t was, new = v->val, keep = 0;
+	int err;
+
+	if (xsm_of(v->val) & hx.xsm_deny)
+		return EPERM;
+	if (mode != PTEBATCH_VALUE_EXACT && mode != PTEBATCH_VALUE_KEEP)
+		return EINVAL;
+	err = table_of(v->ptr, &t);
+	if (err)
+		return err;
+	s = v->ptr % 4096 / 8;
+	was = model.entry[t][s];
+	if (new & P) {
+		bool bad = bad_flags(new, c.tables);
+
+		new = adjusted(new);
+		/*
+		 * Where Xen gave an entry cache attributes that the domain
+		 * could not ask for, it may keep them; mmu_update says no.
+		 */
+		if (own() && (was & P) && !((was ^ new) & ~PTEBATCH_FAST_FLAGS))
+			bad = false;
+		if (bad)
+			return EINVAL;
+		err = entry_rule(was, &new, LIGHT_VALUE);
+	} else if (c.tables->arch.pv.check_l1tf && !c.tables->paging_mode &&
+		   (new & L1TF_ADDRESS) && (new & L1TF_ADDRESS) < L1TF_MEMORY)
+		err = RESTART;
+	if (err || !apply)
+		return err;
+	touch(t, s);
+	if (mode == PTEBATCH_VALUE_KEEP) {
+		keep = AD;
+		new |= was & AD;
+	}
+	change(t, s, new, keep, NULL);
+	return 0;
+}
+
+static const void *record(uint32_t i)
+{
+	return c.values ? (const void *)(c.value + i) : c.runs + i;
+}
+
+static size_t record_size(void)
+{
+	return c.values ? sizeof(*c.value) : sizeof(*c.runs);
+}
+
+/* What stops the call where the progress is; 0: it is at its end. */
+static int stop_rule(void)
+{
+	unsigned int t;
+
+	if (c.done == c.nr)
+		return 0;
+	if (!c.list && c.slots == c.one.count)
+		return run_rule(&c.one, &t);
+	return c.values ? one_value(c.value + c.done, false)
+			: run_slot(c.runs + c.done, false);
+}
+
+/* Is a record so near that its copy may fault already? */
+static bool near_fault(void)
+{
+	if (!c.list)
+		return false;
+	for (uint32_t i = c.done; i < c.nr && i < c.done + AHEAD; i++)
+		if (faults(record(i), record_size()))
+			return true;
+	return false;
+}
+
+static uint32_t behind_fault; /* slots done since one whose old value faulted */
+static bool old_faulted;
+
+/* Everything up to there is to be done. */
+static void advance(uint32_t done, uint32_t slots)
+{
+	if (done > c.nr || done < c.done || (done == c.done && slots < c.slots))
+		fail("progress from %u.%u to %u.%u of %u", c.done, c.slots,
+		     done, slots, c.nr);
+	old_faulted = false;
+	while (c.done < done || c.slots < slots) {
+		int err;
+
+		if (c.list && faults(record(c.done), record_size()))
+			fail("record %u was read where it faults", c.done);
+		if (c.values) {
+			err = one_value(c.value + c.done, true);
+			c.done += !err;
+		} else {
+			const struct ptebatch_run *r = c.runs + c.done;
+
+			err = run_slot(r, true);
+			if (!err && r->old &&
+			    faults((uint64_t *)r->old + c.slots, 8)) {
+				if (!old_faulted)
+					behind_fault = 0;
+				old_faulted = true;
+			}
+			behind_fault++;
+			c.slots += !err;
+			if (!err && c.slots == r->count && c.done < done) {
+				if (old_faulted)
+					fail("record %u is done, though an old "
+					     "value faulted", c.done);
+				c.done++;
+				c.slots = 0;
+			}
+		}
+		if (err)
+			fail("%u.%u of %u were done, but %u.%u is error %d",
+			     done, slots, c.nr, c.done, c.slots, err);
+	}
+}
+
+/* --- The arguments -------------------------------------------------------- */
+
+static int owners(uint32_t owner)
+{
+	unsigned int tables = owner >> 16, pages = owner & 0xffff;
+
+	if (hx_self.paging_mode & PG_refcounts)
+		return EOPNOTSUPP;
+	c.tables = c.pages = &hx_self;
+	if (owner == PTEBATCH_DOMID_SELF)
+		return 0;
+	if (tables && tables - 1 != hx_self.domain_id) {
+		if (tables - 1 != hx_foreign.domain_id)
+			return ESRCH;
+		c.tables = &hx_foreign;
+		if (!hx_foreign.is_pv || (hx_foreign.paging_mode & PG_refcounts))
+			return EOPNOTSUPP;
+	}
+	if (pages == DOMID_IO)
+		c.pages = &hx_io;
+	else if (pages == hx_foreign.domain_id)
+		c.pages = &hx_foreign;
+	else if (pages != PTEBATCH_DOMID_SELF)
+		return ESRCH;
+	return hx.xsm_deny & XSM_MMU_NORMAL_UPDATE ? EPERM : 0;
+}
+
+static bool bad_address(uint64_t a)
+{
+	return a >= 1UL << 47 && a < 0xffff880000000000UL;
+}
+
+static int tlb(uint64_t how, uint64_t arg)
+{
+	uint32_t who = how >> 4 & 3;
+
+	c.tlb = (struct ptebatch_tlb){.who = who};
+	if (how & PTEBATCH_HOW_TLB_PAGE) {
+		if (who != PTEBATCH_TLB_LOCAL && who != PTEBATCH_TLB_ALL)
+			return EINVAL;
+		c.tlb.addr = how & ~0xfffUL;
+		c.tlb.pages = (how >> 7 & 31) + 1;
+	} else if (how >> 7)
+		return EINVAL;
+	if (who == PTEBATCH_TLB_VCPUS) {
+		if (!c.list)
+			return EINVAL;
+		if (faults((void *)arg, sizeof(c.tlb)))
+			return EFAULT;
+		memcpy(&c.tlb, (void *)arg, sizeof(c.tlb));
+	} else if (c.list && arg)
+		return EINVAL;
+	who = c.tlb.who;
+	if (who > PTEBATCH_TLB_VCPUS || (!who && c.tlb.pages) ||
+	    (!c.tlb.pages && c.tlb.addr) || c.tlb.addr % 4096 ||
+	    c.tlb.pages > 1UL << 36)
+		return EINVAL;
+	if (c.tlb.pages &&
+	    (bad_address(c.tlb.addr) ||
+	     bad_address(c.tlb.addr + (c.tlb.pages - 1) * 4096)))
+		return EINVAL;
+	if (who != PTEBATCH_TLB_VCPUS && (c.tlb.nr_vcpus || c.tlb.vcpus))
+		return EINVAL;
+	if (c.tables != &hx_self &&
+	    (who == PTEBATCH_TLB_LOCAL || who == PTEBATCH_TLB_VCPUS))
+		return EINVAL;
+	if (who == PTEBATCH_TLB_VCPUS) {
+		if (!c.tlb.nr_vcpus)
+			return EINVAL;
+		if (c.tlb.nr_vcpus > 1024)
+			c.tlb.who = PTEBATCH_TLB_ALL;
+		else if (faults((void *)c.tlb.vcpus,
+				(c.tlb.nr_vcpus + 63UL) / 64 * 8))
+			return EFAULT;
+	}
+	return 0;
+}
+
+/* The CPUs that the harness's vCPUs have run on: 0 to 3, and 4 and 5. */
+static void flush_whom(void)
+{
+	c.cpus = 0;
+	if (c.tlb.who == PTEBATCH_TLB_LOCAL)
+		c.cpus = HX_LOCAL;
+	else if (c.tlb.who == PTEBATCH_TLB_ALL)
+		c.cpus = c.tables == &hx_self ? 0xf : 0x30;
+	else if (c.tlb.who == PTEBATCH_TLB_VCPUS)
+		for (uint32_t i = 0; i < c.tlb.nr_vcpus && i < 4; i++)
+			c.cpus |= *(uint64_t *)c.tlb.vcpus & 1UL << i;
+}
+
+/* Looks at all arguments, as at the beginning of each part of the call. */
+static void decode(uint32_t nr, const uint64_t a[5])
+{
+	uint64_t how = a[2], left = 0;
+	uint32_t progress = a[1] >> 32, op = how & 15, given = a[1];
+	int err;
+
+	memset(&c, 0, sizeof(c));
+	c.values = nr == __HYPERVISOR_ptebatch_values;
+	c.list = c.values || op == PTEBATCH_HOW_LIST;
+	c.nr = given;
+	c.done = progress;
+	c.runs = (void *)a[0];
+	c.value = (void *)a[0];
+	if (!*hx_switch) { /* not there, but for what it has done already */
+		if (c.values || !c.list)
+			c.slots = c.values ? 0 : progress;
+		else
+			c.slots = a[3] >> 32 & 0xffff;
+		if (!c.list)
+			c.done = 0;
+		c.refused = ENOSYS;
+		if (c.done || c.slots) {
+			err = owners(c.list ? (uint32_t)a[3]
+					    : PTEBATCH_DOMID_SELF);
+			if (err)
+				c.refused = err;
+			c.known = !err;
+			c.tlb = (struct ptebatch_tlb){.who = PTEBATCH_TLB_ALL};
+			flush_whom();
+		}
+		return;
+	}
+	if (c.values ? op : op > 1 && op != PTEBATCH_HOW_LIST) {
+		c.refused = EOPNOTSUPP;
+		c.done = 0;
+		return;
+	}
+	if (c.list) {
+		left = c.values ? a[3] >> 32 : a[3] >> 48;
+		if (!c.values)
+			c.slots = a[3] >> 32;
+	} else {
+		c.one = (struct ptebatch_run){a[0], given, op, a[3], a[4], 0};
+		c.runs = &c.one;
+		c.nr = !!given;
+		c.done = 0;
+		c.slots = progress;
+	}
+	if (progress > given || left || (c.list && given > MOST_RECORDS)) {
+		c.refused = EINVAL;
+		c.done = c.slots = 0;
+		return;
+	}
+	err = owners(c.list ? (uint32_t)a[3] : PTEBATCH_DOMID_SELF);
+	if (!err) {
+		c.known = true;
+		if (c.list || how & ~15UL)
+			err = tlb(how, c.list ? a[4] : 0);
+		flush_whom();
+	}
+	c.refused = err;
+	if (err && (c.done || c.slots)) {
+		c.tlb = (struct ptebatch_tlb){.who = PTEBATCH_TLB_ALL};
+		flush_whom();
+	}
+}
+
+/* --- Looking -------------------------------------------------------------- */
+
+static void compare(unsigned int t, unsigned int s)
+{
+	uint64_t is = hx_get(t, s), must = hx.hw_set[t][s];
+	uint64_t want = model.entry[t][s];
+
+	if ((is ^ want) & ~unsure[t][s])
+		fail("entry %u.%u is %#lx, not %#lx", t, s, is, want);
+	must &= ~dropped[t][s] & ~handed[t][s];
+	if (must & ~is)
+		fail("entry %u.%u is %#lx: hardware set %#lx", t, s, is, must);
+	model.entry[t][s] = is;
+	unsure[t][s] = dropped[t][s] = handed[t][s] = hx.hw_set[t][s] = 0;
+	touched[t][s] = false;
+}
+
+static void compare_touched(void)
+{
+	for (unsigned int i = 0; i < nr_touched; i++)
+		compare(list[i].t, list[i].s);
+	nr_touched = 0;
+	if (!hx.hw_walks)
+		return;
+	hx.hw_walks = 0;
+	/* Hardware also walks what a call only looked at. */
+	for (unsigned int t = 0; t < MODEL_TABLES; t++)
+		for (unsigned int s = 0; s < 512; s++)
+			if (hx.hw_set[t][s]) {
+				model.entry[t][s] |= hx.hw_set[t][s];
+				if (hx_get(t, s) != model.entry[t][s])
+					fail("entry %u.%u is %#lx, not %#lx",
+					     t, s, hx_get(t, s),
+					     model.entry[t][s]);
+				hx.hw_set[t][s] = 0;
+			}
+}
+
+static void check_rules(void)
+{
+	if (hx.broken)
+		fail("a rule of the harness is broken: %s", hx.what);
+}
+
+static inline void compare_frame(unsigned long m)
+{
+	const struct model_frame *f = &model.frame[m];
+	uint64_t refs = frame_table[m].count_info & PGC_count_mask;
+	uint64_t x = frame_table[m].u.inuse.type_info;
+
+	if (refs != f->refs)
+		fail("frame %lx has %lu references, not %lu", m, refs, f->refs);
+	if ((x & PGT_count_mask) != f->types)
+		fail("frame %lx has %lu type references, not %lu", m,
+		     x & PGT_count_mask, f->types);
+	if (x & PGT_locked)
+		fail("frame %lx is left locked", m);
+	if (f->types && f->writable != ((x & PGT_type_mask) ==
+					PGT_writable_page))
+		fail("frame %lx has type %lx", m, x >> 61);
+}
+
+void model_compare_all(void)
+{
+	for (unsigned int t = 0; t < MODEL_TABLES; t++) {
+		if (!memcmp((void *)hx_mapping(t, 0), model.entry[t],
+			    sizeof(model.entry[t])))
+			continue;
+		for (unsigned int s = 0; s < 512; s++)
+			compare(t, s);
+	}
+	for (unsigned long m = 0; m < NR_FRAMES; m++)
+		compare_frame(m);
+	if (hx.freed != model.freed)
+		fail("%u pages freed, not %u", hx.freed, model.freed);
+	check_rules();
+}
+
+/* Is this page of these CPUs' TLBs flushed, after the last update? */
+static bool flushed(uint64_t addr, bool all)
+{
+	uint64_t cpus = 0;
+
+	for (unsigned int i = 0; i < hx.flushes && i < ARRAY_SIZE(hx.flush);
+	     i++) {
+		const struct hx_flush *f = &hx.flush[i];
+
+		if (f->step <= hx.last_update)
+			fail("a TLB flush before the last update");
+		if (!f->pages || (!all && f->addr == addr))
+			cpus |= f->cpus;
+	}
+	return !(c.cpus & ~cpus);
+}
+
+static void check_flushes(bool wanted)
+{
+	if (!wanted || c.tlb.who == PTEBATCH_TLB_NONE) {
+		if (hx.flushes)
+			fail("a TLB flush that nobody asked for");
+		return;
+	}
+	if (!hx.flushes || hx.flushes > PTEBATCH_HOW_TLB_PAGES_MAX)
+		fail("%u TLB flushes", hx.flushes);
+	if (flushed(0, true))
+		return;
+	if (!c.tlb.pages || c.tlb.pages > ARRAY_SIZE(hx.flush))
+		fail("a TLB flush of everything is missing");
+	for (uint64_t i = 0; i < c.tlb.pages; i++)
+		if (!flushed(c.tlb.addr + i * 4096, false))
+			fail("page %lu of the TLB flush is missing", i);
+}
+
+/* --- A call --------------------------------------------------------------- */
+
+static unsigned int l1tf, validations;
+static uint64_t stolen_refs;
+
+/*
+ * Where every look at preemption says yes: not many more slots than those
+ * after which a call looks. "Dear" ones count for 16.
+ */
+static void check_work(void)
+{
+	uint64_t cost = model_slots - slots_before + 15UL * dear;
+
+	if (hx.preempt == 1 && cost > 2 * fuzz_preempt + AHEAD + 16)
+		fail("%lu slots, %u of them dear, without a look at preemption",
+		     model_slots - slots_before, dear);
+	slots_before = model_slots;
+	dear = 0;
+}
+
+/*
+ * Given away at the very moment that a call took a reference, which it then
+ * must not keep. A longer way may have mapped it before.
+ */
+static bool is_stolen(void)
+{
+	return hx.steal_mfn &&
+	       model.frame[hx.steal_mfn].owner == OWN &&
+	       frame_table[hx.steal_mfn].v.inuse._domain == hx_foreign.pdx;
+}
+
+static void check_stolen(void)
+{
+	struct model_frame *f = &model.frame[hx.steal_mfn];
+
+	if (!is_stolen())
+		return;
+	if (f->refs > stolen_refs && hx.full_validations == validations)
+		fail("page %lx was given away and is mapped", hx.steal_mfn);
+	f->owner = FOREIGN;
+}
+
+static void begin_part(void)
+{
+	validations = hx.full_validations;
+	stolen_refs = model.frame[hx.steal_mfn].refs;
+}
+
+static void at_preemption(uint64_t a[5])
+{
+	uint32_t done = a[1] >> 32, slots = 0;
+	uint64_t mask1 = ~0U, mask3 = ~0UL;
+
+	if (c.refused)
+		fail("a call goes on though %d refuses it", c.refused);
+	if (c.list && !c.values) {
+		slots = a[3] >> 32;
+		mask3 = ~(0xffffUL << 32);
+	} else if (!c.list) {
+		slots = done;
+		done = 0;
+	}
+	if (a[0] != args[0] || ((a[1] ^ args[1]) & mask1) || a[2] != args[2] ||
+	    ((a[3] ^ args[3]) & mask3) || a[4] != args[4])
+		fail("a preempted call's arguments change");
+	if (hx.l1tf != l1tf) {
+		/* The mode that it was in decides. */
+		l1tf = hx.l1tf;
+		hx_self.paging_mode = 0;
+		advance(done, slots);
+		if (stop_rule() != RESTART)
+			fail("the domain is to be shadowed for no reason");
+		hx_self.paging_mode = PG_shadow;
+	} else {
+		if (done == c.done && slots == c.slots)
+			fail("a preempted call did not get on");
+		advance(done, slots);
+	}
+	if (old_faulted)
+		fail("a fault of an old value is lost in a preemption");
+	check_stolen();
+	check_work();
+	if (hx.flushes)
+		fail("a preempted call flushes");
+	compare_touched();
+	check_rules();
+	if (model_meanwhile)
+		model_meanwhile();
+	/* The guest may have mapped it by now. */
+	if (model.frame[hx.steal_mfn].refs != 1)
+		hx.steal_mfn = 0;
+	begin_part();
+	decode(call_nr, a);
+}
+
+static void check_answer(int64_t ret)
+{
+	uint32_t done = PTEBATCH_DONE(ret), slots = PTEBATCH_SLOTS(ret);
+	int err = PTEBATCH_ERRNO(ret), stop;
+	bool any;
+
+	if (c.refused && !(c.done | c.slots)) {
+		if (ret != -c.refused)
+			fail("answer %#lx, not -%d", ret, c.refused);
+		check_flushes(false);
+		return;
+	}
+	if (ret < 0)
+		fail("answer %ld, though arguments are good", ret);
+	if (!c.list) {
+		if (slots)
+			fail("answer %#lx tells slots in the register form",
+			     ret);
+		slots = done;
+		done = 0;
+	}
+	if (c.refused) {
+		if (done != c.done || slots != c.slots || err != c.refused)
+			fail("answer %#lx, not %u.%u and %d", ret, c.done,
+			     c.slots, c.refused);
+		check_flushes(c.known);
+		return;
+	}
+	if (c.done != done || c.slots != slots)
+		advance(done, slots);
+	check_stolen();
+	check_work();
+	any = c.done || c.slots || !c.nr;
+	stop = stop_rule();
+	if (old_faulted) {
+		if (err != EFAULT || behind_fault > PTEBATCH_OLD_CHUNK)
+			fail("answer %#lx, %u slots behind an old value that "
+			     "faulted", ret, behind_fault);
+	} else if (err != stop && !(err == EFAULT && near_fault()))
+		fail("answer %#lx, where the next is %d", ret, stop);
+	check_flushes(any);
+}
+
+void model_call(uint32_t nr, const uint64_t a[5])
+{
+	int64_t ret;
+
+	call_nr = nr;
+	memcpy(args, a, sizeof(args));
+	l1tf = hx.l1tf;
+	model_slots = slots_before = dear = 0;
+	begin_part();
+	old_faulted = false;
+	hx.meanwhile = at_preemption;
+	decode(nr, a);
+	ret = hx_call(nr, a[0], a[1], a[2], a[3], a[4]);
+	check_rules();
+	check_answer(ret);
+	compare_touched();
+}
+
+/* --- The world ------------------------------------------------------------ */
+
+bool model_set(unsigned int t, unsigned int s, uint64_t entry)
+{
+	uint64_t e = entry & P ? adjusted(entry) : entry;
+	uint64_t was = model.entry[t][s];
+	struct model_frame *f = page_of(e);
+
+	entry = e;
+	if ((e & P) && full_rule(&e, t == NR_TABLES ? &hx_foreign : &hx_self,
+				 t == NR_TABLES || (f && f->owner == FOREIGN)
+					 ? FOREIGN
+					 : OWN))
+		return false;
+	hx_set(t, s, entry);
+	hold(e);
+	let_go(was);
+	model.entry[t][s] = e;
+	compare(t, s);
+	return true;
+}
+
+static void frames(unsigned long from, unsigned int nr, unsigned int owner,
+		   bool writable, uint64_t refs, uint64_t types)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		model.frame[from + i] =
+			(struct model_frame){owner, writable, refs, types};
+}
+
+void model_reset(void)
+{
+	static struct model fresh;
+
+	harness_reset();
+	hx.may_free = true;
+	if (fresh.frame[MFN_L2].refs) {
+		model = fresh;
+		return;
+	}
+	frames(MFN_TABLE, NR_TABLES, OWN, false, 2, 1);
+	frames(MFN_F_TABLE, 1, FOREIGN, false, 2, 1);
+	frames(MFN_L2, 1, OWN, false, 2, 1);
+	frames(MFN_UNVALID, 1, OWN, false, 1, 0);
+	frames(MFN_SEG, 1, OWN, false, 2, 1);
+	frames(MFN_PAGE, NR_PAGES, OWN, true, 1, 0);
+	frames(MFN_F_PAGE, 64, FOREIGN, true, 1, 0);
+	frames(MFN_IO_PAGE, 1, IO, true, 2, 1);
+	fresh = model;
+}

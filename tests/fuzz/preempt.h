@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+/* Included before the handlers: PTEBATCH_PREEMPT is this variable here. */
+extern unsigned int fuzz_preempt;
