@@ -2,4 +2,5 @@
 # SPDX-License-Identifier: MIT
 # The minikernel as a domU: see tests/linux/dom0/minikernel.
 exec "$(dirname "$0")/linux-boot" 6.1 debug on \
-	domu.minikernel=conformance+log-dirty+foreign+destroy --one-thread --timeout 1800
+	"domu.minikernel=conformance+log-dirty+foreign+destroy domu.rounds=12" \
+	--one-thread --timeout 1800

@@ -36,6 +36,13 @@ static int allow(const char *what, int on)
 	return flask(&op);
 }
 
+/* As it is before each test, also where the one before failed. */
+static int allow_all(void)
+{
+	return allow("minikernel_map_read", 1) ||
+	       allow("minikernel_map_write", 1);
+}
+
 /* Each way to give slot 0 this entry; all have to answer the same. */
 static int values_answer(uint64_t entry)
 {
@@ -78,6 +85,7 @@ static int clear_answer(void)
 
 static const char *what_is_allowed_is_done(void)
 {
+	CHECK(!allow_all());
 	slots_fill(0, 1, 1, 0, DATA | RW);
 	CHECK(!values_answer(page_maddr(0) | DATA));
 	CHECK(!values_answer(page_maddr(0) | DATA | RW));
@@ -93,6 +101,7 @@ static const char *mapping_writable_is_denied(void)
 {
 	uint64_t before;
 
+	CHECK(!allow_all());
 	slots_fill(0, 1, 1, 0, DATA | RW);
 	before = *slot_entry(0);
 	CHECK(!allow("minikernel_map_write", 0));
@@ -109,7 +118,6 @@ static const char *mapping_writable_is_denied(void)
 	CHECK(!values_answer(0));
 	CHECK(values_answer(page_maddr(0) | DATA | RW) == -EACCES);
 	CHECK(!(*slot_entry(0) & P));
-	CHECK(!allow("minikernel_map_write", 1));
 	return NULL;
 }
 
@@ -117,6 +125,7 @@ static const char *mapping_at_all_is_denied(void)
 {
 	uint64_t before;
 
+	CHECK(!allow_all());
 	slots_fill(0, 1, 1, 0, DATA | RW);
 	before = *slot_entry(0);
 	CHECK(!allow("minikernel_map_read", 0));
@@ -128,14 +137,14 @@ static const char *mapping_at_all_is_denied(void)
 	/* Taking a mapping away maps nothing. */
 	CHECK(!clear_answer());
 	CHECK(!values_answer(0));
-	CHECK(!*slot_entry(0));
-	CHECK(!allow("minikernel_map_read", 1));
+	CHECK(!(*slot_entry(0) & P));
 	return NULL;
 }
 
 /* What was allowed once in a call is asked anew in the next. */
 static const char *a_batch_stops_where_it_is_denied(void)
 {
+	CHECK(!allow_all());
 	slots_fill(0, 3, 1, 0, DATA);
 	CHECK(!allow("minikernel_map_write", 0));
 	CHECK(!ptebatch_add_value(&batch, slot_maddr(0), page_maddr(3) | DATA,
