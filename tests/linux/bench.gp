@@ -32,22 +32,22 @@ pick(xen, module, direction) = (strcol(1) eq kernel && strcol(2) eq xen && \
 	strcol(7) eq direction) ? column(8) : NaN
 
 plot \
-  csv using 5:(pick("stock", "off", "ro")) with linespoints lc "#d62728" \
-	pt 12 lw 1.5 t "stock Xen", \
-  csv using 5:(pick("stock", "off", "rw")) with linespoints lc "#d62728" \
-	pt 12 lw 1.5 dt 2 notitle, \
-  csv using 5:(pick("stock", "on", "ro")) with linespoints lc "#ff7f0e" \
-	pt 9 lw 1.5 t "stock Xen, module", \
-  csv using 5:(pick("stock", "on", "rw")) with linespoints lc "#ff7f0e" \
-	pt 9 lw 1.5 dt 2 notitle, \
-  csv using 5:(pick("none", "off", "ro")) with linespoints lc "black" \
-	pt 6 lw 1.5 t "no Xen", \
-  csv using 5:(pick("none", "off", "rw")) with linespoints lc "black" \
-	pt 6 lw 1.5 dt 2 notitle, \
-  csv using 5:(pick("patched", "on", "ro")) with linespoints lc "#1f77b4" \
-	pt 7 lw 2.5 t "patched Xen, module", \
-  csv using 5:(pick("patched", "on", "rw")) with linespoints lc "#1f77b4" \
-	pt 7 lw 2.5 dt 2 notitle
+  csv using 5:(pick("stock", "off", "ro")) smooth unique \
+	with linespoints lc "#d62728" pt 12 lw 1.5 t "stock Xen", \
+  csv using 5:(pick("stock", "off", "rw")) smooth unique \
+	with linespoints lc "#d62728" pt 12 lw 1.5 dt 2 notitle, \
+  csv using 5:(pick("stock", "on", "ro")) smooth unique \
+	with linespoints lc "#ff7f0e" pt 9 lw 1.5 t "stock Xen, module", \
+  csv using 5:(pick("stock", "on", "rw")) smooth unique \
+	with linespoints lc "#ff7f0e" pt 9 lw 1.5 dt 2 notitle, \
+  csv using 5:(pick("none", "off", "ro")) smooth unique \
+	with linespoints lc "black" pt 6 lw 1.5 t "no Xen", \
+  csv using 5:(pick("none", "off", "rw")) smooth unique \
+	with linespoints lc "black" pt 6 lw 1.5 dt 2 notitle, \
+  csv using 5:(pick("patched", "on", "ro")) smooth unique \
+	with linespoints lc "#1f77b4" pt 7 lw 2.5 t "patched Xen, module", \
+  csv using 5:(pick("patched", "on", "rw")) smooth unique \
+	with linespoints lc "#1f77b4" pt 7 lw 2.5 dt 2 notitle
 
 set title sprintf("a database's round over 256 pages of shared memory, Linux %s\n" \
 	. "{/*0.8 dashed: windows go to read-only instead of PROT\\_NONE}", kernel)
@@ -64,16 +64,17 @@ set key inside center right
 
 db(xen, module, workload) = (strcol(1) eq kernel && strcol(2) eq xen && \
 	strcol(3) eq module && strcol(4) eq workload) ? column(8) : NaN
+one(figure) = column(6) == 1 ? figure : NaN
 
 plot \
   csv using 6:(db("stock", "off", "db")) with linespoints lc "#d62728" \
 	pt 12 lw 1.5 t "stock Xen", \
   csv using 6:(db("stock", "off", "db-ro")) with linespoints lc "#d62728" \
 	pt 12 lw 1.5 dt 2 notitle, \
-  csv using 6:(db("none", "off", "db")) with linespoints lc "black" \
-	pt 6 lw 1.5 t "no Xen", \
-  csv using 6:(db("none", "off", "db-ro")) with linespoints lc "black" \
-	pt 6 lw 1.5 dt 2 notitle, \
+  csv using 6:(one(db("none", "off", "db"))):(8):(0) with vectors nohead \
+	lc "black" lw 1.5 t "no Xen, of one vCPU", \
+  csv using 6:(one(db("none", "off", "db-ro"))):(8):(0) with vectors nohead \
+	lc "black" lw 1.5 dt 2 notitle, \
   csv using 6:(db("patched", "on", "db")) with linespoints lc "#1f77b4" \
 	pt 7 lw 2.5 t "patched Xen, module", \
   csv using 6:(db("patched", "on", "db-ro")) with linespoints lc "#1f77b4" \
