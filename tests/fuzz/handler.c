@@ -330,9 +330,10 @@ static void modes(void)
 static void preemption(void)
 {
 	static const unsigned int every[] = {1, 512, 2, 3, 16, 33, 64, 100};
+	static const unsigned int checks[] = {0, 1, 1, 1, 1, 2, 3, 7};
 	unsigned int b = byte();
 
-	hx.preempt = b & 7;
+	hx.preempt = checks[b & 7];
 	fuzz_preempt = every[b >> 3 & 7];
 }
 

@@ -234,7 +234,9 @@ static void change(unsigned int t, unsigned int s, uint64_t new, uint64_t keep,
 	bool moves = ((was | new) & P) &&
 		     ((was ^ new) & ~(LIGHT_RUN | LIGHT_VALUE));
 
-	dear += was != new && (!own() || (moves && (!f || f->owner != OWN)));
+	/* A or D may be what hardware has set already: then it is cheap. */
+	dear += ((was ^ new) & ~AD) &&
+		(!own() || (moves && (!f || f->owner != OWN)));
 	if (old) {
 		if ((*old ^ was) & ~unsure[t][s])
 			fail("old value %#lx of %u.%u is not %#lx", *old, t, s,

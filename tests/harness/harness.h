@@ -322,11 +322,12 @@ static inline bool hx_try_cmpxchg(volatile void *p, uint64_t *old, uint64_t new)
 /* Hardware may act before each, never between its read and its write. */
 #define ptebatch_lock_and(p, mask) hx_lock_and(p, mask)
 #define ptebatch_lock_or(p, mask) hx_lock_or(p, mask)
-#define ACCESS_ONCE(x) ((typeof(x))hx_read(&(x)))
+/* All that is hooked has 64 bits. */
+#define ACCESS_ONCE(x) hx_read(&(x))
 #define read_atomic(p) (*(volatile typeof(*(p)) *)(p))
 #define write_atomic(p, v) hx_write(p, v)
-#define cmpxchg(p, o, n) ((typeof(*(p)))hx_cmpxchg(p, o, n))
-#define xchg(p, n) ((typeof(*(p)))hx_xchg(p, n))
+#define cmpxchg(p, o, n) hx_cmpxchg(p, o, n)
+#define xchg(p, n) hx_xchg(p, n)
 #endif
 
 void hx_bug(const char *what, const char *file, int line)
