@@ -46,6 +46,28 @@ few_lines() {
 		[ "$(grep -c '^>' "$tmp/lines")" -ge 1 ] &&
 		[ "$(grep -c '^>' "$tmp/lines")" -le 50 ]
 }
+# Xen's own generator, with everything configured: who may call what.
+only_pv64() {
+	cpp -P -undef -D__x86_64__ -DCONFIG_PTEBATCH -DCONFIG_PV -DCONFIG_PV32 \
+		-DCONFIG_PV_SHIM -DCONFIG_HVM -DCONFIG_X86 -DCONFIG_COMPAT \
+		"$tmp/tree/xen/include/hypercall-defs.c" |
+		awk -f "$tmp/tree/xen/scripts/gen_hypercall.awk" |
+		awk '/^#define call_handlers_/ {
+				sub(/.*call_handlers_/, "")
+				sub(/\(.*/, "")
+				who = $0
+				seen = seen " " who
+			}
+			/case __HYPERVISOR_ptebatch_(runs|values):/ { n[who]++ }
+			END {
+				print "callers:" seen
+				for (who in n)
+					print who ": " n[who] " calls"
+				exit !(n["pv64"] == 2 && length(n) == 1 &&
+				       seen ~ /pv32/ && seen ~ /hvm32/ &&
+				       seen ~ /hvm64/)
+			}'
+}
 idempotent() {
 	cp -r "$tmp/tree" "$tmp/once" && "$install" "$tmp/tree" >"$tmp/said" &&
 		cat "$tmp/said" && grep -q 'nothing to do' "$tmp/said" &&
@@ -123,6 +145,7 @@ all() {
 	holds "the tree is known as what it is" of_that_version
 	holds "installing adds the project's three files" adds_files
 	holds "at most 50 lines go into Xen's own files, and none leaves" few_lines
+	holds "64-bit PV guests alone have the calls, not PV32, HVM, PVH" only_pv64
 	holds "installing again changes nothing" idempotent
 	holds "installing brings an older file up to date" updates
 	holds "undo gives the tree back byte for byte" undoes
