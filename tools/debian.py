@@ -30,6 +30,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CACHE = os.path.abspath(os.environ.get("PTEBATCH_CACHE")
                         or os.path.join(TOP, ".cache"))
 PROGRAM = os.path.basename(sys.argv[0])
+lock = None # the open file that is locked
 
 
 class Failed(Exception):
@@ -58,8 +59,28 @@ def cached(*names):
     return os.path.join(CACHE, *names)
 
 
+class Again(Exception):
+    """Somebody else has been at work: what was not there may be now."""
+
+
+def alone():
+    """From here on no other program changes the cache. Only who has something
+    to make comes here; who finds it made waits for nobody."""
+    global lock
+    if lock:
+        return
+    lock = open(cached("lock"), "w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("waiting for another one to finish")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        raise Again from None
+
+
 def scratch(name):
     """An empty folder; finish() makes it the real thing in one step."""
+    alone()
     path = cached("unfinished-" + name)
     shutil.rmtree(path, ignore_errors=True)
     os.makedirs(path)
@@ -73,8 +94,7 @@ def finish(path, final):
 
 
 def main(makers, about):
-    """The program: prints what the maker of the given name returns, while no
-    other program changes the cache."""
+    """The program: prints what the maker of the given name returns."""
     if len(sys.argv) == 2 and sys.argv[1] in ("-h", "--help"):
         print(about.strip())
         return
@@ -82,13 +102,12 @@ def main(makers, about):
         sys.exit(f"usage: {PROGRAM} " + "|".join(makers))
     try:
         os.makedirs(CACHE, exist_ok=True)
-        with open(cached("lock"), "w", encoding="utf-8") as lock:
+        while True:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say("waiting for another one to finish")
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            print(makers[sys.argv[1]]())
+                print(makers[sys.argv[1]]())
+                return
+            except Again:
+                pass
     except Absent as reason:
         say(reason)
         sys.exit(77)
