@@ -201,7 +201,7 @@ mutant 'found: XSM not asked about mapping' ptebatch.c \
 mutant 'found: XSM not asked about values' ptebatch.c \
 	'check_xsm(&c, xsm_needed(v->val))' '0'
 mutant 'found: a value in the table that was locked before' ptebatch.c \
-	'unlikely(offset & ~(uint64_t)0xff8)' '0'
+	'unlikely(offset & ~SLOT_MASK)' '0'
 
 # --- The table ---
 mutant 'found: a table that is no L1' ptebatch.c \
