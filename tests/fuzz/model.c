@@ -584,9 +584,11 @@ static void decode(uint32_t nr, const uint64_t a[5])
 		if (c.done || c.slots) {
 			err = owners(c.list ? (uint32_t)a[3]
 					    : PTEBATCH_DOMID_SELF);
-			if (err)
+			if (err) {
 				c.refused = err;
-			c.known = !err;
+				c.tables = &hx_self;
+			}
+			c.known = true;
 			c.tlb = (struct ptebatch_tlb){.who = PTEBATCH_TLB_ALL};
 			flush_whom();
 		}
@@ -622,6 +624,9 @@ static void decode(uint32_t nr, const uint64_t a[5])
 	}
 	c.refused = err;
 	if (err && (c.done || c.slots)) {
+		if (!c.known) /* the caller's own, then */
+			c.tables = &hx_self;
+		c.known = true;
 		c.tlb = (struct ptebatch_tlb){.who = PTEBATCH_TLB_ALL};
 		flush_whom();
 	}
