@@ -37,29 +37,8 @@ void shutdown(unsigned int reason)
 			   (uint64_t)&s, 0, 0, 0);
 }
 
-static int has_word(const char *word)
-{
-	const char *s = (const char *)start_info->cmd_line;
-
-	while (*s) {
-		const char *w = word;
-
-		while (*w && *s == *w) {
-			s++;
-			w++;
-		}
-		if (!*w && (*s == ' ' || !*s))
-			return 1;
-		while (*s && *s != ' ')
-			s++;
-		while (*s == ' ')
-			s++;
-	}
-	return 0;
-}
-
-/* The number after the = of a word, or what it is otherwise. */
-static uint64_t value_of(const char *name, uint64_t otherwise)
+/* Where the name ends of the first word that goes on so: '=', or 0 for its end. */
+static const char *find_word(const char *name, char next)
 {
 	const char *s = (const char *)start_info->cmd_line;
 
@@ -70,18 +49,32 @@ static uint64_t value_of(const char *name, uint64_t otherwise)
 			s++;
 			n++;
 		}
-		if (!*n && *s == '=') {
-			for (otherwise = 0, s++; *s >= '0' && *s <= '9'; s++)
-				otherwise = otherwise * 10 + (uint64_t)(*s - '0');
-			if (*s && *s != ' ')
-				panic("%s= takes a decimal number", name);
-			return otherwise;
-		}
+		if (!*n && (*s == next || (!next && *s == ' ')))
+			return s;
 		while (*s && *s != ' ')
 			s++;
 		while (*s == ' ')
 			s++;
 	}
+	return NULL;
+}
+
+static int has_word(const char *word)
+{
+	return find_word(word, 0) != NULL;
+}
+
+/* The number after the = of a word, or what it is otherwise. */
+static uint64_t value_of(const char *name, uint64_t otherwise)
+{
+	const char *s = find_word(name, '=');
+
+	if (!s)
+		return otherwise;
+	for (otherwise = 0, s++; *s >= '0' && *s <= '9'; s++)
+		otherwise = otherwise * 10 + (uint64_t)(*s - '0');
+	if (*s && *s != ' ')
+		panic("%s= takes a decimal number", name);
 	return otherwise;
 }
 
