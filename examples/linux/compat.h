@@ -9,6 +9,7 @@
 
 #include <linux/ftrace.h>
 #include <linux/mm.h>
+#include <linux/mm_inline.h>
 #include <linux/version.h>
 
 /* mmu_gather's inline functions name it, though none that is used here does. */
@@ -74,6 +75,12 @@ static inline void ptb_unmap_page(ptb_unmap_page_t *call, struct page *page,
 				  struct vm_area_struct *vma)
 {
 	call(page, vma, false);
+}
+
+/* Whether the A bit of its entries says that a page is in use. */
+static inline bool ptb_counts_use(const struct vm_area_struct *vma)
+{
+	return !(vma->vm_flags & VM_SEQ_READ);
 }
 
 /* True: mmu_gather is to be flushed before it is given more. */
@@ -143,6 +150,11 @@ static inline void ptb_unmap_page(ptb_unmap_page_t *call, struct page *page,
 				  struct vm_area_struct *vma)
 {
 	call((struct folio *)page, page, 1, vma);
+}
+
+static inline bool ptb_counts_use(struct vm_area_struct *vma)
+{
+	return vma_has_recency(vma);
 }
 
 typedef bool ptb_gather_page_t(struct mmu_gather *tlb, struct page *page,

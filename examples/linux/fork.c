@@ -104,7 +104,7 @@ static bool write_protect(const struct ptb_table *t)
 		.clear = _PAGE_RW,
 	};
 
-	return ptb_apply(PTB_FORK, &run) == t->nr;
+	return ptb_apply(PTB_FORK, &run, NULL) == t->nr;
 }
 
 /*

@@ -60,10 +60,11 @@ struct ptebatch_env ptb_env = {
 	.slot = slot_of,
 };
 
-unsigned int ptb_apply(enum ptb_path path, const struct ptebatch_run *run)
+unsigned int ptb_apply(enum ptb_path path, const struct ptebatch_run *run,
+		       const struct ptebatch_tlb *tlb)
 {
 	struct ptebatch_progress progress = {};
-	int err = ptebatch_apply_run(&ptebatch_hypercall, &ptb_env, run, NULL,
+	int err = ptebatch_apply_run(&ptebatch_hypercall, &ptb_env, run, tlb,
 				     &progress);
 
 	ptb_count(path, hypercalls, progress.hypercalls);

@@ -7,20 +7,29 @@
  * one run clears a table, and the pages are let go afterwards, under the same
  * lock, as the original does: reverse mapping, counters, mmu_gather.
  *
- * Taken here: entries of ordinary small anonymous pages, which is all that
- * needs no word of whether they were dirty; and entries without a page that
- * Linux counts, as those of foreign memory. A table with anything else in it
- * is the original's. So is an address space at its end, whose tables Xen has
- * already been told to forget: there a store does.
+ * Taken here: entries of ordinary small pages, anonymous, shared or of files;
+ * and entries without a page that Linux counts, as those of foreign memory. A
+ * table with anything else in it is the original's. So is an address space at
+ * its end, whose tables Xen has already been told to forget: there a store does.
+ *
+ * A page of a file or of shared memory outlives its mapping, and whether it was
+ * written to and used is known from the entry alone: such a run asks for the
+ * old entries. Once its reverse mapping is gone, whoever cleans the page does
+ * not look for writers any more. So where a CPU may still write through its TLB,
+ * that is flushed before the lock is let go, in the hypercall that clears the
+ * table; mmu_gather flushes the range once more at its end, for those who ask it
+ * for more than TLBs.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/objtool.h>
 #include <linux/sched.h>
 #include <linux/userfaultfd_k.h>
 
 #include "compat.h"
+#include "flush.h"
 #include "ptebatch.h"
 #include "tables.h"
 
@@ -28,15 +37,21 @@ static void (*original)(struct mmu_gather *tlb, struct vm_area_struct *vma,
 			unsigned long addr, unsigned long end,
 			struct zap_details *details);
 static void (*flush_gather)(struct mmu_gather *tlb);
+static void (*flush_range)(struct mm_struct *mm, unsigned long start,
+			   unsigned long end, unsigned int stride_shift,
+			   bool freed_tables);
 static ptb_gather_page_t *gather_page;
 static ptb_unmap_page_t *unmap_page;
 
 int ptb_munmap_symbols(void)
 {
 	flush_gather = (void *)ptb_symbol("tlb_flush_mmu");
+	flush_range = (void *)ptb_symbol("flush_tlb_mm_range");
 	gather_page = (void *)ptb_symbol("__tlb_remove_page_size");
 	unmap_page = (void *)ptb_symbol(PTB_UNMAP_PAGE);
-	return flush_gather && gather_page && unmap_page ? 0 : -ENOENT;
+	return flush_gather && flush_range && gather_page && unmap_page
+		       ? 0
+		       : -ENOENT;
 }
 
 /* Areas of pages without a count, which must not outlive their mapping. */
@@ -45,19 +60,24 @@ static bool uncounted(const struct vm_area_struct *vma)
 	return vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP);
 }
 
-/*
- * How many of the slots from the first on are ours, and their pages. Stops at
- * what is not, and where mmu_gather has no more room without asking for it.
- */
-static __always_inline unsigned int
-collect(const struct vm_area_struct *vma, const struct ptb_table *t,
-	unsigned int room, struct page **pages, unsigned int *nr_pages,
-	unsigned int *present)
+/* The slots of a table from the first on that are ours, and their pages. */
+struct found {
+	unsigned int nr;       /* slots, */
+	unsigned int present;  /* those of them with an entry, */
+	unsigned int nr_pages; /* and with a page, in ptb_cpu.pages */
+	bool files;	       /* a page among them outlives its mapping, */
+	bool writable;	       /* and may be written to at this moment */
+};
+
+/* Stops at what is not ours, and where mmu_gather has no more room. */
+static __always_inline void collect(const struct vm_area_struct *vma,
+				    const struct ptb_table *t,
+				    unsigned int room, struct page **pages,
+				    struct found *f)
 {
 	unsigned int i;
 
-	*nr_pages = 0;
-	*present = 0;
+	*f = (struct found){};
 	for (i = 0; i < t->nr; i++) {
 		u64 e = READ_ONCE(t->slots[i]);
 		unsigned long pfn;
@@ -73,28 +93,33 @@ collect(const struct vm_area_struct *vma, const struct ptb_table *t,
 			if (unlikely(pfn == PTB_NOFRAME))
 				break;
 			page = pfn_to_page(pfn);
-			if (unlikely(!PageAnon(page)) ||
-			    unlikely(PageCompound(page)) || *nr_pages == room)
+			if (unlikely(PageCompound(page)) || f->nr_pages == room)
 				break;
-			pages[(*nr_pages)++] = page;
+			if (!PageAnon(page)) {
+				f->files = true;
+				f->writable |= e & (_PAGE_RW | PTB_DIRTY);
+			}
+			pages[f->nr_pages++] = page;
 		} else if (unlikely(e & PTB_DIRTY) && !uncounted(vma)) {
 			break; /* KSM counts the zero pages that it maps */
 		}
-		++*present;
+		f->present++;
 	}
-	return i;
+	f->nr = i;
 }
 
 /* Returns how many slots are empty now. */
-static unsigned int clear(const struct ptb_table *t, unsigned int nr)
+static unsigned int clear(const struct ptb_table *t, unsigned int nr, u64 *olds,
+			  const struct ptebatch_tlb *tlb)
 {
 	const struct ptebatch_run run = {
 		.pte = t->maddr,
 		.count = nr,
 		.op = PTEBATCH_OP_CLEAR,
+		.old = (uintptr_t)olds,
 	};
 
-	return ptb_apply(PTB_MUNMAP, &run);
+	return ptb_apply(PTB_MUNMAP, &run, tlb);
 }
 
 /* Of pages collected, those whose entries are still there. */
@@ -111,6 +136,91 @@ static unsigned int still_mapped(const struct ptb_table *t, unsigned int from,
 	return pages;
 }
 
+/* Clears, when all pages are anonymous. Returns how many slots. */
+static __always_inline unsigned int zap_anon(struct mmu_gather *tlb,
+					     struct vm_area_struct *vma,
+					     const struct ptb_table *t,
+					     const struct found *f,
+					     struct page **pages, bool *full)
+{
+	unsigned int done = clear(t, f->nr, NULL, NULL), i;
+	unsigned int nr_pages = f->nr_pages;
+
+	if (unlikely(done != f->nr))
+		nr_pages -= still_mapped(t, done, f->nr);
+	for (i = 0; i < nr_pages; i++) {
+		ptb_unmap_page(unmap_page, pages[i], vma);
+		*full = ptb_gather_page(gather_page, tlb, pages[i]);
+	}
+	ptb_add_rss(vma->vm_mm, MM_ANONPAGES, -(long)nr_pages);
+	return done;
+}
+
+/* Clears, with no CPU writing to a file's page any more on return. */
+static unsigned int clear_and_flush(struct mm_struct *mm, unsigned long addr,
+				    const struct ptb_table *t,
+				    const struct found *f, struct ptb_cpu *c)
+{
+	struct ptb_counters *n = &c->counters[PTB_MUNMAP];
+	struct ptebatch_tlb flush;
+	unsigned int done;
+	bool missed;
+
+	if (!f->writable)
+		return clear(t, f->nr, c->records.olds, NULL);
+
+	ptb_flush_begin(mm, addr, f->nr, c, &flush);
+	done = clear(t, f->nr, c->records.olds, &flush);
+	missed = ptb_flush_missed(mm, c);
+	n->folded += done == f->nr;
+	n->late += missed && done == f->nr;
+	if (done && (unlikely(done != f->nr) || unlikely(missed)))
+		flush_range(mm, addr,
+			    addr + ((unsigned long)done << PAGE_SHIFT),
+			    PAGE_SHIFT, false);
+	return done;
+}
+
+/* Clears, when there are pages of files or shared memory. The same. */
+static noinline unsigned int
+zap_files(struct mmu_gather *tlb, struct vm_area_struct *vma,
+	  unsigned long addr, const struct ptb_table *t, const struct found *f,
+	  struct ptb_cpu *c, bool *full)
+{
+	const bool used = ptb_counts_use(vma);
+	long rss[NR_MM_COUNTERS] = {};
+	struct page **next = c->pages;
+	unsigned int done, i;
+
+	done = clear_and_flush(vma->vm_mm, addr, t, f, c);
+	for (i = 0; i < done; i++) {
+		u64 e = c->records.olds[i];
+		struct folio *folio;
+		struct page *page;
+
+		if (!e || (e & _PAGE_SPECIAL))
+			continue;
+		page = *next++;
+		folio = page_folio(page);
+		if (folio_test_anon(folio)) {
+			rss[MM_ANONPAGES]--;
+		} else {
+			rss[folio_test_swapbacked(folio) ? MM_SHMEMPAGES
+							 : MM_FILEPAGES]--;
+			if (e & PTB_DIRTY)
+				folio_mark_dirty(folio);
+			if ((e & _PAGE_ACCESSED) && used)
+				folio_mark_accessed(folio);
+		}
+		ptb_unmap_page(unmap_page, page, vma);
+		*full = ptb_gather_page(gather_page, tlb, page);
+	}
+	for (i = 0; i < NR_MM_COUNTERS; i++)
+		if (rss[i])
+			ptb_add_rss(vma->vm_mm, i, rss[i]);
+	return done;
+}
+
 /*
  * Slots of the table from the first on, under its lock. Returns how many are
  * done; *full: mmu_gather wants to be flushed before more.
@@ -119,22 +229,20 @@ static __always_inline unsigned int
 zap_some(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr,
 	 const struct ptb_table *t, bool *full)
 {
-	struct page **pages = this_cpu_read(ptb_cpus)->pages;
-	unsigned int nr, done, nr_pages, present, i;
+	struct ptb_cpu *c = this_cpu_read(ptb_cpus);
+	struct found f;
+	unsigned int done;
 
-	nr = collect(vma, t, ptb_gather_room(tlb), pages, &nr_pages, &present);
-	if (!present)
-		return nr;
-	done = clear(t, nr);
-	if (unlikely(done != nr))
-		nr_pages -= still_mapped(t, done, nr);
-
+	collect(vma, t, ptb_gather_room(tlb), c->pages, &f);
+	if (!f.present)
+		return f.nr;
+	if (likely(!f.files))
+		done = zap_anon(tlb, vma, t, &f, c->pages, full);
+	else if (!f.writable || !mm_has_notifiers(vma->vm_mm))
+		done = zap_files(tlb, vma, addr, t, &f, c, full);
+	else
+		return 0; /* who mirrors it has to be told under this lock too */
 	tlb_flush_pte_range(tlb, addr, (unsigned long)done << PAGE_SHIFT);
-	for (i = 0; i < nr_pages; i++) {
-		ptb_unmap_page(unmap_page, pages[i], vma);
-		*full = ptb_gather_page(gather_page, tlb, pages[i]);
-	}
-	ptb_add_rss(vma->vm_mm, MM_ANONPAGES, -(long)nr_pages);
 	return done;
 }
 

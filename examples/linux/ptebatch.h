@@ -50,6 +50,7 @@ struct ptb_cpu {
 	union {
 		struct ptebatch_run runs[PTEBATCH_TABLE_SLOTS];
 		struct ptebatch_value values[PTEBATCH_TABLE_SLOTS];
+		u64 olds[PTEBATCH_TABLE_SLOTS];
 	} records;
 	struct page *pages[PTEBATCH_TABLE_SLOTS];
 };
@@ -69,11 +70,12 @@ extern bool ptb_on[PTB_PATHS];
 	(this_cpu_read(ptb_cpus)->counters[path].what += (n))
 
 /*
- * Applies a run whose TLB flush the kernel makes later; the table's lock is
- * held. Returns how many of its slots are done: all, or those before the one
- * that failed.
+ * Applies a run; the table's lock is held. tlb: its TLB flush, made if all slots
+ * are done, or NULL if the kernel makes it later. Returns how many slots are
+ * done: all, or those before the one that failed.
  */
-unsigned int ptb_apply(enum ptb_path path, const struct ptebatch_run *run);
+unsigned int ptb_apply(enum ptb_path path, const struct ptebatch_run *run,
+		       const struct ptebatch_tlb *tlb);
 
 /* ---- hook.c: functions in front of the kernel's ------------------------- */
 

@@ -361,14 +361,14 @@ static bool all_zero(const char *p, size_t pages)
 	return good;
 }
 
-static void munmaps(void)
+static void munmaps(const char *workload, char *(*memory)(size_t pages))
 {
 	const size_t pages = 8192;
 	uint64_t best = 0, t;
 	bool good = true;
 
 	for (int i = 0; i < (quick ? 2 : 4); i++) {
-		struct range r = { anon(pages), pages, 1 };
+		struct range r = { memory(pages), pages, 1 };
 
 		fill(&r, i);
 		good &= holds(&r, i);
@@ -378,7 +378,34 @@ static void munmaps(void)
 		for (size_t k = 0; k < pages; k += 511)
 			good &= read_faults(r.p + k * PAGE);
 	}
-	row("munmap", pages, "unmap", best, pages, good);
+	row(workload, pages, "unmap", best, pages, good);
+}
+
+/* A process that leaves a database: the pages stay, with what it wrote. */
+static void detaches(void)
+{
+	const size_t pages = 8192;
+	int id = shmget(IPC_PRIVATE, pages * PAGE, IPC_CREAT | 0600);
+	struct range other = { id < 0 ? MAP_FAILED : shmat(id, NULL, 0), pages,
+			       1 };
+	uint64_t best = 0, t;
+	bool good = true;
+
+	if (other.p == MAP_FAILED)
+		die("SysV shared memory");
+	for (int i = 0; i < (quick ? 2 : 4); i++) {
+		struct range r = { shmat(id, place(pages * PAGE), 0), pages,
+				   1 };
+
+		fill(&r, i);
+		t = rdtsc();
+		good &= !shmdt(r.p);
+		least(&best, rdtsc() - t);
+		good &= read_faults(r.p) && holds(&other, i);
+	}
+	row("shmdt", pages, "unmap", best, pages, good);
+	shmdt(other.p);
+	shmctl(id, IPC_RMID, NULL);
 }
 
 static void touch(char *p, size_t pages)
@@ -456,7 +483,9 @@ void bench(bool is_quick)
 	if (!quick)
 		cow_2nd();
 	forks();
-	munmaps();
+	munmaps("munmap", anon);
+	munmaps("munmap-shared", file);
+	detaches();
 	exits();
 	if (!quick)
 		bench_foreign();

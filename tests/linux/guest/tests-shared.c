@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char *map(int fd, size_t pages, int prot, int flags)
@@ -347,6 +349,115 @@ static void write_notify(void)
 		CHECK(!umount("/mnt"));
 }
 
+/* --- What is unmapped ------------------------------------------------------ */
+
+/*
+ * kB of the process's memory of a sort. Linux counts late: 64 faults, each of
+ * which may have mapped 16 pages. When a process ends it complains of any page
+ * that was counted as of another sort.
+ */
+static bool resident(const char *key, long kb)
+{
+	long is = field("/proc/self/status", key), late = 5000;
+
+	if (labs(is - kb) <= late)
+		return true;
+	say("# %s is %ld kB instead of %ld", key, is, kb);
+	return false;
+}
+
+static void counted(void)
+{
+	const size_t pages = 12000;
+	int fd = tmpfile_at("/dev/shm", pages * PAGE);
+	struct range shared = { map(fd, pages, RW, MAP_SHARED), pages, 1 };
+	struct range mine = { map(fd, pages, RW, MAP_PRIVATE), pages, 1 };
+	struct range own = { mine.p, pages / 2, 2 };
+	long shmem = field("/proc/self/status", "RssShmem");
+	long anonymous = field("/proc/self/status", "RssAnon");
+
+	fill(&shared, 1);
+	CHECK(resident("RssShmem", shmem + 4 * pages));
+	CHECK(holds(&mine, 1));
+	CHECK(resident("RssShmem", shmem + 8 * pages));
+	/* Every second page of one half becomes the process's. */
+	fill(&own, 2);
+	CHECK(resident("RssShmem", shmem + 8 * pages - pages));
+	CHECK(resident("RssAnon", anonymous + pages));
+
+	CHECK(!munmap(mine.p, pages / 4 * PAGE));
+	CHECK(read_faults(mine.p));
+	CHECK(resident("RssShmem", shmem + 8 * pages - pages - pages / 2));
+	CHECK(resident("RssAnon", anonymous + pages / 2));
+	CHECK(!madvise(mine.p + pages / 4 * PAGE, pages / 4 * 3 * PAGE,
+		       MADV_DONTNEED));
+	CHECK(resident("RssShmem", shmem + 4 * pages));
+	CHECK(resident("RssAnon", anonymous));
+	CHECK(holds(&shared, 1));
+	CHECK(!ftruncate(fd, pages / 2 * PAGE));
+	CHECK(resident("RssShmem", shmem + 2 * pages));
+	CHECK(!munmap(shared.p, pages * PAGE));
+	CHECK(resident("RssShmem", shmem));
+	close(fd);
+}
+
+/* Of another address space: its TLB flushes do not reach the writer. */
+static void sync_on(void *arg)
+{
+	int *fd = arg;
+
+	pin(0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		CHECK(!fdatasync(*fd));
+		CHECK(!posix_fadvise(*fd, 0, 0, POSIX_FADV_DONTNEED));
+	}
+}
+
+/*
+ * A page that is written to after it was unmapped, and believed to be clean by
+ * one who looked meanwhile, would be thrown away and read again without it.
+ * Unmapped is much more than is written to, which gives time for it.
+ */
+static void evicted(void)
+{
+	const char *path = disk_file();
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	const size_t pages = 3000, few = 64;
+	char *all = map(fd, pages, RW, MAP_SHARED);
+	struct writer w = { .r = { all, few, 1 } };
+	pid_t syncing;
+
+	CHECK(fd >= 0 && !ftruncate(fd, pages * PAGE));
+	fill(&(struct range){ all + few * PAGE, pages - few, 1 }, 1);
+	CHECK(!fdatasync(fd));
+	syncing = spawn(sync_on, &fd);
+	writer_start(&w);
+	for (int i = 0; i < 300; i++) {
+		for (size_t k = few; k < pages; k += 16)
+			read_faults(all + k * PAGE);
+		CHECK(!madvise(all, pages * PAGE, MADV_DONTNEED));
+	}
+	writer_end(&w);
+	kill(syncing, SIGKILL);
+	CHECK(waitpid(syncing, NULL, 0) == syncing);
+	CHECK(!munmap(all, pages * PAGE));
+	close(fd);
+
+	/* And what the last mapping wrote, without a word to the kernel. */
+	if (own_machine)
+		CHECK(!umount("/mnt") &&
+		      !mount(DISK, "/mnt", "minix", 0, NULL));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	all = map(fd, few, PROT_READ, MAP_SHARED);
+	CHECK(written(&w, all));
+	CHECK(!munmap(all, few * PAGE));
+	close(fd);
+	unlink(path);
+	if (own_machine)
+		CHECK(!umount("/mnt"));
+}
+
 const struct test tests_shared[] = {
 	{ "SysV: attachments have rights of their own and the same contents",
 	  sysv },
@@ -360,6 +471,10 @@ const struct test tests_shared[] = {
 	{ "MAP_PRIVATE file: writes after RO and RW never reach the file",
 	  private_file },
 	{ "/dev/zero, private and shared, agrees with a model", dev_zero },
+	{ "unmapped and truncated pages of a file are counted down, each as its sort",
+	  counted },
+	{ "no write is lost to a file that is unmapped, synced and evicted meanwhile",
+	  evicted },
 	{ "write-notify: clean pages of a file on disk stay write-protected",
 	  write_notify },
 	{ NULL, NULL },

@@ -108,6 +108,40 @@ static void swapped_shared(void)
 	CHECK(!shmdt(r.p));
 }
 
+/*
+ * Only the entry knows that a page of shared memory was written to. If that got
+ * lost when it was unmapped, the page would be thrown away as one that holds
+ * nothing.
+ */
+static void unmapped_shared(void)
+{
+	int id = shmget(IPC_PRIVATE, 100 * PAGE, IPC_CREAT | 0600);
+	struct writer w = { .r = { shmat(id, NULL, 0), 100, 1 } };
+	struct range other = { shmat(id, NULL, 0), 100, 1 };
+	long out;
+
+	CHECK(!shmctl(id, IPC_RMID, NULL));
+	needs_swap();
+	out = field("/proc/vmstat", "pswpout");
+	writer_start(&w);
+	for (int i = 0; i < 400; i++) {
+		CHECK(!madvise(w.r.p, w.r.pages * PAGE, MADV_DONTNEED));
+		for (size_t k = 0; i % 2 && k < other.pages; k++)
+			read_faults(other.p + k * PAGE);
+		page_out(&other);
+	}
+	writer_end(&w);
+	out = field("/proc/vmstat", "pswpout") - out;
+	say("# %ld pages went to swap", out);
+	CHECK(out >= 100);
+
+	/* And where the last mapping goes. */
+	CHECK(!shmdt(w.r.p));
+	page_out(&other);
+	CHECK(written(&w, other.p));
+	CHECK(!shmdt(other.p));
+}
+
 /* More than the group may have: reclaim takes pages in every state. */
 static void pressure(void)
 {
@@ -298,6 +332,8 @@ const struct test tests_swap[] = {
 	{ "swap: pages in swap keep contents and take the new protection",
 	  swapped },
 	{ "swap: so does shared memory", swapped_shared },
+	{ "swap: no write is lost to shared memory that is unmapped meanwhile",
+	  unmapped_shared },
 	{ "memory pressure: protections and contents survive reclaim",
 	  pressure },
 	{ "KSM: merged pages are copied before a write", same_pages },

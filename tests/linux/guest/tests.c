@@ -184,6 +184,58 @@ uint32_t prng(void)
 	return state >> 32;
 }
 
+/* The word of a page that a writer has for its own. */
+static uint64_t *word(const char *p, size_t page)
+{
+	return (uint64_t *)(p + page * PAGE) + 7;
+}
+
+static void *write_on(void *arg)
+{
+	struct writer *w = arg;
+
+	pin(cpus() - 1);
+	while (!__atomic_load_n(&w->end, __ATOMIC_RELAXED)) {
+		for (size_t i = 0; i < w->r.pages; i++) {
+			uint64_t *at = word(w->r.p, i);
+
+			w->lost += __atomic_load_n(at, __ATOMIC_RELAXED) !=
+				   w->rounds;
+			__atomic_store_n(at, w->rounds + 1, __ATOMIC_RELAXED);
+		}
+		w->rounds++;
+	}
+	return NULL;
+}
+
+void writer_start(struct writer *w)
+{
+	pin(0);
+	if (pthread_create(&w->thread, NULL, write_on, w))
+		die("pthread_create");
+}
+
+void writer_end(struct writer *w)
+{
+	__atomic_store_n(&w->end, true, __ATOMIC_RELAXED);
+	CHECK(!pthread_join(w->thread, NULL));
+	if (w->lost)
+		say("# %lu writes were lost in %lu rounds", w->lost, w->rounds);
+	CHECK(w->lost == 0 && w->rounds >= 10);
+}
+
+bool written(const struct writer *w, const char *p)
+{
+	size_t wrong = 0;
+
+	for (size_t i = 0; i < w->r.pages; i++)
+		wrong += *word(p, i) != w->rounds;
+	if (wrong)
+		say("# %zu of %zu pages lack round %lu", wrong, w->r.pages,
+		    w->rounds);
+	return !wrong;
+}
+
 #define WALK_PAGES 2048
 
 static struct {

@@ -10,6 +10,7 @@
 
 #include "guest.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 
 #define RW (PROT_READ | PROT_WRITE)
@@ -64,6 +65,22 @@ size_t pages_with(const struct range *r, uint64_t flag);
 long smaps(const void *at, const char *key);
 
 uint32_t prng(void);
+
+/*
+ * A thread on the last CPU that alone writes to a word of each page, round by
+ * round, and looks whether it holds what it wrote before. The caller is put on
+ * the first. End it to have that checked.
+ */
+struct writer {
+	struct range r; /* step 1; zero at the start */
+	pthread_t thread;
+	bool end;
+	uint64_t rounds, lost;
+};
+void writer_start(struct writer *w);
+void writer_end(struct writer *w);
+/* Whether the pages at hand, another mapping's say, hold its last round. */
+bool written(const struct writer *w, const char *p);
 
 /*
  * Changes protections and contents at random and compares with a model; what
