@@ -62,7 +62,10 @@ enum {
 
 typedef volatile uint64_t slot_t;
 
-/* What is collected for one mmu_update: slots in ascending order. */
+/*
+ * What is collected for one mmu_update, of runs in ascending order that do not
+ * overlap, so that a slot tells the run it is of.
+ */
 struct chunk {
 	struct ptebatch_env *env;
 	const struct ptebatch_run *runs;
@@ -70,6 +73,7 @@ struct chunk {
 	uint32_t owner;
 	uint32_t first; /* the run that values[0] belongs to, or one before */
 	uint32_t nr;
+	uint64_t end; /* of the last run, unless nr is 0 */
 	struct ptebatch_value values[CHUNK];
 };
 
@@ -134,7 +138,6 @@ static int push(struct chunk *c)
 	done = mmu_update(c->env, c->owner, c->values, c->nr, c->progress,
 			  &err);
 	if (err) {
-		/* Ascending, so one run only can have it. */
 		pte = c->values[done].ptr & ~(uint64_t)7;
 		run = c->runs + c->first;
 		while (pte - run->pte >= 8 * (uint64_t)run->count)
@@ -308,7 +311,7 @@ static int add_run(struct chunk *c, const struct ptebatch_run *run)
 	int err;
 
 	/* A slot that is in the chunk must be written before it is read. */
-	if (c->nr && (way > WAY_EXACT || run->pte <= c->values[c->nr - 1].ptr)) {
+	if (c->nr && (way > WAY_EXACT || run->pte < c->end)) {
 		err = push(c);
 		if (err)
 			return err;
@@ -337,6 +340,7 @@ static int add_run(struct chunk *c, const struct ptebatch_run *run)
 			c->nr += convert_exact(c->values + c->nr, p, run, i,
 					       room);
 	}
+	c->end = run->pte + 8 * (uint64_t)run->count;
 	return 0;
 }
 

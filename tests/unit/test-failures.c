@@ -44,6 +44,11 @@ static const struct {
 	    { OP_CLEAR_OLD, 1, 5, 3, 0, 0 },
 	    { OP_FLAGS_OLD, 0, 1, 2, RW, D },
 	    { OP_FLAGS, 1, 8, 2, A | D, 0 } } },
+	/* Of the second only slot 3 changes, which the third comes after. */
+	{ "runs that overlap",
+	  { { OP_FLAGS, 0, 4, 4, RW, 0 },
+	    { OP_FLAGS, 0, 2, 6, RW, 0 },
+	    { OP_FLAGS, 0, 4, 3, 0, NX } } },
 	{ "one slot again and again",
 	  { { OP_FLAGS, 0, 3, 1, RW, 0 },
 	    { OP_FLAGS_OLD, 0, 3, 1, A, RW },
