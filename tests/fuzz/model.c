@@ -43,6 +43,7 @@ static struct {
 	uint64_t cpus;	      /* whom the TLB flush is for */
 	int refused;	      /* the arguments: with what, or 0 */
 	bool known;	      /* if so, were the domains good? */
+	const struct model_frame *held; /* the table: by the call, once more */
 } c;
 
 static uint32_t call_nr;
@@ -187,7 +188,8 @@ static int full_rule(uint64_t *e, const struct domain *d, unsigned int from)
 		return EINVAL;
 	if (!f)
 		return io_rule(e);
-	if (f->owner != from || !f->refs || f->refs >= PGC_count_mask - 1)
+	if (f->owner != from || !f->refs ||
+	    f->refs + (f == c.held) >= PGC_count_mask - 1)
 		return EBUSY;
 	return (*e & RW) && no_type(f) ? EBUSY : 0;
 }
@@ -274,7 +276,10 @@ static int table_of(uint64_t slot, unsigned int *t)
 	if (*t == MODEL_TABLES || model.no_table[*t])
 		return EINVAL;
 	refs = model.frame[mfn].refs;
-	return refs && refs < PGC_count_mask - 1 ? 0 : EINVAL;
+	if (!refs || refs >= PGC_count_mask - 1)
+		return EINVAL;
+	c.held = &model.frame[mfn];
+	return 0;
 }
 
 static uint32_t xsm_of(uint64_t entry)
@@ -831,6 +836,7 @@ static void at_preemption(uint64_t a[5])
 		fail("a preempted call flushes");
 	compare_touched();
 	check_rules();
+	c.held = NULL;
 	if (model_meanwhile)
 		model_meanwhile();
 	/* The guest may have mapped it by now. */
@@ -898,6 +904,7 @@ void model_call(uint32_t nr, const uint64_t a[5])
 	ret = hx_call(nr, a[0], a[1], a[2], a[3], a[4]);
 	check_rules();
 	check_answer(ret);
+	c.held = NULL;
 	compare_touched();
 }
 
