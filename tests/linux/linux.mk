@@ -41,10 +41,14 @@ $(OUT)/ptebatch.ko: $(addprefix $(TOP)/,$(SOURCES)) $(IMAGE)
 	cp $(OUT)/src/examples/linux/ptebatch.ko $@
 
 # xl is of Xen 4.17, whatever the kernel.
+ifneq ($(filter initramfs-dom0,$(MAKECMDGOALS)),)
+SHIM := $(shell $(TOP)/tools/xen-image shim)
+$(if $(SHIM),,$(error there is no PV shim))
+endif
 initramfs-dom0: $(OUT)/initramfs-dom0
 $(OUT)/initramfs-dom0: $(OUT)/initramfs $(wildcard $(HERE)dom0/*) \
 		$(OUT)/minikernel/minikernel $(OUT)/domain \
-		$(TOP)/tools/xen-userland
+		$(TOP)/tools/xen-userland $(SHIM)
 	userland=`$(TOP)/tools/xen-userland 4.17` && \
 	$(HERE)initramfs --out $@ --image $(IMAGE) \
 		$(addprefix --module ,$(MODULES)) /=$$userland \
@@ -52,7 +56,8 @@ $(OUT)/initramfs-dom0: $(OUT)/initramfs $(wildcard $(HERE)dom0/*) \
 		/minikernel=$(HERE)dom0/minikernel /bin/domain=$(OUT)/domain \
 		/ptebatch.ko=$(OUT)/ptebatch.ko \
 		/domu/vmlinuz=$(IMAGE)/vmlinuz /domu/initramfs=$(OUT)/initramfs \
-		/domu/minikernel=$(OUT)/minikernel/minikernel
+		/domu/minikernel=$(OUT)/minikernel/minikernel \
+		/domu/shim=$(SHIM)/xen
 
 # Against libxen-dev, to run with what xen-userland takes from the same suite.
 DOMAIN := $(HERE)dom0/domain.c $(patsubst %,$(TOP)/%.c,lib/ptebatch \

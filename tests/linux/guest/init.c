@@ -211,6 +211,8 @@ static void run(const char *job)
 		load(number);
 	else if (IS("flip") && number)
 		flip_calls(number);
+	else if (IS("not-pv"))
+		not_pv();
 	else if (IS("hold"))
 		hold();
 	else

@@ -6,7 +6,9 @@
 #define _GNU_SOURCE
 #include "guest.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #define PRIVCMD_HYPERCALL _IOC(_IOC_NONE, 'P', 0, 48)
@@ -40,4 +42,16 @@ bool turn_calls(bool on)
 
 	return !hypercall(HYPERVISOR_HYPFS_OP, HYPFS_WRITE_CONTENTS,
 			  (uintptr_t)path, sizeof(path), (uintptr_t)&value, 1);
+}
+
+void not_pv(void)
+{
+	int err = load_ptebatch();
+
+	say("1..1");
+	say("# insmod: %s", strerror(err));
+	if (err == ENODEV)
+		say("ok 1 - the module refuses a guest that is not PV");
+	else
+		fail("not ok 1 - the module refuses a guest that is not PV");
 }
