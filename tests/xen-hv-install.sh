@@ -73,9 +73,21 @@ idempotent() {
 		cat "$tmp/said" && grep -q 'nothing to do' "$tmp/said" &&
 		diff -r "$tmp/once" "$tmp/tree"
 }
-updates() {
-	echo '/* older */' >>"$tmp/tree/xen/arch/x86/pv/ptebatch.c"
-	"$install" "$tmp/tree" && diff -r "$tmp/once" "$tmp/tree"
+# What somebody wrote into the tree is told and kept, once.
+edited=xen/arch/x86/pv/ptebatch.c
+kept() { # mode
+	echo '/* edited */' >>"$tmp/tree/$edited"
+	cp "$tmp/tree/$edited" "$tmp/edited.c"
+	# shellcheck disable=SC2086 # no mode, no argument
+	"$install" $1 "$tmp/tree" >"$tmp/said" && cat "$tmp/said" &&
+		grep -q 'the other one kept as ptebatch.c~' "$tmp/said" &&
+		cmp "$tmp/edited.c" "$tmp/tree/$edited~" &&
+		rm "$tmp/tree/$edited~"
+}
+updates() { kept "" && diff -r "$tmp/once" "$tmp/tree"; }
+undo_keeps() {
+	kept --undo && as_it_was && "$install" "$tmp/tree" &&
+		diff -r "$tmp/once" "$tmp/tree"
 }
 undoes() { "$install" --undo "$tmp/tree" && as_it_was; }
 undoes_twice() { "$install" --undo "$tmp/tree" && as_it_was; }
@@ -147,7 +159,9 @@ all() {
 	holds "at most 50 lines go into Xen's own files, and none leaves" few_lines
 	holds "64-bit PV guests alone have the calls, not PV32, HVM, PVH" only_pv64
 	holds "installing again changes nothing" idempotent
-	holds "installing brings an older file up to date" updates
+	holds "installing brings an older or edited file up to date, and keeps it" \
+		updates
+	holds "undo keeps an edited file as well" undo_keeps
 	holds "undo gives the tree back byte for byte" undoes
 	holds "undo of a tree without the handlers changes nothing" undoes_twice
 	holds "check changes nothing" only_checks
