@@ -33,7 +33,8 @@
  *     next record (list form of runs only); and PTEBATCH_ERRNO, if it is not
  *     zero, stopped the call at the next slot. Nothing beyond that was touched.
  * The requested TLB flush happens after the last update applied, also when a
- * later one failed; it is left out only if nothing at all was done.
+ * later one failed. It is left out only if, of what was asked for, nothing at all
+ * was done; a call for 0 slots or records is a TLB flush alone.
  */
 #ifndef PTEBATCH_ABI_H
 #define PTEBATCH_ABI_H
