@@ -15,6 +15,7 @@
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char *map(int fd, size_t pages, int prot, int flags)
@@ -426,6 +427,7 @@ static void evicted(void)
 	const size_t pages = 3000, few = 64;
 	char *all = map(fd, pages, RW, MAP_SHARED);
 	struct writer w = { .r = { all, few, 1 } };
+	time_t until = time(NULL) + WRITER_SECONDS;
 	pid_t syncing;
 
 	CHECK(fd >= 0 && !ftruncate(fd, pages * PAGE));
@@ -433,7 +435,7 @@ static void evicted(void)
 	CHECK(!fdatasync(fd));
 	syncing = spawn(sync_on, &fd);
 	writer_start(&w);
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 300 && (i < 5 || time(NULL) < until); i++) {
 		for (size_t k = few; k < pages; k += 16)
 			read_faults(all + k * PAGE);
 		CHECK(!madvise(all, pages * PAGE, MADV_DONTNEED));

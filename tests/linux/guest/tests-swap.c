@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
+#include <time.h>
 #include <unistd.h>
 
 /* --- Swap ---------------------------------------------------------------- */
@@ -118,13 +119,14 @@ static void unmapped_shared(void)
 	int id = shmget(IPC_PRIVATE, 100 * PAGE, IPC_CREAT | 0600);
 	struct writer w = { .r = { shmat(id, NULL, 0), 100, 1 } };
 	struct range other = { shmat(id, NULL, 0), 100, 1 };
+	time_t until = time(NULL) + WRITER_SECONDS;
 	long out;
 
 	CHECK(!shmctl(id, IPC_RMID, NULL));
 	needs_swap();
 	out = field("/proc/vmstat", "pswpout");
 	writer_start(&w);
-	for (int i = 0; i < 400; i++) {
+	for (int i = 0; i < 400 && (i < 5 || time(NULL) < until); i++) {
 		CHECK(!madvise(w.r.p, w.r.pages * PAGE, MADV_DONTNEED));
 		for (size_t k = 0; i % 2 && k < other.pages; k++)
 			read_faults(other.p + k * PAGE);

@@ -77,6 +77,7 @@ struct writer {
 	bool end;
 	uint64_t rounds, lost;
 };
+#define WRITER_SECONDS 20 /* enough, where a machine is slow */
 void writer_start(struct writer *w);
 void writer_end(struct writer *w);
 /* Whether the pages at hand, another mapping's say, hold its last round. */
