@@ -7,7 +7,6 @@
  *   cc ageing.c $(pkg-config --cflags --libs libptebatch) && ./a.out
  */
 #include <stdio.h>
-#include <string.h>
 
 #include <ptebatch/ptebatch.h>
 
