@@ -49,7 +49,7 @@ static int age(struct ptebatch *batch)
 		return -1;
 	}
 	for (int t = 0; t < TABLES; t++)
-		for (int i = 0; i < SLOTS; i++)
+		for (unsigned int i = 0; i < SLOTS; i++)
 			used += (old[t][i] & PTEBATCH_PTE_A) != 0;
 	return used;
 }
@@ -68,7 +68,7 @@ int main(void)
 		return 1;
 	}
 	for (int t = 0; t < TABLES; t++) /* every third page was used */
-		for (int i = 0; i < SLOTS; i++)
+		for (unsigned int i = 0; i < SLOTS; i++)
 			tables[t][i] = (0x1000ull + i) << 12 | PTEBATCH_PTE_P |
 				       (i % 3 ? 0 : PTEBATCH_PTE_A);
 
