@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# A PVH guest, whose kernel writes its page tables itself, on the SVM that QEMU
-# emulates. Under that, Xen cannot tell how long an RDTSCP is, Linux finds an
-# XSAVE that it does not know, and a second vCPU stands still.
+# A PVH guest, whose kernel writes its page tables itself and is told -ENOSYS by
+# both calls, on the SVM that QEMU emulates. Under that, Xen cannot tell how long
+# an RDTSCP is, Linux finds an XSAVE that it does not know, and a second vCPU
+# stands still.
 exec "$(dirname "$0")/linux-boot" 6.1 release off \
 	"domu=not-pv domu.type=pvh domu.vcpus=1" \
 	--one-thread --cpu ,-rdtscp --timeout 900 \

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-# Builds what boots with one of Debian's kernels: OUT/ptebatch.ko, OUT/guest
-# and, of both and some of Debian's modules, OUT/initramfs; OUT/initramfs-dom0,
-# a dom0 that has kernel and initramfs in it to run a domU with, and the
-# minikernel; and OUT/initramfs-programs, with some of Debian's programs.
+# Builds what boots with one of Debian's kernels: OUT/ptebatch.ko, OUT/guest,
+# OUT/hypercall.ko and, of these and some of Debian's modules, OUT/initramfs;
+# OUT/initramfs-dom0, a dom0 that has kernel and initramfs in it to run a domU
+# with, and the minikernel; and OUT/initramfs-programs, with some of Debian's
+# programs.
 #
 #   make -f tests/linux/linux.mk SERIES=6.1 OUT=dir [W=1] [TARGET]
 #
@@ -23,13 +24,15 @@ MODULES := xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs zram brd minix
 
 all: $(OUT)/initramfs
 
-$(OUT)/initramfs: $(OUT)/guest $(OUT)/ptebatch.ko $(HERE)initramfs $(IMAGE)
+$(OUT)/initramfs: $(OUT)/guest $(OUT)/ptebatch.ko $(OUT)/hypercall.ko \
+		$(HERE)initramfs $(IMAGE)
 	$(HERE)initramfs --out $@ --image $(IMAGE) \
 		$(addprefix --module ,$(MODULES)) \
-		/init=$(OUT)/guest /ptebatch.ko=$(OUT)/ptebatch.ko
+		/init=$(OUT)/guest /ptebatch.ko=$(OUT)/ptebatch.ko \
+		/modules/hypercall.ko=$(OUT)/hypercall.ko
 
 # The user's flags (sanitizers, coverage) are not for a static program.
-$(OUT)/guest: $(wildcard $(HERE)guest/*)
+$(OUT)/guest: $(wildcard $(HERE)guest/*) $(TOP)/include/ptebatch/abi.h
 	@mkdir -p $(OUT)
 	$(MAKE) -f $(HERE)guest/guest.mk OUT=$@ CFLAGS='-O2 -g -Wall -Wextra'
 
@@ -39,6 +42,13 @@ $(OUT)/ptebatch.ko: $(addprefix $(TOP)/,$(SOURCES)) $(IMAGE)
 	cd $(TOP) && cp --parents $(SOURCES) $(abspath $(OUT))/src
 	$(MAKE) -C $(IMAGE)/headers M=$(abspath $(OUT))/src/examples/linux modules
 	cp $(OUT)/src/examples/linux/ptebatch.ko $@
+
+$(OUT)/hypercall.ko: $(wildcard $(HERE)hypercall/*) $(IMAGE)
+	rm -rf $(OUT)/hypercall
+	@mkdir -p $(OUT)
+	cp -r $(HERE)hypercall $(OUT)/hypercall
+	$(MAKE) -C $(IMAGE)/headers M=$(abspath $(OUT))/hypercall modules
+	cp $(OUT)/hypercall/hypercall.ko $@
 
 # xl is of Xen 4.17, whatever the kernel.
 ifneq ($(filter initramfs-dom0,$(MAKECMDGOALS)),)

@@ -4,6 +4,8 @@ here := $(dir $(lastword $(MAKEFILE_LIST)))
 CC ?= cc
 CFLAGS ?= -O2 -Wall -Wextra
 OUT ?= guest
+headers := $(here)../../../include
 
-$(OUT): $(wildcard $(here)*.c) $(here)guest.h $(here)guest.mk
-	$(CC) $(CFLAGS) -static -pthread -o $@ $(filter %.c,$^)
+$(OUT): $(wildcard $(here)*.c) $(here)guest.h $(here)guest.mk \
+		$(headers)/ptebatch/abi.h
+	$(CC) $(CFLAGS) -I$(headers) -static -pthread -o $@ $(filter %.c,$^)

@@ -8,7 +8,8 @@
  *   guest=JOB[+JOB...]   bench, bench-quick, bench-threads, programs,
  *                        db:PROCESSES, db-wall:PROCESSES,
  *                        test[:PART-OF-NAME], stress:SECONDS,
- *                        stress-swap:SECONDS, load:TIMES, flip:TIMES, hold
+ *                        stress-swap:SECONDS, load:TIMES, flip:TIMES, hold,
+ *                        not-pv
  *   ptebatch=on          load /ptebatch.ko first
  *   ptebatch.opts="..."  its parameters; + stands for a space
  *

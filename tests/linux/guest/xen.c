@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hypercalls from a process of dom0, through privcmd. Buffers are the process's
- * own memory, which must be mapped while Xen reads and writes it.
+ * own memory, which must be mapped while Xen reads and writes it. And those of
+ * any domain's kernel, through a module of the tests.
  */
 #define _GNU_SOURCE
 #include "guest.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include <ptebatch/abi.h>
+
 #define PRIVCMD_HYPERCALL _IOC(_IOC_NONE, 'P', 0, 48)
+#define HYPERVISOR_XEN_VERSION 17
 #define HYPERVISOR_HYPFS_OP 42
+#define HYPERVISOR_NONE 63 /* the last number that Xen leaves room for */
 #define HYPFS_WRITE_CONTENTS 2
 
 int privcmd = -1;
@@ -44,14 +51,51 @@ bool turn_calls(bool on)
 			  (uintptr_t)path, sizeof(path), (uintptr_t)&value, 1);
 }
 
+static long kernel_hypercall(uint64_t nr, uint64_t a1, uint64_t a2, uint64_t a3)
+{
+	char text[128];
+	long answer;
+
+	snprintf(text, sizeof(text), "%lu,%lu,%lu,%lu,0,0", nr, a1, a2, a3);
+	if (spit("/sys/module/hypercall/parameters/call", text))
+		die("hypercall.ko");
+	slurp("/sys/module/hypercall/parameters/answer", text, sizeof(text));
+	answer = strtol(text, NULL, 10);
+	say("# hypercall %lu(%#lx, %#lx, %#lx): %ld", nr, a1, a2, a3, answer);
+	return answer;
+}
+
+/* To a probe as to zeroes. */
+static bool no_such_call(uint64_t nr)
+{
+	long probe = kernel_hypercall(nr, PTEBATCH_MAGIC, PTEBATCH_ASK_VERSION,
+				      PTEBATCH_HOW_PROBE);
+	long nothing = kernel_hypercall(nr, 0, 0, 0);
+
+	return probe == -ENOSYS && nothing == -ENOSYS;
+}
+
+static void tap(unsigned int number, bool what, const char *name)
+{
+	say("%sok %u - %s", what ? "" : "not ", number, name);
+	failed += !what;
+}
+
 void not_pv(void)
 {
 	int err = load_ptebatch();
+	bool answers;
 
-	say("1..1");
+	say("1..4");
 	say("# insmod: %s", strerror(err));
-	if (err == ENODEV)
-		say("ok 1 - the module refuses a guest that is not PV");
-	else
-		fail("not ok 1 - the module refuses a guest that is not PV");
+	tap(1, err == ENODEV, "the module refuses a guest that is not PV");
+
+	load_module("hypercall");
+	answers = kernel_hypercall(HYPERVISOR_XEN_VERSION, 0, 0, 0) > 0;
+	tap(2, answers && no_such_call(HYPERVISOR_NONE),
+	    "Xen answers its kernel, with -ENOSYS where there is no call");
+	tap(3, no_such_call(__HYPERVISOR_ptebatch_runs),
+	    "the call for runs answers it -ENOSYS");
+	tap(4, no_such_call(__HYPERVISOR_ptebatch_values),
+	    "the call for values answers it -ENOSYS");
 }
