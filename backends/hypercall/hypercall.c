@@ -129,8 +129,10 @@ static void list(struct work *w, const struct call *call, const void *records,
 	uint32_t now;
 	int64_t ret;
 
-	if (!(have & call->have))
+	if (!(have & call->have)) {
 		p->err = -PTEBATCH_ENOSYS;
+		return;
+	}
 	while (p->records < nr && !p->err) {
 		now = nr - p->records;
 		if (now > limit)
@@ -149,6 +151,7 @@ static void list(struct work *w, const struct call *call, const void *records,
 		if (!p->err && PTEBATCH_DONE(ret) != now)
 			p->err = -PTEBATCH_EINVAL; /* not our ABI */
 	}
+	/* It has answered so itself: a bit that was missing may be back by now. */
 	if (p->err == -PTEBATCH_ENOSYS)
 		lose(w->env, call);
 }
@@ -287,7 +290,9 @@ static void hypercall_values(struct ptebatch_env *env, uint32_t owner,
 	progress->records = 0;
 	progress->slots = 0;
 	progress->err = 0;
-	list(&w, &values_call, values, nr);
+	/* Of nothing, finish() makes the TLB flush by whatever call there is. */
+	if (nr)
+		list(&w, &values_call, values, nr);
 	if (progress->err == -PTEBATCH_ENOSYS) {
 		progress->err = 0;
 		legacy_values(&w, values + progress->records,
@@ -350,18 +355,25 @@ static uint32_t probe_call(const struct ptebatch_env *env,
 	return call->have | power << LIMIT_SHIFT(call);
 }
 
-/* In one store, since others may be in the midst of a batch. */
+/*
+ * One store to env->have, since others may be in the midst of a batch: what
+ * mmu-update's probe writes goes to a copy.
+ */
 static int hypercall_probe(struct ptebatch_env *env)
 {
-	int err = ptebatch_mmu_update.probe(env);
-	uint32_t have;
+	struct ptebatch_env copy = *env;
+	int err = ptebatch_mmu_update.probe(&copy);
+	uint32_t have = 0;
 
+	if (env->hypercall)
+		have = probe_call(env, &runs_call) |
+		       probe_call(env, &values_call);
+	__atomic_store_n(&env->have, have, __ATOMIC_RELAXED);
 	if (!env->hypercall)
 		return -PTEBATCH_EINVAL;
-	have = probe_call(env, &runs_call) | probe_call(env, &values_call);
-	__atomic_store_n(&env->have, have, __ATOMIC_RELAXED);
 	/* The legacy calls are needed for what the new ones do not cover. */
-	return has(env, &runs_call) && has(env, &values_call) ? 0 : err;
+	return have & PTEBATCH_HAVE_RUNS && have & PTEBATCH_HAVE_VALUES ? 0
+									: err;
 }
 
 const struct ptebatch_backend ptebatch_hypercall = {

@@ -4,12 +4,14 @@
  * they do to entries is the conformance suite's, which runs here too, in each
  * environment; the tests below are about how they do it.
  */
+#define _DEFAULT_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -447,6 +449,60 @@ static void probe_asks_each_call_by_itself(void **state)
 	assert_int_equal(ptebatch_hypercall.probe(&env), -PTEBATCH_ENOSYS);
 }
 
+/* What every other CPU could find in env->have while this one probes. */
+static int64_t (*hypercall)(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
+			    uint64_t a3, uint64_t a4, uint64_t a5);
+static uint32_t seen;
+
+static int64_t look(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
+		    uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	seen &= env.have;
+	return hypercall(ctx, nr, a1, a2, a3, a4, a5);
+}
+
+static void a_probe_hides_no_call_from_others_meanwhile(void **state)
+{
+	const uint32_t both = PTEBATCH_HAVE_RUNS | PTEBATCH_HAVE_VALUES;
+
+	(void)state;
+	start(&ptebatch_hypercall);
+	hypercall = env.hypercall;
+	env.hypercall = look;
+	seen = both;
+	assert_int_equal(ptebatch_hypercall.probe(&env), 0);
+	assert_int_equal(seen & env.have, both);
+}
+
+/*
+ * All CPUs share it; and a bit written away because it was not there could be
+ * one that a probe has just found.
+ */
+static void a_call_known_to_be_missing_is_not_written_down_again(void **state)
+{
+	struct ptebatch_env *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+					   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(shared, MAP_FAILED);
+	fake.has_runs = 0;
+	fake.has_values = 0;
+	start(&ptebatch_hypercall);
+	*shared = env;
+	assert_int_equal(mprotect(shared, 4096, PROT_READ), 0);
+	b.env = shared;
+	run(0, 1);
+	assert_int_equal(ptebatch_flush(&b, &all), 0);
+	run(1, 1);
+	run(3, 1);
+	assert_int_equal(ptebatch_flush(&b, &all), 0);
+	assert_int_equal(ptebatch_add_value(&b, SLOT(2), ENTRY(2), KEEP), 0);
+	assert_int_equal(ptebatch_flush(&b, &all), 0);
+	assert_int_equal(ptebatch_flush(&b, &all), 0);
+	assert_int_equal(munmap(shared, 4096), 0);
+	check_ro(0, 4);
+}
+
 static void one_run_goes_in_registers(void **state)
 {
 	struct ptebatch_run r = { SLOT(3), 5, 0, RW, NX, 0 };
@@ -552,6 +608,42 @@ static void a_tlb_flush_alone_is_an_empty_list(void **state)
 	assert_int_equal(fake.call[4].nr, 26);
 	assert_int_equal(b.counters.tlb_flushes, 3);
 	assert_int_equal(env.have, 0);
+}
+
+static int flush_alone(void *ctx, const struct ptebatch_tlb *tlb)
+{
+	(void)ctx, (void)tlb;
+	fake.tlbs++;
+	return 0;
+}
+
+static void a_tlb_flush_alone_is_made_once(void **state)
+{
+	static const struct ptebatch_backend *const backends[] = {
+		&ptebatch_native, &ptebatch_mmu_update, &ptebatch_hypercall,
+	};
+	struct ptebatch_progress p;
+	int i, have, values;
+
+	for (i = 0; i < 3; i++)
+		for (have = 0; have < 4; have++)
+			for (values = 0; values < 2; values++) {
+				setup(state);
+				env.tlb = flush_alone;
+				fake.has_runs = have & 1;
+				fake.has_values = have >> 1;
+				start(backends[i]);
+				memset(&p, 0, sizeof(p));
+				if (values)
+					backends[i]->values(&env, 0x7ff0, NULL,
+							    0, &all, &p);
+				else
+					backends[i]->runs(&env, 0x7ff0, NULL, 0,
+							  &all, &p);
+				assert_int_equal(p.err, 0);
+				assert_int_equal(fake.tlbs, 1);
+				assert_int_equal(p.tlb_flushes, 1);
+			}
 }
 
 static void hypercall_fails_and_resumes_at_each_slot(void **state)
@@ -894,10 +986,13 @@ int main(void)
 		TEST(mmu_update_clears_no_a_of_foreign_pages),
 		TEST(mmu_update_flushes_the_tlb_by_mmuext_op),
 		TEST(probe_asks_each_call_by_itself),
+		TEST(a_probe_hides_no_call_from_others_meanwhile),
+		TEST(a_call_known_to_be_missing_is_not_written_down_again),
 		TEST(one_run_goes_in_registers),
 		TEST(the_register_form_tells_every_simple_flush),
 		TEST(all_else_goes_as_a_list),
 		TEST(a_tlb_flush_alone_is_an_empty_list),
+		TEST(a_tlb_flush_alone_is_made_once),
 		TEST(hypercall_fails_and_resumes_at_each_slot),
 		TEST(a_single_run_fails_and_resumes_at_each_slot),
 		TEST(calls_that_vanish_lose_and_repeat_nothing),
