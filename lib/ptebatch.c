@@ -184,6 +184,7 @@ static void call_backend(struct ptebatch *b, uint32_t nr,
 	p->records = 0;
 	p->slots = 0;
 	p->err = 0;
+	p->refused = 0;
 	if (b->kind == KIND_VALUES && nr)
 		b->backend->values(b->env, b->owner, b->u.values + b->head, nr,
 				   tlb, p);
@@ -196,7 +197,7 @@ static void call_backend(struct ptebatch *b, uint32_t nr,
 static int apply(struct ptebatch *b, const struct ptebatch_tlb *tlb,
 		 enum ptebatch_reason reason)
 {
-	struct ptebatch_progress p = { 0, 0, 0, 0, 0 };
+	struct ptebatch_progress p = { 0, 0, 0, 0, 0, 0 };
 	uint32_t nr = records(b);
 	uint64_t before = account(b);
 
@@ -217,7 +218,7 @@ static int apply(struct ptebatch *b, const struct ptebatch_tlb *tlb,
 	else
 		drop(b, p.records, p.slots);
 	b->last.slots = before - b->pending;
-	if (b->pending)
+	if (b->pending && !p.refused)
 		b->last.pte = b->kind == KIND_VALUES
 				      ? b->u.values[b->head].ptr & ~(uint64_t)7
 				      : b->u.runs[b->head].pte;
@@ -552,6 +553,7 @@ int ptebatch_apply_run(const struct ptebatch_backend *backend,
 	    (tlb && bad_tlb(tlb))) {
 		progress->records = 0;
 		progress->slots = 0;
+		progress->refused = 1;
 		progress->err = -PTEBATCH_EINVAL;
 		return -PTEBATCH_EINVAL;
 	}
@@ -568,6 +570,8 @@ const char *ptebatch_strerror(int err)
 		return "not permitted";
 	case PTEBATCH_ESRCH:
 		return "no such domain";
+	case PTEBATCH_EACCES:
+		return "denied by the hypervisor's policy";
 	case PTEBATCH_EFAULT:
 		return "bad address of a buffer";
 	case PTEBATCH_EBUSY:

@@ -143,6 +143,7 @@ static void list(struct work *w, const struct call *call, const void *records,
 				now, now == nr - p->records ? w->tlb : NULL);
 		if (ret < 0) {
 			p->err = (int)ret;
+			p->refused = 1;
 			break;
 		}
 		p->records += PTEBATCH_DONE(ret);
@@ -163,6 +164,7 @@ static void take_over(struct work *w, const struct ptebatch_progress *now)
 	w->progress->records += now->records;
 	w->progress->slots += now->slots;
 	w->progress->err = now->err;
+	w->progress->refused = now->refused;
 	w->progress->hypercalls += now->hypercalls;
 	note(w, now->records || now->slots, now->tlb_flushes);
 }
@@ -170,7 +172,7 @@ static void take_over(struct work *w, const struct ptebatch_progress *now)
 static void legacy_runs(struct work *w, const struct ptebatch_run *runs,
 			uint32_t nr, const struct ptebatch_tlb *tlb)
 {
-	struct ptebatch_progress now = { 0, 0, 0, 0, 0 };
+	struct ptebatch_progress now = { 0, 0, 0, 0, 0, 0 };
 
 	ptebatch_mmu_update.runs(w->env, w->owner, runs, nr, tlb, &now);
 	take_over(w, &now);
@@ -179,7 +181,7 @@ static void legacy_runs(struct work *w, const struct ptebatch_run *runs,
 static void legacy_values(struct work *w, const struct ptebatch_value *values,
 			  uint32_t nr)
 {
-	struct ptebatch_progress now = { 0, 0, 0, 0, 0 };
+	struct ptebatch_progress now = { 0, 0, 0, 0, 0, 0 };
 
 	ptebatch_mmu_update.values(w->env, w->owner, values, nr, w->tlb, &now);
 	take_over(w, &now);
@@ -193,6 +195,7 @@ static void legacy_rest(struct work *w, const struct ptebatch_run *runs,
 	struct ptebatch_run rest;
 
 	p->err = 0;
+	p->refused = 0;
 	if (p->slots) {
 		rest = runs[p->records];
 		rest.pte += 8 * (uint64_t)p->slots;
@@ -248,6 +251,7 @@ many_runs(struct ptebatch_env *env, uint32_t owner,
 	progress->records = 0;
 	progress->slots = 0;
 	progress->err = 0;
+	progress->refused = 0;
 	list(&w, &runs_call, runs, nr);
 	if (progress->err == -PTEBATCH_ENOSYS)
 		legacy_rest(&w, runs, nr);
@@ -264,6 +268,7 @@ one_run_stopped(struct ptebatch_env *env, const struct ptebatch_run *run,
 
 	progress->records = 0;
 	progress->slots = 0;
+	progress->refused = ret < 0;
 	if (ret < 0) {
 		progress->err = (int)ret;
 	} else {
@@ -290,6 +295,7 @@ static void hypercall_values(struct ptebatch_env *env, uint32_t owner,
 	progress->records = 0;
 	progress->slots = 0;
 	progress->err = 0;
+	progress->refused = 0;
 	/* Of nothing, finish() makes the TLB flush by whatever call there is. */
 	if (nr)
 		list(&w, &values_call, values, nr);
@@ -329,6 +335,7 @@ static void hypercall_runs(struct ptebatch_env *env, uint32_t owner,
 	progress->records = 1;
 	progress->slots = 0;
 	progress->err = 0;
+	progress->refused = 0;
 	if (tlb && tlb->who != PTEBATCH_TLB_NONE)
 		progress->tlb_flushes++;
 }

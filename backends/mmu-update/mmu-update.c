@@ -468,6 +468,7 @@ static void mmu_update_runs(struct ptebatch_env *env, uint32_t owner,
 {
 	int err = stop(progress, 0, 0, refused(env, owner, tlb));
 
+	progress->refused = err != 0;
 	if (err)
 		return;
 	if (nr != 1 || runs->count != 1 ||
@@ -504,6 +505,7 @@ static void mmu_update_values(struct ptebatch_env *env, uint32_t owner,
 	uint32_t i = 0, end = nr;
 	int err = stop(progress, 0, 0, refused(env, owner, tlb));
 
+	progress->refused = err != 0;
 	if (err)
 		return;
 	while (i < nr && !err) {

@@ -120,6 +120,7 @@ static void native_runs(struct ptebatch_env *env, uint32_t owner,
 	progress->records = 0;
 	progress->slots = 0;
 	progress->err = refused(env, tlb);
+	progress->refused = progress->err != 0;
 	if (progress->err)
 		return;
 	for (run = runs; progress->records < nr; run++) {
@@ -153,6 +154,7 @@ static void native_values(struct ptebatch_env *env, uint32_t owner,
 	progress->records = 0;
 	progress->slots = 0;
 	progress->err = refused(env, tlb);
+	progress->refused = progress->err != 0;
 	if (progress->err)
 		return;
 	for (value = values; progress->records < nr; value++) {

@@ -3,8 +3,8 @@
  * The two hypercalls: numbers, records, arguments and answers.
  *
  * One file serves both sides: the library includes it after <ptebatch/port.h>,
- * the installer copies it into Xen as public/arch-x86/ptebatch.h. It is ANSI C
- * and needs nothing but uint32_t and uint64_t. x86, 64-bit PV guests only;
+ * the installer copies it into Xen as public/arch-x86/ptebatch.h. It is C99
+ * and C++11, and needs nothing but uint32_t and uint64_t. x86, 64-bit PV guests only;
  * everybody else is answered -ENOSYS.
  *
  * Both calls take the same five arguments (registers rdi, rsi, rdx, r10, r8):
@@ -28,7 +28,8 @@
  * The answer, a signed 64-bit number, is never ambiguous:
  *   negative: an argument was refused, nothing was done, nothing was flushed.
  *     -ENOSYS: this Xen has no such call.  -EOPNOTSUPP: it does not know the
- *     operation.  -EINVAL, -EFAULT, -ESRCH, -EPERM: the argument.
+ *     operation.  -EINVAL, -EFAULT, -ESRCH, -EPERM: the argument, or what XSM
+ *     says of the owner (FLASK: -EACCES).
  *   else: PTEBATCH_DONE of it were done, in order; PTEBATCH_SLOTS more of the
  *     next record (list form of runs only); and PTEBATCH_ERRNO, if it is not
  *     zero, stopped the call at the next slot. Nothing beyond that was touched.

@@ -26,7 +26,9 @@
  *   (PTEBATCH_E*; equal to Linux's on x86). A flush stops at the first slot
  *   that fails: every slot before it is applied, that slot and all after it
  *   are unchanged and stay queued. Then flush again resumes at it, skip drops
- *   it alone, discard drops everything. Bad arguments queue nothing.
+ *   it alone, discard drops everything. Bad arguments queue nothing. A request
+ *   may also be refused as a whole, for its owner or its TLB flush: then no
+ *   slot is to blame, and none is named (struct ptebatch_result).
  *
  * TLB. A request goes with flush or end, and happens once, after the last
  *   update applied, also if a later one failed, and also for entries that
@@ -46,6 +48,7 @@ extern "C" {
 
 #define PTEBATCH_EPERM 1
 #define PTEBATCH_ESRCH 3
+#define PTEBATCH_EACCES 13
 #define PTEBATCH_EFAULT 14
 #define PTEBATCH_EBUSY 16
 #define PTEBATCH_EINVAL 22
@@ -102,8 +105,9 @@ struct ptebatch_env {
 
 /*
  * How far a backend got. "records" are done completely, and "slots" more of
- * the next one (runs only). err is 0, or negative for the slot that follows.
- * The backend adds to hypercalls and tlb_flushes and sets the rest.
+ * the next one (runs only). err is 0, or negative for the slot that follows;
+ * or, where refused is not 0, for the request and not for that slot. The
+ * backend adds to hypercalls and tlb_flushes and sets the rest.
  */
 struct ptebatch_progress {
 	uint32_t records;
@@ -111,6 +115,7 @@ struct ptebatch_progress {
 	int err;
 	uint32_t hypercalls;
 	uint32_t tlb_flushes;
+	uint32_t refused;
 };
 
 #define PTEBATCH_BACKEND_VERSION 1
@@ -176,8 +181,10 @@ struct ptebatch_counters {
 };
 
 /*
- * What a flush did. Where err is not 0, pte is the failing slot; 0 if all
- * updates were applied and it was the TLB flush that failed.
+ * What a flush did. Where err is not 0, pte is the failing slot; or 0 if none
+ * is to blame: all updates were applied and it was the TLB flush that failed,
+ * or the request was refused as a whole. (mmu_update answers a bad owner as it
+ * does a bad slot: from that backend, both name the first slot queued.)
  */
 struct ptebatch_result {
 	uint64_t records; /* completed by this flush */
@@ -319,8 +326,10 @@ int ptebatch_flush(struct ptebatch *b, const struct ptebatch_tlb *tlb);
 /*
  * Lazy sections, which nest. An inner end only remembers its TLB request
  * (requests combine into one that covers them all, masks into ALL); the
- * outermost end flushes as ptebatch_flush does. An end without a begin is
- * -EINVAL.
+ * outermost end flushes as ptebatch_flush does. If that fails the section is
+ * closed all the same: go on by ptebatch_flush, with the same tlb. -EINVAL for
+ * an end without a begin, or for a malformed tlb, and then nothing is done and
+ * the section stays open.
  */
 void ptebatch_begin(struct ptebatch *b);
 int ptebatch_end(struct ptebatch *b, const struct ptebatch_tlb *tlb);

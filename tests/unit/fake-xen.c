@@ -156,6 +156,8 @@ static int64_t new_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t how,
 		return (int64_t)((runs ? PTEBATCH_IS_RUNS : PTEBATCH_IS_VALUES) +
 				 PTEBATCH_ABI_VERSION);
 	}
+	if (fake.refusal)
+		return fake.refusal;
 	if ((how >> PTEBATCH_HOW_TLB_MORE_SHIFT &&
 	     !(how & PTEBATCH_HOW_TLB_PAGE)) ||
 	    a2 >> 32)

@@ -37,6 +37,7 @@ extern struct fake {
 	/* IN: mmu_update stops without an error after so many entries. */
 	uint32_t mmu_most;
 	int mmuext_err; /* IN: for masks only */
+	int refusal; /* IN: the new calls' answer to anything but a probe */
 	/*
 	 * IN: bits that hardware sets in every present entry, once, at the
 	 * call of this number.

@@ -503,6 +503,52 @@ static void a_call_known_to_be_missing_is_not_written_down_again(void **state)
 	check_ro(0, 4);
 }
 
+static void a_refused_request_blames_no_slot(void **state)
+{
+	int way;
+
+	/* A run in registers, runs by a list, values. */
+	for (way = 0; way < 3; way++) {
+		setup(state);
+		start(&ptebatch_hypercall);
+		if (way < 2)
+			run(0, 4);
+		if (way == 1)
+			run(8, 4);
+		if (way == 2)
+			assert_int_equal(ptebatch_add_value(&b, SLOT(0),
+							    ENTRY(0), KEEP),
+					 0);
+		fake.refusal = -PTEBATCH_ESRCH;
+		assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_ESRCH);
+		assert_int_equal(b.last.pte, 0);
+		assert_int_equal(b.last.slots, 0);
+		assert_int_equal(fake.tlbs, 0);
+		fake.refusal = 0;
+		fake.fail_after = 0;
+		assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
+		assert_int_equal(b.last.pte, SLOT(0));
+		assert_int_equal(ptebatch_flush(&b, &all), 0);
+		assert_int_equal(fake.tlbs, 1);
+	}
+
+	/* What mmu_update cannot do: flush TLBs for another domain's tables. */
+	for (way = 0; way < 2; way++) {
+		setup(state);
+		fake.has_runs = 0;
+		fake.has_values = 0;
+		start(way ? &ptebatch_mmu_update : &ptebatch_hypercall);
+		assert_int_equal(ptebatch_set_owner(&b, 0x20001), 0);
+		assert_int_equal(ptebatch_add_value(&b, SLOT(0), ENTRY(0),
+						    EXACT),
+				 0);
+		assert_int_equal(ptebatch_flush(&b, &all),
+				 -PTEBATCH_EOPNOTSUPP);
+		assert_int_equal(b.last.pte, 0);
+		assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	}
+}
+
 static void one_run_goes_in_registers(void **state)
 {
 	struct ptebatch_run r = { SLOT(3), 5, 0, RW, NX, 0 };
@@ -950,6 +996,7 @@ static void native_needs_a_mapping_and_a_tlb_flush(void **state)
 	run(0, 8);
 	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EOPNOTSUPP);
 	assert_int_equal(b.last.slots, 0);
+	assert_int_equal(b.last.pte, 0); /* no slot is to blame */
 	check_ro(0, 0);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	check_ro(0, 8);
@@ -988,6 +1035,7 @@ int main(void)
 		TEST(probe_asks_each_call_by_itself),
 		TEST(a_probe_hides_no_call_from_others_meanwhile),
 		TEST(a_call_known_to_be_missing_is_not_written_down_again),
+		TEST(a_refused_request_blames_no_slot),
 		TEST(one_run_goes_in_registers),
 		TEST(the_register_form_tells_every_simple_flush),
 		TEST(all_else_goes_as_a_list),

@@ -857,6 +857,7 @@ static void every_error_has_a_word(void **state)
 		0,
 		PTEBATCH_EPERM,
 		PTEBATCH_ESRCH,
+		PTEBATCH_EACCES,
 		PTEBATCH_EFAULT,
 		PTEBATCH_EBUSY,
 		PTEBATCH_EINVAL,
