@@ -136,16 +136,23 @@ static unsigned int still_mapped(const struct ptb_table *t, unsigned int from,
 	return pages;
 }
 
+/* What mmu_gather wants to know of a range before it is given its pages. */
+static __always_inline void gather_range(struct mmu_gather *tlb,
+					 unsigned long addr, unsigned int nr)
+{
+	tlb_flush_pte_range(tlb, addr, (unsigned long)nr << PAGE_SHIFT);
+}
+
 /* Clears, when all pages are anonymous. Returns how many slots. */
-static __always_inline unsigned int zap_anon(struct mmu_gather *tlb,
-					     struct vm_area_struct *vma,
-					     const struct ptb_table *t,
-					     const struct found *f,
-					     struct page **pages, bool *full)
+static __always_inline unsigned int
+zap_anon(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr,
+	 const struct ptb_table *t, const struct found *f, struct page **pages,
+	 bool *full)
 {
 	unsigned int done = clear(t, f->nr, NULL, NULL), i;
 	unsigned int nr_pages = f->nr_pages;
 
+	gather_range(tlb, addr, done);
 	if (unlikely(done != f->nr))
 		nr_pages -= still_mapped(t, done, f->nr);
 	for (i = 0; i < nr_pages; i++) {
@@ -193,6 +200,7 @@ zap_files(struct mmu_gather *tlb, struct vm_area_struct *vma,
 	unsigned int done, i;
 
 	done = clear_and_flush(vma->vm_mm, addr, t, f, c);
+	gather_range(tlb, addr, done);
 	for (i = 0; i < done; i++) {
 		u64 e = c->records.olds[i];
 		struct folio *folio;
@@ -231,19 +239,15 @@ zap_some(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr,
 {
 	struct ptb_cpu *c = this_cpu_read(ptb_cpus);
 	struct found f;
-	unsigned int done;
 
 	collect(vma, t, ptb_gather_room(tlb), c->pages, &f);
 	if (!f.present)
 		return f.nr;
 	if (likely(!f.files))
-		done = zap_anon(tlb, vma, t, &f, c->pages, full);
-	else if (!f.writable || !mm_has_notifiers(vma->vm_mm))
-		done = zap_files(tlb, vma, addr, t, &f, c, full);
-	else
-		return 0; /* who mirrors it has to be told under this lock too */
-	tlb_flush_pte_range(tlb, addr, (unsigned long)done << PAGE_SHIFT);
-	return done;
+		return zap_anon(tlb, vma, addr, t, &f, c->pages, full);
+	if (!f.writable || !mm_has_notifiers(vma->vm_mm))
+		return zap_files(tlb, vma, addr, t, &f, c, full);
+	return 0; /* who mirrors it has to be told under this lock too */
 }
 
 /* The same of the table at addr; 0: it is the original's, or empty. */
