@@ -23,7 +23,7 @@
 
 /* The CPUs that may hold entries of this address space, and how to reach them. */
 static __always_inline void
-ptb_flush_begin(struct mm_struct *mm, unsigned long addr, unsigned int pages,
+ptb_flush_begin(struct mm_struct *mm, unsigned long addr, unsigned long pages,
 		struct ptb_cpu *c, struct ptebatch_tlb *tlb)
 {
 	const unsigned long *mask = cpumask_bits(mm_cpumask(mm));

@@ -758,6 +758,42 @@ static void threads_see_it(void)
 	CHECK(refused > 40 * common.pages);
 }
 
+/* As many pages as 32 bits cannot count, and one: the flush is of them all. */
+static void threads_see_all_of_it(void)
+{
+	const size_t bytes = (1ul << 44) + PAGE;
+	char *p = mmap(NULL, bytes, RW,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	pthread_t thread;
+	unsigned long before;
+	unsigned char seen;
+
+	CHECK(p != MAP_FAILED);
+	madvise(p, bytes, MADV_NOHUGEPAGE);
+	common = (struct range){ p + 5 * PAGE, 1, 1 };
+	over = false;
+	refused = 0;
+	CHECK(!pthread_create(&thread, NULL, writer, NULL));
+	/* A stale entry lives until the next interrupt at most. */
+	for (int i = 0; i < 1000; i++) {
+		p[0] = p[bytes - PAGE] = (char)i;
+		before = entered;
+		while (entered < before + 2)
+			sched_yield();
+		CHECK(!mprotect(p, bytes, PROT_READ));
+		seen = common.p[64];
+		before = entered;
+		while (entered < before + 2)
+			sched_yield();
+		CHECK(seen == (unsigned char)common.p[64]);
+		CHECK(!mprotect(p, bytes, RW));
+	}
+	over = true;
+	CHECK(!pthread_join(thread, NULL));
+	CHECK(refused >= 1000);
+	CHECK(!munmap(p, bytes));
+}
+
 const struct test tests_anon[] = {
 	{ "private memory that is read-only refuses writes and keeps contents",
 	  read_only_refuses },
@@ -796,5 +832,7 @@ const struct test tests_anon[] = {
 	  locked_stays },
 	{ "threads: no write lands after mprotect has returned",
 	  threads_see_it },
+	{ "threads: nor into the middle of a range of 16 TiB",
+	  threads_see_all_of_it },
 	{ NULL, NULL },
 };
