@@ -43,6 +43,8 @@ struct ptebatch_xencall_buffer {
 int ptebatch_xencall_open(struct ptebatch_xencall *x,
 			  struct xencall_handle *call)
 {
+	int err;
+
 	x->own = !call;
 	x->call = call ? call : xencall_open(NULL, 0);
 	if (!x->call)
@@ -50,8 +52,10 @@ int ptebatch_xencall_open(struct ptebatch_xencall *x,
 	x->buffer = xencall_alloc_buffer(x->call, sizeof(*x->buffer));
 	if (x->buffer)
 		return 0;
+	err = errno; /* closing may set another */
 	if (x->own)
 		xencall_close(x->call);
+	errno = err;
 	return -1;
 }
 
