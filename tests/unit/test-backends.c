@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "../conformance/conformance.h"
+#include "conform.h"
 #include "fake-xen.h"
 
 #define P PTEBATCH_PTE_P
@@ -876,114 +876,43 @@ static void a_flush_owed_by_an_earlier_call_is_made_alone(void **state)
 
 /* ---- the conformance suite over the fake ---- */
 
-static unsigned int conformance_skipped;
-
-static void w_reset(struct conf_world *w)
-{
-	(void)w;
-	memset(fake.table, 0, sizeof(fake.table));
-}
-
-static uint64_t w_maddr(struct conf_world *w, uint32_t table, uint32_t slot)
-{
-	(void)w;
-	return FAKE_SLOT(table, slot);
-}
-
-static uint64_t w_read(struct conf_world *w, uint32_t table, uint32_t slot)
-{
-	(void)w;
-	return fake.table[table][slot];
-}
-
-static void w_write(struct conf_world *w, uint32_t table, uint32_t slot,
-		    uint64_t entry)
-{
-	(void)w;
-	fake.table[table][slot] = entry;
-}
-
-static uint64_t w_page(struct conf_world *w, uint32_t page)
-{
-	(void)w;
-	return 0x20000000 + 4096ull * page;
-}
-
-static void w_touch(struct conf_world *w, uint32_t table, uint32_t slot,
-		    int write)
-{
-	(void)w;
-	fake.table[table][slot] |= A | (write ? D : 0);
-}
-
-static void w_report(struct conf_world *w, const char *test, const char *why)
-{
-	if (why)
-		print_error("%s: %s: %s\n", w->name, test, why);
-	conformance_skipped += strstr(test, "# SKIP") != NULL;
-}
-
-static void conform(const struct ptebatch_backend *backend, const char *name)
-{
-	struct conf_world w = {
-		.name = name,
-		.backend = backend,
-		.env = &env,
-		.tables = FAKE_TABLES,
-		.pages = 512,
-		.without = CONF_NO_CHECKS,
-		.reset = w_reset,
-		.maddr = w_maddr,
-		.read = w_read,
-		.write = w_write,
-		.page = w_page,
-		.touch = w_touch,
-		.report = w_report,
-	};
-	unsigned int count;
-
-	assert_int_equal(backend->probe(&env), 0);
-	assert_int_equal(conformance_run(&w, &count), 0);
-	assert_true(count > 30);
-}
-
 static void mmu_update_conforms(void **state)
 {
 	(void)state;
-	conform(&ptebatch_mmu_update, "mmu-update");
+	conform(&ptebatch_mmu_update, &env, "mmu-update");
 }
 
 static void mmu_update_conforms_without_preserve_ad(void **state)
 {
 	(void)state;
 	env.features = 0;
-	conform(&ptebatch_mmu_update, "mmu-update without PRESERVE_AD");
+	conform(&ptebatch_mmu_update, &env, "mmu-update without PRESERVE_AD");
 	env.features = PTEBATCH_ENV_TRANSIENT_OK;
-	conform(&ptebatch_mmu_update, "mmu-update, two steps");
+	conform(&ptebatch_mmu_update, &env, "mmu-update, two steps");
 }
 
 static void hypercall_conforms(void **state)
 {
 	(void)state;
-	conform(&ptebatch_hypercall, "hypercall");
+	conform(&ptebatch_hypercall, &env, "hypercall");
 }
 
 static void hypercall_conforms_with_one_call_or_none(void **state)
 {
 	(void)state;
 	fake.has_runs = 0;
-	conform(&ptebatch_hypercall, "hypercall without runs");
+	conform(&ptebatch_hypercall, &env, "hypercall without runs");
 	fake.has_values = 0;
-	conform(&ptebatch_hypercall, "hypercall without either");
+	conform(&ptebatch_hypercall, &env, "hypercall without either");
 	fake.has_runs = 1;
-	conform(&ptebatch_hypercall, "hypercall without values");
+	conform(&ptebatch_hypercall, &env, "hypercall without values");
 }
 
 static void hypercall_conforms_with_few_records_a_call(void **state)
 {
 	(void)state;
 	fake.most_records = 2;
-	conform(&ptebatch_hypercall, "hypercall of two records");
+	conform(&ptebatch_hypercall, &env, "hypercall of two records");
 }
 
 /* ---- native ---- */
