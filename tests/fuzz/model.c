@@ -752,7 +752,7 @@ static void check_flushes(bool wanted)
 
 /* --- A call --------------------------------------------------------------- */
 
-static unsigned int l1tf, validations;
+static unsigned int l1tf, validations, xsm_calls;
 static uint64_t stolen_refs;
 
 /*
@@ -896,6 +896,7 @@ void model_call(uint32_t nr, const uint64_t a[5])
 	call_nr = nr;
 	memcpy(args, a, sizeof(args));
 	l1tf = hx.l1tf;
+	xsm_calls = hx.xsm_calls;
 	model_slots = slots_before = dear = 0;
 	begin_part();
 	old_faulted = false;
@@ -903,6 +904,9 @@ void model_call(uint32_t nr, const uint64_t a[5])
 	decode(nr, a);
 	ret = hx_call(nr, a[0], a[1], a[2], a[3], a[4]);
 	check_rules();
+	if (hx.xsm_calls != xsm_calls && !c.refused &&
+	    (hx.xsm_tables != c.tables || hx.xsm_pages != c.pages))
+		fail("XSM is asked about others than are named");
 	check_answer(ret);
 	c.held = NULL;
 	compare_touched();

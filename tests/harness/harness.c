@@ -660,9 +660,12 @@ void put_pg_owner(struct domain *d)
 int xsm_mmu_update(int action, struct domain *d, struct domain *t,
 		   struct domain *f, uint32_t flags)
 {
-	(void)action, (void)d, (void)t, (void)f;
+	if (action != XSM_TARGET || d != current->domain)
+		hx_rule("XSM is asked about another's call");
 	hx.xsm_calls++;
 	hx.xsm_flags |= flags;
+	hx.xsm_tables = t;
+	hx.xsm_pages = f;
 	return flags & hx.xsm_deny ? -EPERM : 0;
 }
 

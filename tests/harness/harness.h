@@ -446,6 +446,7 @@ struct harness {
 	uint32_t xsm_deny; /* what is denied, XSM_MMU_* */
 	uint32_t xsm_flags;
 	unsigned int xsm_calls;
+	const struct domain *xsm_tables, *xsm_pages; /* whose, asked last */
 	unsigned int l1tf; /* tasklets scheduled */
 
 	/* What happened in a call. */

@@ -242,6 +242,12 @@ mutant 'found: a form that cannot be turned off' ptebatch.c \
 	'if ( unlikely(!opt_ptebatch) ) return turned_off(count >> 32, (uint32_t)arg4);' ''
 mutant 'found: XSM not asked' ptebatch.c \
 	'int rc = xsm_mmu_update(' 'int rc = 0 && xsm_mmu_update('
+mutant 'found: XSM asked about the caller, whosever the tables' ptebatch.c \
+	'XSM_TARGET, current->domain, c->pt_owner,' \
+	'XSM_TARGET, current->domain, current->domain,'
+mutant 'found: XSM asked about the caller, whosever the pages' ptebatch.c \
+	'c->pg_owner, needed | c->xsm_checked' \
+	'current->domain, needed | c->xsm_checked'
 
 echo "1..$n"
 [ $failed = 0 ]

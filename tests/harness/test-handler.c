@@ -522,6 +522,8 @@ static void odd_entries(void)
 		EQ(hx_call(RUNS, (uintptr_t)&run, 1, LIST, 5, 0), ANS(1, 0, 0));
 		EQ(hx_get(0, 0), pte(MFN_F_PAGE, 0));
 		EQ(type_count(MFN_F_PAGE), 0);
+		CHECK(hx.xsm_tables == &hx_self);
+		CHECK(hx.xsm_pages == &hx_foreign);
 	}
 	end();
 
@@ -544,6 +546,8 @@ static void odd_entries(void)
 		EQ(hx_call(RUNS, (uintptr_t)&run, 1, LIST | TLB(ALL), FOREIGN,
 			   0), ANS(1, 0, 0));
 		EQ(hx_get(NR_TABLES, 0), pte(MFN_F_PAGE, 0));
+		CHECK(hx.xsm_tables == &hx_foreign);
+		CHECK(hx.xsm_pages == &hx_foreign);
 		EQ(hx.flushes, 1);
 		EQ(hx.flush[0].cpus, 0x30);
 		EQ(hx_call(RUNS, (uintptr_t)&run, 1, LIST | TLB(LOCAL), FOREIGN,
