@@ -76,7 +76,7 @@ struct answer {
 	uint32_t done, slots;
 	int err;	/* positive */
 	uint32_t total; /* slots applied */
-	uint64_t pte;	/* that failed; of the library only */
+	uint64_t pte;	/* that failed, of the library only; 0: none did */
 };
 
 static struct ptebatch_env fuzz_env;
@@ -858,8 +858,6 @@ static int twin_operation(struct answer *a, const struct answer *got)
 		err = tlb_error();
 	if (err) {
 		a->err = err;
-		a->pte = op.form == LIB_VALUES ? op.value[0].ptr & ~7ul
-					       : op.run[0].pte;
 		return 0;
 	}
 
