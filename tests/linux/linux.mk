@@ -24,8 +24,16 @@ MODULES := xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs zram brd minix
 
 all: $(OUT)/initramfs
 
+# The paths of what is taken from the cache, rewritten where they change: another
+# folder of it may be older than what was made of the one before.
+$(OUT)/image-path: path = $(IMAGE)
+$(OUT)/shim-path: path = $(SHIM)
+$(OUT)/image-path $(OUT)/shim-path: FORCE
+	@mkdir -p $(OUT)
+	@echo '$(path)' | cmp -s - $@ || echo '$(path)' >$@
+
 $(OUT)/initramfs: $(OUT)/guest $(OUT)/ptebatch.ko $(OUT)/hypercall.ko \
-		$(HERE)initramfs $(IMAGE)
+		$(HERE)initramfs $(OUT)/image-path
 	$(HERE)initramfs --out $@ --image $(IMAGE) \
 		$(addprefix --module ,$(MODULES)) \
 		/init=$(OUT)/guest /ptebatch.ko=$(OUT)/ptebatch.ko \
@@ -36,14 +44,14 @@ $(OUT)/guest: $(wildcard $(HERE)guest/*) $(TOP)/include/ptebatch/abi.h
 	@mkdir -p $(OUT)
 	$(MAKE) -f $(HERE)guest/guest.mk OUT=$@ CFLAGS='-O2 -g -Wall -Wextra'
 
-$(OUT)/ptebatch.ko: $(addprefix $(TOP)/,$(SOURCES)) $(IMAGE)
+$(OUT)/ptebatch.ko: $(addprefix $(TOP)/,$(SOURCES)) $(OUT)/image-path
 	rm -rf $(OUT)/src
 	@mkdir -p $(OUT)/src
 	cd $(TOP) && cp --parents $(SOURCES) $(abspath $(OUT))/src
 	$(MAKE) -C $(IMAGE)/headers M=$(abspath $(OUT))/src/examples/linux modules
 	cp $(OUT)/src/examples/linux/ptebatch.ko $@
 
-$(OUT)/hypercall.ko: $(wildcard $(HERE)hypercall/*) $(IMAGE)
+$(OUT)/hypercall.ko: $(wildcard $(HERE)hypercall/*) $(OUT)/image-path
 	rm -rf $(OUT)/hypercall
 	@mkdir -p $(OUT)
 	cp -r $(HERE)hypercall $(OUT)/hypercall
@@ -58,7 +66,7 @@ endif
 initramfs-dom0: $(OUT)/initramfs-dom0
 $(OUT)/initramfs-dom0: $(OUT)/initramfs $(wildcard $(HERE)dom0/*) \
 		$(OUT)/minikernel/minikernel $(OUT)/domain \
-		$(TOP)/tools/xen-userland $(SHIM)
+		$(TOP)/tools/xen-userland $(OUT)/shim-path
 	userland=`$(TOP)/tools/xen-userland 4.17` && \
 	$(HERE)initramfs --out $@ --image $(IMAGE) \
 		$(addprefix --module ,$(MODULES)) /=$$userland \
@@ -92,4 +100,5 @@ $(OUT)/initramfs-programs: $(OUT)/initramfs $(wildcard $(HERE)programs/*) \
 	$(HERE)initramfs --out $@ /=$$programs /programs=$(HERE)programs \
 		/init=$(OUT)/guest /ptebatch.ko=$(OUT)/ptebatch.ko
 
-.PHONY: all initramfs-dom0 initramfs-programs
+FORCE:
+.PHONY: FORCE all initramfs-dom0 initramfs-programs
