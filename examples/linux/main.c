@@ -284,3 +284,4 @@ module_exit(ptb_exit);
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("mprotect, fork and munmap in batches on Xen PV");
 MODULE_AUTHOR("the libptebatch authors");
+MODULE_VERSION(PTB_VERSION);

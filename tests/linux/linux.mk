@@ -18,7 +18,7 @@ $(if $(IMAGE),,$(error there is no Linux $(SERIES) to build for))
 
 SOURCES := $(patsubst $(TOP)/%,%,$(foreach folder,examples/linux include/ptebatch \
 	lib backends/native backends/mmu-update backends/hypercall, \
-	$(wildcard $(TOP)/$(folder)/*.[ch] $(TOP)/$(folder)/Kbuild)))
+	$(wildcard $(addprefix $(TOP)/$(folder)/,*.[ch] Kbuild dkms.conf))))
 # For dom0's part in domUs; for swap, and for files on a disk.
 MODULES := xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs zram brd minix
 
