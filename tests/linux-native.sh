@@ -1,3 +1,4 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-exec "$(dirname "$0")/linux-boot" 6.1 none off test --smp 2 --nodes 2 --timeout 1800
+set -- 6.1 none off test --smp 2 --nodes 2 --timeout 1800
+. "$(dirname "$0")/linux-boot"

@@ -4,8 +4,8 @@
 # both calls, on the SVM that QEMU emulates. Under that, Xen cannot tell how long
 # an RDTSCP is, Linux finds an XSAVE that it does not know, and a second vCPU
 # stands still.
-exec "$(dirname "$0")/linux-boot" 6.1 release off \
+set -- 6.1 release off \
 	"domu=not-pv domu.type=pvh domu.vcpus=1" \
 	--one-thread --cpu ,-rdtscp --timeout 900 \
-	--xen-append "spec-ctrl=eager-fpu xsave=off guest_loglvl=error" \
-	--log "${top_builddir:-build}/tests/linux-pvh.console"
+	--xen-append "spec-ctrl=eager-fpu xsave=off guest_loglvl=error"
+. "$(dirname "$0")/linux-boot"

@@ -5,4 +5,5 @@
 # function that Linux has patched, as if the breakpoint by which it does so were
 # still there. The function tracer alone, switched on and off on a stock Xen and
 # without the module, does the same after some tens of times.
-exec "$(dirname "$0")/linux-boot" 6.1 release on load:25 --smp 2 --one-thread --timeout 1800
+set -- 6.1 release on load:25 --smp 2 --one-thread --timeout 1800
+. "$(dirname "$0")/linux-boot"
