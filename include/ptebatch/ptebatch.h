@@ -113,9 +113,9 @@ struct ptebatch_progress {
 	uint32_t records;
 	uint32_t slots;
 	int err;
+	uint32_t refused; /* beside err, so that one store clears both */
 	uint32_t hypercalls;
 	uint32_t tlb_flushes;
-	uint32_t refused;
 };
 
 #define PTEBATCH_BACKEND_VERSION 1
