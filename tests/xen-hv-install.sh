@@ -80,7 +80,7 @@ kept() { # mode
 	cp "$tmp/tree/$edited" "$tmp/edited.c"
 	# shellcheck disable=SC2086 # no mode, no argument
 	"$install" $1 "$tmp/tree" >"$tmp/said" && cat "$tmp/said" &&
-		grep -q 'the other one kept as ptebatch.c~' "$tmp/said" &&
+		grep -q 'the edited one kept as ptebatch.c~' "$tmp/said" &&
 		cmp "$tmp/edited.c" "$tmp/tree/$edited~" &&
 		rm "$tmp/tree/$edited~"
 }
@@ -91,7 +91,15 @@ undo_keeps() {
 }
 undoes() { "$install" --undo "$tmp/tree" && as_it_was; }
 undoes_twice() { "$install" --undo "$tmp/tree" && as_it_was; }
-only_checks() { fresh && "$install" --check "$tmp/tree" && as_it_was; }
+state() {
+	"$install" --check "$tmp/tree" >"$tmp/said" && cat "$tmp/said" &&
+		grep -q "the handlers $1:" "$tmp/said"
+}
+only_checks() {
+	fresh && state 'are not in' && as_it_was && "$install" "$tmp/tree" &&
+		state 'are in' && echo '/* edited */' >>"$tmp/tree/$edited" &&
+		state 'are in, but not as this version has them'
+}
 git_am() ( # a shell of its own, for the cd
 	fresh && cd "$tmp/tree" && git init -q && git add -A . &&
 		git commit -q -m xen && "$install" --patch . >"$tmp/patch" &&
@@ -122,6 +130,11 @@ refused() {
 	diff -r "$tmp/before" "$tmp/tree"
 }
 no_xen() { rm -rf "$tmp/tree" && mkdir "$tmp/tree" && refused 'not a Xen source tree'; }
+above_xen() {
+	rm -rf "$tmp/tree" && mkdir "$tmp/tree" &&
+		cp -r "$tmp/pristine" "$tmp/tree/xen" &&
+		refused 'did you mean' "$tmp/tree/xen?"
+}
 other_version() {
 	fresh && sed -i 's/^\(export XEN_SUBVERSION *= *\).*/\199/' \
 		"$tmp/tree/xen/Makefile" && refused 4.99 4.17 4.20 --untried
@@ -164,10 +177,12 @@ all() {
 	holds "undo keeps an edited file as well" undo_keeps
 	holds "undo gives the tree back byte for byte" undoes
 	holds "undo of a tree without the handlers changes nothing" undoes_twice
-	holds "check changes nothing" only_checks
+	holds "check says whether the handlers are in, and changes nothing" \
+		only_checks
 	holds "git am of the patch gives the tree that installing gives" git_am
 	holds "the patch is the same from a tree that has the handlers" patch_of_installed
 	holds "a folder that is not Xen is refused" no_xen
+	holds "so is the one above, which is told" above_xen
 	holds "a version not known is refused and named" other_version
 	holds "so is what it lacks" newer_lost_anchor
 	holds "if told to, the script takes it, but not without an anchor" untried
