@@ -61,12 +61,14 @@ struct change {
 
 /* ---- One table --------------------------------------------------------------- */
 
-/* As the kernel decides whether an entry may become writable without a fault. */
-static __always_inline bool may_write(const struct vm_area_struct *vma,
-				      u64 flags, unsigned long pfn)
+/*
+ * As the kernel decides whether an entry may become writable without a fault:
+ * by its flags, and by the page, if the memory is private.
+ */
+static __always_inline bool flags_may_write(const struct vm_area_struct *vma,
+					    u64 flags)
 {
 	const bool shared = vma->vm_flags & VM_SHARED;
-	struct page *page;
 
 	if ((shared || PTB_PRIVATE_NEEDS_DIRTY) && !(flags & PTB_DIRTY))
 		return false;
@@ -75,24 +77,36 @@ static __always_inline bool may_write(const struct vm_area_struct *vma,
 	    unlikely(!(vma->vm_flags & VM_SOFTDIRTY)) &&
 	    !(flags & _PAGE_SOFT_DIRTY))
 		return false;
-	if (shared)
-		return true;
-	if (unlikely(flags & _PAGE_SPECIAL) || unlikely(pfn == PTB_NOFRAME))
+	return shared || !(flags & _PAGE_SPECIAL);
+}
+
+static __always_inline bool page_may_write(unsigned long pfn)
+{
+	struct page *page;
+
+	if (unlikely(pfn == PTB_NOFRAME))
 		return false;
 	page = pfn_to_page(pfn);
 	return PageAnon(page) && test_bit(PG_anon_exclusive, &page->flags);
 }
 
+static __always_inline bool may_write(const struct vm_area_struct *vma,
+				      u64 flags, unsigned long pfn)
+{
+	return flags_may_write(vma, flags) &&
+	       ((vma->vm_flags & VM_SHARED) || page_may_write(pfn));
+}
+
 /*
- * The same of a present entry. A special one may be of a device, for whose frame
- * Xen's table of frames has no place.
+ * The same of a present entry. One of a device's memory is nobody's own, and
+ * Xen's table of frames may have no place for its frame.
  */
 static __always_inline bool may_write_present(const struct vm_area_struct *vma,
 					      u64 e)
 {
-	const bool no_page = (vma->vm_flags & VM_SHARED) || (e & _PAGE_SPECIAL);
-
-	return may_write(vma, e, no_page ? 0 : ptb_pfn(e));
+	return flags_may_write(vma, e) &&
+	       ((vma->vm_flags & VM_SHARED) ||
+		(likely(!(e & _PAGE_DEVMAP)) && page_may_write(ptb_pfn(e))));
 }
 
 /* An entry that is neither present nor none: may it stay as it is? */
@@ -514,8 +528,11 @@ static noinline long change_range(const struct change *change,
 			cond_resched();
 	} while (addr = next, addr != end);
 
-	if (unlikely(owed))
-		tlb_flush_pte_range(change->tlb, start, end - start);
+	if (unlikely(owed)) {
+		/* It takes the size as 32 bits: the first page and the last. */
+		tlb_flush_pte_range(change->tlb, start, PAGE_SIZE);
+		tlb_flush_pte_range(change->tlb, end - PAGE_SIZE, PAGE_SIZE);
+	}
 	return pages;
 }
 

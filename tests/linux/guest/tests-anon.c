@@ -758,10 +758,9 @@ static void threads_see_it(void)
 	CHECK(refused > 40 * common.pages);
 }
 
-/* As many pages as 32 bits cannot count, and one: the flush is of them all. */
-static void threads_see_all_of_it(void)
+/* A thread writes to the sixth page of a range, which is protected as a whole. */
+static void no_write_lands_within(size_t bytes, bool to_its_end)
 {
-	const size_t bytes = (1ul << 44) + PAGE;
 	char *p = mmap(NULL, bytes, RW,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	pthread_t thread;
@@ -776,7 +775,9 @@ static void threads_see_all_of_it(void)
 	CHECK(!pthread_create(&thread, NULL, writer, NULL));
 	/* A stale entry lives until the next interrupt at most. */
 	for (int i = 0; i < 1000; i++) {
-		p[0] = p[bytes - PAGE] = (char)i;
+		p[0] = (char)i;
+		if (to_its_end)
+			p[bytes - PAGE] = (char)i;
 		before = entered;
 		while (entered < before + 2)
 			sched_yield();
@@ -792,6 +793,18 @@ static void threads_see_all_of_it(void)
 	CHECK(!pthread_join(thread, NULL));
 	CHECK(refused >= 1000);
 	CHECK(!munmap(p, bytes));
+}
+
+/* As many pages as 32 bits cannot count, and one: the flush is of them all. */
+static void threads_see_16_tib(void)
+{
+	no_write_lands_within((1ul << 44) + PAGE, true);
+}
+
+/* So many bytes: and what was changed last needs no flush of its own. */
+static void threads_see_4_gib(void)
+{
+	no_write_lands_within(1ul << 32, false);
 }
 
 const struct test tests_anon[] = {
@@ -833,6 +846,8 @@ const struct test tests_anon[] = {
 	{ "threads: no write lands after mprotect has returned",
 	  threads_see_it },
 	{ "threads: nor into the middle of a range of 16 TiB",
-	  threads_see_all_of_it },
+	  threads_see_16_tib },
+	{ "threads: nor into that of 4 GiB with nothing at its end",
+	  threads_see_4_gib },
 	{ NULL, NULL },
 };
