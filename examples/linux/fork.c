@@ -103,8 +103,10 @@ static bool write_protect(const struct ptb_table *t)
 		.op = PTEBATCH_OP_FLAGS,
 		.clear = _PAGE_RW,
 	};
+	bool whole;
 
-	return ptb_apply(PTB_FORK, &run, NULL) == t->nr;
+	ptb_apply(PTB_FORK, &run, NULL, &whole);
+	return whole;
 }
 
 /*
@@ -173,7 +175,7 @@ static enum copied copy_table(struct mm_struct *dst, struct mm_struct *src,
 
 	dst_lock = ptb_lock_of(page);
 	spin_lock(dst_lock);
-	if (!ptb_lock(src, t, &src_lock))
+	if (!ptb_lock_to_copy(t, &src_lock))
 		goto unlock;
 	/* Not before a lock has made write_protect_seq seen by all. */
 	if (test_bit(MMF_HAS_PINNED, &src->flags))

@@ -61,7 +61,7 @@ struct ptebatch_env ptb_env = {
 };
 
 unsigned int ptb_apply(enum ptb_path path, const struct ptebatch_run *run,
-		       const struct ptebatch_tlb *tlb)
+		       const struct ptebatch_tlb *tlb, bool *whole)
 {
 	struct ptebatch_progress progress = {};
 	int err = ptebatch_apply_run(&ptebatch_hypercall, &ptb_env, run, tlb,
@@ -69,7 +69,8 @@ unsigned int ptb_apply(enum ptb_path path, const struct ptebatch_run *run,
 
 	ptb_count(path, hypercalls, progress.hypercalls);
 	ptb_count(path, failures, err != 0);
-	return err ? progress.slots : run->count;
+	*whole = !err;
+	return err && !progress.records ? progress.slots : run->count;
 }
 
 static bool has_new_calls(void)

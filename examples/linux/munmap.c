@@ -110,7 +110,7 @@ static __always_inline void collect(const struct vm_area_struct *vma,
 
 /* Returns how many slots are empty now. */
 static unsigned int clear(const struct ptb_table *t, unsigned int nr, u64 *olds,
-			  const struct ptebatch_tlb *tlb)
+			  const struct ptebatch_tlb *tlb, bool *whole)
 {
 	const struct ptebatch_run run = {
 		.pte = t->maddr,
@@ -119,7 +119,7 @@ static unsigned int clear(const struct ptb_table *t, unsigned int nr, u64 *olds,
 		.old = (uintptr_t)olds,
 	};
 
-	return ptb_apply(PTB_MUNMAP, &run, tlb);
+	return ptb_apply(PTB_MUNMAP, &run, tlb, whole);
 }
 
 /* Of pages collected, those whose entries are still there. */
@@ -149,11 +149,12 @@ zap_anon(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr,
 	 const struct ptb_table *t, const struct found *f, struct page **pages,
 	 bool *full)
 {
-	unsigned int done = clear(t, f->nr, NULL, NULL), i;
-	unsigned int nr_pages = f->nr_pages;
+	unsigned int nr_pages = f->nr_pages, done, i;
+	bool whole;
 
+	done = clear(t, f->nr, NULL, NULL, &whole);
 	gather_range(tlb, addr, done);
-	if (unlikely(done != f->nr))
+	if (unlikely(!whole))
 		nr_pages -= still_mapped(t, done, f->nr);
 	for (i = 0; i < nr_pages; i++) {
 		ptb_unmap_page(unmap_page, pages[i], vma);
@@ -170,18 +171,18 @@ static unsigned int clear_and_flush(struct mm_struct *mm, unsigned long addr,
 {
 	struct ptb_counters *n = &c->counters[PTB_MUNMAP];
 	struct ptebatch_tlb flush;
+	bool whole, missed;
 	unsigned int done;
-	bool missed;
 
 	if (!f->writable)
-		return clear(t, f->nr, c->records.olds, NULL);
+		return clear(t, f->nr, c->records.olds, NULL, &whole);
 
 	ptb_flush_begin(mm, addr, f->nr, c, &flush);
-	done = clear(t, f->nr, c->records.olds, &flush);
+	done = clear(t, f->nr, c->records.olds, &flush, &whole);
 	missed = ptb_flush_missed(mm, c);
-	n->folded += done == f->nr;
-	n->late += missed && done == f->nr;
-	if (done && (unlikely(done != f->nr) || unlikely(missed)))
+	n->folded += whole;
+	n->late += missed && whole;
+	if (done && (unlikely(!whole) || unlikely(missed)))
 		flush_range(mm, addr,
 			    addr + ((unsigned long)done << PAGE_SHIFT),
 			    PAGE_SHIFT, false);

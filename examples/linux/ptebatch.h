@@ -72,10 +72,10 @@ extern bool ptb_on[PTB_PATHS];
 /*
  * Applies a run; the table's lock is held. tlb: its TLB flush, made if all slots
  * are done, or NULL if the kernel makes it later. Returns how many slots are
- * done: all, or those before the one that failed.
+ * done: all, or those before the one that failed. *whole: all, and the flush.
  */
 unsigned int ptb_apply(enum ptb_path path, const struct ptebatch_run *run,
-		       const struct ptebatch_tlb *tlb);
+		       const struct ptebatch_tlb *tlb, bool *whole);
 
 /* ---- hook.c: functions in front of the kernel's ------------------------- */
 

@@ -130,25 +130,44 @@ ptb_walk(struct mm_struct *mm, unsigned long addr, unsigned long end,
  * Takes the table's lock, under which nobody but hardware changes a slot, and
  * nobody at all the table's place. The caller holds tables in place from the
  * walk to here (ptb_tables_hold()). False, with the lock not taken: the original
- * shall see to it, since the table is gone or reclaim has left a TLB flush to
- * whoever takes the lock next.
+ * shall see to it, since the table is gone, or, if the caller cares, reclaim
+ * has left the flush of what it unmapped to whoever takes the lock next.
  */
-static __always_inline bool ptb_lock(struct mm_struct *mm, struct ptb_table *t,
-				     spinlock_t **lock)
+static __always_inline bool ptb_lock_any(struct mm_struct *mm,
+					 struct ptb_table *t, spinlock_t **lock,
+					 bool cares)
 {
-	int batched;
+	int batched = 0;
 
 	*lock = ptb_lock_of(t->page);
 	spin_lock(*lock);
 	__release(*lock); /* sparse does not follow a lock taken perhaps */
 	/* Flushes that reclaim asked for, and those done, in its two halves. */
-	batched = atomic_read(&mm->tlb_flush_batched);
+	if (cares)
+		batched = atomic_read(&mm->tlb_flush_batched);
 	if (likely(READ_ONCE(*t->pmd) == t->entry) &&
 	    likely(!batched || (batched & 0x7fff) == batched >> 16))
 		return true;
 	__acquire(*lock);
 	spin_unlock(*lock);
 	return false;
+}
+
+static __always_inline bool ptb_lock(struct mm_struct *mm, struct ptb_table *t,
+				     spinlock_t **lock)
+{
+	return ptb_lock_any(mm, t, lock, true);
+}
+
+/*
+ * For fork, which is not where the kernel makes up for reclaim's flushes either:
+ * what was unmapped is not copied. A process that reclaim has been at once may
+ * stay so for all its forks.
+ */
+static __always_inline bool ptb_lock_to_copy(struct ptb_table *t,
+					     spinlock_t **lock)
+{
+	return ptb_lock_any(NULL, t, lock, false);
 }
 
 static __always_inline void ptb_unlock(spinlock_t *lock)
