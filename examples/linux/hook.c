@@ -109,13 +109,22 @@ static int hook(struct ptb_hook *h)
 	return 0;
 }
 
-static void unhook(struct ptb_hook *h)
+/* False: the kernel goes on calling it. */
+static bool unhook(struct ptb_hook *h)
 {
+	int err;
+
 	if (!h->active)
-		return;
-	WARN_ON(ptb_ftrace_unregister(&h->ops, h->point->trampoline));
+		return true;
+	err = ptb_ftrace_unregister(&h->ops, h->point->trampoline);
+	if (err) {
+		pr_crit("%s stays hooked, so the module stays, doing nothing: ftrace says %d\n",
+			h->point->name, err);
+		return false;
+	}
 	ftrace_free_filter(&h->ops);
 	h->active = false;
+	return true;
 }
 
 static long inside(void)
@@ -128,12 +137,21 @@ static long inside(void)
 	return sum;
 }
 
+/*
+ * Once ftrace has met with a fault, of anybody's, it takes no call out any more.
+ * Then what is called must stay, and whoever wants it gone waits without end.
+ */
 void ptb_unhook_all(void)
 {
+	bool out = true;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(hooks); i++)
-		unhook(&hooks[i]);
+		out &= unhook(&hooks[i]);
+	while (!out) {
+		memset(ptb_on, 0, sizeof(ptb_on));
+		msleep(60 * MSEC_PER_SEC);
+	}
 	synchronize_rcu_tasks();
 	while (inside())
 		msleep(20);
