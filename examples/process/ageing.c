@@ -41,11 +41,15 @@ static int age(struct ptebatch *batch)
 	for (int t = 0; t < TABLES && !err; t++)
 		err = ptebatch_add_run_old(batch, MADDR + t * 4096ull, SLOTS,
 					   PTEBATCH_PTE_A, 0, old[t]);
-	if (!err)
-		err = ptebatch_flush(batch, &all);
 	if (err) {
-		fprintf(stderr, "slot %#llx: error %d\n",
-			(unsigned long long)batch->last.pte, err);
+		fprintf(stderr, "not queued: %s\n", ptebatch_strerror(err));
+		return -1;
+	}
+	err = ptebatch_flush(batch, &all);
+	if (err) {
+		fprintf(stderr, "the flush stopped at slot %#llx: %s\n",
+			(unsigned long long)batch->last.pte,
+			ptebatch_strerror(err));
 		return -1;
 	}
 	for (int t = 0; t < TABLES; t++)

@@ -69,7 +69,8 @@ extern "C" {
  *   Needed by mmu-update and hypercall.
  * slot(ctx, maddr): the address at which this slot can be read (and, for
  *   native, written; for mmu-update, written through Xen's emulation), or NULL
- *   if it is not mapped. The other slots of its table are its neighbours there
+ *   if it is not mapped (a flush that needs it stops there, -EOPNOTSUPP). The
+ *   other slots of its table are its neighbours there
  *   too. Needed by native and peek; mmu-update says per operation. The mapping
  *   must stay until the call that asked has returned.
  * tlb(ctx, tlb): performs the TLB flush; 0 or a negative error. native only.
