@@ -1169,6 +1169,8 @@ static always_inline const struct ptebatch_value *fast_values(
 
         if ( likely(!(val & put_pte_flags(_PAGE_GUEST_KERNEL))) )
             val |= PTEBATCH_PTE_G;
+        else if ( val & PTEBATCH_PTE_CACHE )
+            break; /* G may change, and the domain not be allowed those */
 
         to = keep ? change_to(keep, val) : change_all(val);
         if ( unlikely(!change_entry(p, &pte, &to, diff & _PAGE_RW, &frames,

@@ -28,6 +28,7 @@
 #define NX PTEBATCH_PTE_NX
 #define CACHE PTEBATCH_PTE_CACHE
 #define UC 0x18UL /* PCD, PWT */
+#define GUEST_KERNEL (1UL << 52)
 #define ADJ (US | G | 1UL << 52) /* bits that Xen adds */
 
 #define RUNS __HYPERVISOR_ptebatch_runs
@@ -650,6 +651,23 @@ static void odd_entries(void)
 	EQ(hx_get(0, 0), page(0, UC));
 	end();
 
+	begin("G of a kernel's entry that is not write-back is validated, too");
+	{
+		const uint64_t was = page(0, UC | GUEST_KERNEL) & ~G;
+
+		hx_set(0, 0, was);
+		EQ(value(hx_slot(0, 0), was | G, PTEBATCH_VALUE_KEEP),
+		   ANS(1, 0, 0));
+		EQ(hx_get(0, 0), was | G);
+		hx_self.cache_attrs_ok = false;
+		EQ(value(hx_slot(0, 0), was, PTEBATCH_VALUE_KEEP),
+		   ANS(0, 0, EINVAL));
+		EQ(hx_get(0, 0), was | G);
+		EQ(value(hx_slot(0, 0), was | G | NX, PTEBATCH_VALUE_KEEP),
+		   ANS(1, 0, 0));
+	}
+	end();
+
 	begin("an entry that is not write-back gains RW by full validation only");
 	hx_set(0, 0, page(0, UC));
 	hx_hold(MFN_PAGE, 2);
@@ -888,7 +906,6 @@ static void olds_and_values(void)
 
 #define KEEP PTEBATCH_VALUE_KEEP
 #define EXACT PTEBATCH_VALUE_EXACT
-#define GUEST_KERNEL (1UL << 52)
 
 /* As Linux's PROT_NONE: P clear, the frame inverted; safe against L1TF. */
 static uint64_t hidden(uint64_t e)
