@@ -376,8 +376,6 @@ static int hypercall_probe(struct ptebatch_env *env)
 		have = probe_call(env, &runs_call) |
 		       probe_call(env, &values_call);
 	__atomic_store_n(&env->have, have, __ATOMIC_RELAXED);
-	if (!env->hypercall)
-		return -PTEBATCH_EINVAL;
 	/* The legacy calls are needed for what the new ones do not cover. */
 	return have & PTEBATCH_HAVE_RUNS && have & PTEBATCH_HAVE_VALUES ? 0
 									: err;

@@ -29,7 +29,7 @@
 #define CACHE PTEBATCH_PTE_CACHE
 #define UC 0x18UL /* PCD, PWT */
 #define GUEST_KERNEL (1UL << 52)
-#define ADJ (US | G | 1UL << 52) /* bits that Xen adds */
+#define ADJ (US | G | GUEST_KERNEL) /* bits that Xen adds */
 
 #define RUNS __HYPERVISOR_ptebatch_runs
 #define VALUES __HYPERVISOR_ptebatch_values
