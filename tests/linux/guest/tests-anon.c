@@ -726,27 +726,31 @@ static void *writer(void *arg)
 	return NULL;
 }
 
+/* Until it has begun and ended with all pages once, from here on. */
+static void let_it_go_round(void)
+{
+	unsigned long before = entered;
+
+	while (entered < before + 2)
+		sched_yield();
+}
+
 /* No write of another thread lands once mprotect has returned. */
 static void threads_see_it(void)
 {
 	unsigned char seen[130];
 	pthread_t thread;
-	unsigned long before;
 
 	common = (struct range){ anon(130), 130, 1 };
 	fill(&common, 0);
 	CHECK(!pthread_create(&thread, NULL, writer, NULL));
 	for (int i = 0; i < 40; i++) {
-		before = entered;
-		while (entered < before + 2)
-			sched_yield();
+		let_it_go_round();
 		CHECK(!protect(&common, i & 1 ? PROT_READ : PROT_NONE));
 		if (i & 1)
 			for (size_t k = 0; k < common.pages; k++)
 				seen[k] = common.p[k * PAGE + 64];
-		before = entered;
-		while (entered < before + 2)
-			sched_yield();
+		let_it_go_round();
 		if (i & 1)
 			for (size_t k = 0; k < common.pages; k++)
 				CHECK(seen[k] ==
@@ -764,7 +768,6 @@ static void no_write_lands_within(size_t bytes, bool to_its_end)
 	char *p = mmap(NULL, bytes, RW,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	pthread_t thread;
-	unsigned long before;
 	unsigned char seen;
 
 	CHECK(p != MAP_FAILED);
@@ -778,14 +781,10 @@ static void no_write_lands_within(size_t bytes, bool to_its_end)
 		p[0] = (char)i;
 		if (to_its_end)
 			p[bytes - PAGE] = (char)i;
-		before = entered;
-		while (entered < before + 2)
-			sched_yield();
+		let_it_go_round();
 		CHECK(!mprotect(p, bytes, PROT_READ));
 		seen = common.p[64];
-		before = entered;
-		while (entered < before + 2)
-			sched_yield();
+		let_it_go_round();
 		CHECK(seen == (unsigned char)common.p[64]);
 		CHECK(!mprotect(p, bytes, RW));
 	}
