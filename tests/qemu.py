@@ -27,6 +27,8 @@ XEN_OPTIONS = f"{CONSOLE} spec-ctrl=no xpti=no pv-l1tf=no"
 XEN_OPTIONS_MITIGATED = f"{CONSOLE} pv-l1tf=yes"
 CPU_FLAWED = ",vendor=GenuineIntel"
 TAP = re.compile(r"^(ok|not ok|1\.\.|#|Bail out!)")
+PLAN = re.compile(r"1\.\.(\d+)")
+WHOLE = re.compile(r"(ok|not ok) \d|1\.\.|Bail out!")
 # What Xen prints when something is wrong with Xen.
 XEN_BAD = re.compile(
     r"^\(XEN\).*(Assertion|ASSERT|\bBUG\b|\bWARN\b|WARNING|UBSAN|Xen call trace"
@@ -96,6 +98,25 @@ def console(qemu, deadline):
             yield re.sub(r"\x1b(\[[0-9;?]*[a-zA-Z]|c)", "", text)
 
 
+def mend(lines, closing):
+    """Puts a guest's line that a line of Xen's cut in two together again, after
+    Xen's. A guest writes in pieces, and Xen prints between two of them."""
+    cut = ""
+    for line in lines:
+        start, xen, text = line.partition("(XEN) ")
+        if cut and (WHOLE.match(start) or closing.match(start)):
+            yield cut  # the guest had no more of that line to say
+            cut = ""
+        cut += start
+        if xen:
+            yield xen + text
+        else:
+            yield cut
+            cut = ""
+    if cut:
+        yield cut
+
+
 class Run:
     """What came of it: done is the number in the closing line or None, ran
     the tests that ended, why the reasons to call it failed."""
@@ -113,7 +134,8 @@ class Run:
                                 stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT)
         try:
-            for line in console(qemu, time.monotonic() + o.timeout):
+            for line in mend(console(qemu, time.monotonic() + o.timeout),
+                             closing):
                 log.write(line + "\n")
                 log.flush()
                 if expect and re.search(expect, line):
@@ -124,8 +146,10 @@ class Run:
                     self.ran += 1
                 elif line.startswith("not ok "):
                     self.ran, failed = self.ran + 1, failed + 1
+                elif PLAN.match(line):
+                    plan = (plan or 0) + int(PLAN.match(line)[1])
                 elif line.startswith("1.."):
-                    plan = (plan or 0) + int(line[3:].split()[0])
+                    complaints.append(line)
                 elif XEN_FINE.search(line):
                     pass
                 elif XEN_BAD.match(line):
