@@ -13,6 +13,8 @@ HERE := $(dir $(lastword $(MAKEFILE_LIST)))
 TOP := $(HERE)../..
 SERIES ?= 6.1
 OUT ?= build/linux/$(SERIES)
+$(if $(word 2,$(abspath $(OUT))),$(error kbuild takes no path with a space: \
+	$(abspath $(OUT))))
 IMAGE := $(shell $(TOP)/tools/linux-image $(SERIES))
 $(if $(IMAGE),,$(error there is no Linux $(SERIES) to build for))
 
