@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """What the tools that take things from Debian's archive share.
 
-    debian.apt("trixie", folder, "download", "xen-hypervisor-4.20-amd64")
+    archive = debian.Archive("trixie")
+    archive.apt(folder, "download", "xen-hypervisor-4.20-amd64")
 
 Debian's package tools fetch and verify, by a private configuration for one
-suite, made from the sources that the machine's own configuration names: a
-suite that it does not name is looked for at the same places. The machine's
-configuration, package lists and installed packages stay as they are, and play
-no part.
+suite and its security updates. It is made of those files of the machine's own
+configuration that name a suite of Debian: a suite that none names is looked for
+at the same places. The machine's configuration, package lists and installed
+packages stay as they are, and play no part.
 
 All is kept in .cache at the top of the checkout, or in $PTEBATCH_CACHE. What
 an interrupted run leaves behind there is never taken for the real thing.
@@ -101,6 +102,9 @@ def main(makers, about):
     if len(sys.argv) != 2 or sys.argv[1] not in makers:
         sys.exit(f"usage: {PROGRAM} " + "|".join(makers))
     try:
+        if re.search(r"\s", CACHE):
+            raise Failed("Xen and Linux are built in no path with a space, and "
+                         f"the cache is {CACHE}: say another by PTEBATCH_CACHE")
         os.makedirs(CACHE, exist_ok=True)
         while True:
             try:
@@ -119,105 +123,158 @@ def main(makers, about):
 
 # ---- The archive ------------------------------------------------------------
 
-def machine_sources(suite):
-    """(suites, components, how to say the same for the suite) of each source."""
-    for path in ["/etc/apt/sources.list",
-                 *sorted(glob.glob("/etc/apt/sources.list.d/*.list"))]:
-        if not os.path.isfile(path):
-            continue
-        for line in open(path, encoding="utf-8"):
-            match = re.match(r"deb\s+(\[[^]]*\]\s+)?(\S+)\s+(\S+)\s+([^#\n]*)",
-                             line.strip())
-            if match:
-                options, uri, its, components = match.groups()
-                yield ([its], components.split(), "list", "".join(
-                    f"{kind} {options or ''}{uri} {suite} main\n"
-                    for kind in ("deb", "deb-src")))
-    for path in sorted(glob.glob("/etc/apt/sources.list.d/*.sources")):
-        text = re.sub(r"^#.*\n", "", open(path, encoding="utf-8").read(),
-                      flags=re.M)
-        for stanza in re.split(r"\n\s*\n", text):
-            fields = {key.lower(): value.strip() for key, value in re.findall(
-                r"^([A-Za-z-]+):((?:.*)(?:\n[ \t].*)*)", stanza, re.M)}
-            if ("deb" not in fields.get("types", "").split()
-                    or fields.get("enabled", "yes") in ("no", "false")):
-                continue
-            suites = fields["suites"].split()
-            components = fields.get("components", "").split()
-            fields.update(types="deb deb-src", suites=suite, components="main")
-            yield suites, components, "sources", "".join(
-                f"{key}: {value}\n" for key, value in fields.items()) + "\n"
+DEBIAN = re.compile(r"(bookworm|trixie|forky|sid|oldstable|stable|testing"
+                    r"|unstable)(-security|-updates)?")
 
-
-def private_sources(suite):
-    sources = [entry for entry in machine_sources(suite) if "main" in entry[1]]
-    # The suite itself where the machine follows it, else the machine's own.
-    for right in (lambda its: its == suite,
-                  lambda its: re.fullmatch(
-                      r"bookworm|trixie|forky|sid|oldstable|stable|testing"
-                      r"|unstable", its)):
-        chosen = [entry for entry in sources if any(map(right, entry[0]))]
-        if chosen:
-            return chosen
-    raise Failed("the machine's apt configuration names no source for "
-                 f"Debian's suite {suite}")
-
-
-def environment(suite):
-    """Under which apt sees the private configuration only."""
-    def private(*names):
-        return cached(f"apt-{suite}", *names)
-
-    for folder in ("lists/partial", "cache/archives/partial", "sources",
-                   "parts"):
-        os.makedirs(private(folder), exist_ok=True)
-    texts = {"list": "", "sources": ""}
-    for _, _, form, text in private_sources(suite):
-        texts[form] += text
-    for form, text in texts.items():
-        with open(private("sources", f"debian.{form}"), "w",
-                  encoding="utf-8") as file:
-            file.write(text)
-
-    # The machine's settings (proxies and so on), but none of its hooks.
-    config = subprocess.run(["apt-config", "dump"], check=True, text=True,
-                            capture_output=True).stdout
-    config = re.sub(r"^(APT::Update::P|DPkg::P|Dir::).*\n", "", config,
-                    flags=re.M)
-    config += f"""
-Dir::Etc::main "/dev/null";
-Dir::Etc::parts "{private()}/parts";
-Dir::Etc::sourcelist "/dev/null";
-Dir::Etc::sourceparts "{private()}/sources";
-Dir::Etc::preferences "/dev/null";
-Dir::Etc::preferencesparts "{private()}/parts";
-Dir::State::status "/dev/null";
-Dir::State::lists "{private()}/lists";
-Dir::Cache "{private()}/cache";
-Dir::Cache::pkgcache "";
-Dir::Cache::srcpkgcache "";
+# apt-get source takes what deb-src entries list. Here deb entries list it too.
+CONFIG = """
+APT::Default-Release "";
+Acquire::IndexTargets::deb::Sources::MetaKey "$(COMPONENT)/source/Sources";
+Acquire::IndexTargets::deb::Sources::ShortDescription "Sources";
+Acquire::IndexTargets::deb::Sources::Description "$(RELEASE)/$(COMPONENT) Sources";
+Acquire::IndexTargets::deb::Sources::Optional "no";
 Acquire::Languages "none";
 Acquire::Retries "3";
+Dir::Etc::main "/dev/null";
+Dir::Etc::parts "{0}/parts";
+Dir::Etc::sourcelist "/dev/null";
+Dir::Etc::sourceparts "{0}/sources";
+Dir::Etc::preferences "{0}/preferences";
+Dir::Etc::preferencesparts "{0}/parts";
+Dir::State::status "/dev/null";
+Dir::State::lists "{0}/lists";
+Dir::Cache "{0}/cache";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
 """
-    with open(private("apt.conf"), "w", encoding="utf-8") as file:
-        file.write(config)
-    return dict(os.environ, APT_CONFIG=private("apt.conf"), LC_ALL="C")
 
 
-def apt(suite, folder, *args):
-    """Runs apt-get in the folder, its chatter shown only if it fails."""
-    result = subprocess.run(["apt-get", "-q", *args], cwd=folder,
-                            env=environment(suite), text=True, check=False,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if result.returncode:
-        missing = re.search(r"^Err:\d+ .* (\S+) (\S+) \(.*\)\n +404 ",
-                            result.stdout, re.M)
-        if missing:
-            raise Absent(f"Debian's archive, as this machine reaches it, does "
-                         f"not serve {missing[1]} {missing[2]} of {suite} "
-                         f"({args[0]})")
-        sys.stderr.write(result.stdout)
-        raise Failed(f"apt-get {' '.join(args)} failed")
+def output(command, **options):
+    return subprocess.run(command, check=True, text=True,
+                          stdout=subprocess.PIPE, **options).stdout
+
+
+def suites(env=None, *extra):
+    """(file, suite) of each source that apt has for Debian's packages."""
+    listed = output(["apt-get", "indextargets", *extra, "--format",
+                     "$(SOURCESENTRY) $(RELEASE)", "Created-By: Packages",
+                     "Component: main"], env=env)
+    for line in listed.splitlines():
+        entry, suite = line.rsplit(" ", 1)
+        if DEBIAN.fullmatch(suite):
+            yield entry.rpartition(":")[0], suite
+
+
+class Archive:
+    """One suite of Debian with its security updates, as they are now."""
+
+    def __init__(self, suite):
+        self.suite = suite
+        self.folder = cached(f"apt-{suite}")
+        shutil.rmtree(f"{self.folder}/sources", ignore_errors=True)
+        for folder in ("lists/partial", "cache/archives/partial", "sources",
+                       "parts"):
+            os.makedirs(f"{self.folder}/{folder}", exist_ok=True)
+        self.copy_sources()
+
+        # The machine's settings (proxies and so on), but none of its hooks.
+        config = re.sub(r"^(APT::Update::P|DPkg::P|Dir::).*\n", "",
+                        output(["apt-config", "dump"]), flags=re.M)
+        with open(f"{self.folder}/apt.conf", "w", encoding="utf-8") as file:
+            file.write(config + CONFIG.replace("{0}", self.folder))
+        self.env = dict(os.environ, LC_ALL="C",
+                        APT_CONFIG=f"{self.folder}/apt.conf")
+        self.prefer(updates=True)
+        done = self.run(self.folder, "update")
+        # One source of many that cannot be had is no reason to stop.
+        there = {suite for _, suite in suites(self.env)}
+        if suite not in there:
+            sys.stderr.write(done.stdout)
+            raise Failed(f"the lists of Debian's suite {suite} cannot be had")
+        self.updates = f"{suite}-security" in there
+        if not self.updates:
+            say(f"without security updates: {suite}-security is not named in "
+                "the machine's apt configuration, or cannot be reached")
+
+    def copy_sources(self):
+        found = list(suites(None, "--no-release-info"))
+        own = [path for path, suite in found
+               if suite.split("-")[0] == self.suite]
+        for path in set(own or [path for path, _ in found]):
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+            if not own: # as words of their own, not in a path
+                text = re.sub(rf"(?<!\S){DEBIAN.pattern}(?!\S)",
+                              rf"{self.suite}\2", text)
+            with open(f"{self.folder}/sources/{os.path.basename(path)}", "w",
+                      encoding="utf-8") as file:
+                file.write(text)
+        if not found:
+            raise Failed("the machine's apt configuration names no source for "
+                         f"Debian's suite {self.suite}")
+
+    def prefer(self, updates):
+        """The newest of the suite, or of it and its updates, is installed."""
+        with open(f"{self.folder}/preferences", "w", encoding="utf-8") as file:
+            for name, priority in ((self.suite, 500),
+                                   (f"{self.suite}-security",
+                                    500 if updates else -1), ("*", -1)):
+                file.write(f"Package: *\nPin: release n={name}\n"
+                           f"Pin-Priority: {priority}\n\n")
+
+    def run(self, folder, *args):
+        return subprocess.run(["apt-get", "-q", *args], cwd=folder,
+                              env=self.env, text=True, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def apt(self, folder, *args):
+        """Runs apt-get in the folder, its chatter shown only if it fails."""
+        done = self.run(folder, *args)
+        if done.returncode:
+            missing = re.search(r"^Err:\d+ \S+ (\S+) (.*)\n +"
+                                r"(?:404 |File not found)", done.stdout, re.M)
+            if missing:
+                raise Absent("Debian's archive, as this machine reaches it, "
+                             f"does not serve {missing[2]} of {missing[1]}")
+            sys.stderr.write(done.stdout)
+            raise Failed(f"apt-get {' '.join(args)} failed")
+
+    def show(self, *packages):
+        return output(["apt-cache", "show", "--no-all-versions", *packages],
+                      env=self.env)
+
+    def newest(self, package, folder, take):
+        """Calls take(version of the package), with the security updates and,
+        where the archive does not serve what that takes, without them. Returns
+        the version that was taken."""
+        tried = None
+        for updates in [True, False] if self.updates else [False]:
+            self.prefer(updates)
+            version = re.search(r"^Version: (\S+)", self.show(package), re.M)[1]
+            if tried:
+                if version == tried[0]:
+                    raise tried[1]
+                say(f"{tried[1]}: taking {version} of {self.suite}")
+                shutil.rmtree(folder)
+                os.makedirs(folder)
+            try:
+                take(version)
+                return version
+            except Absent as reason:
+                tried = version, reason
+        raise tried[1]
+
+    def depends(self, packages, wanted):
+        """The packages, and all they depend on as far as names match wanted
+        (the first of alternatives)."""
+        found, new = set(), set(packages)
+        while new:
+            found |= new
+            new = {name for line in re.findall(r"^Depends: (.*)",
+                                               self.show(*sorted(new)), re.M)
+                   for name in re.findall(r"(?:^|, )([^ ,:]+)", line)
+                   if wanted.fullmatch(name)} - found
+        return sorted(found)
 
 
 def unpack(debs):
@@ -254,19 +311,3 @@ def add_libraries(root, folder, wanted):
             raise Failed(f"no package brings {name}")
         shutil.copy(libraries[name], target)
         wanted += needed(target)
-
-
-def depends(suite, packages, wanted):
-    """The packages, and all they depend on as far as names match wanted (the
-    first of alternatives). apt has updated the suite's lists before."""
-    found, new = set(), set(packages)
-    while new:
-        found |= new
-        shown = subprocess.run(
-            ["apt-cache", "show", "--no-all-versions", *sorted(new)],
-            env=environment(suite), text=True, check=True,
-            stdout=subprocess.PIPE).stdout
-        new = {name for line in re.findall(r"^Depends: (.*)", shown, re.M)
-               for name in re.findall(r"(?:^|, )([^ ,:]+)", line)
-               if wanted.fullmatch(name)} - found
-    return sorted(found)
