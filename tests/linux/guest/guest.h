@@ -32,6 +32,7 @@ void flip_calls(unsigned int times); /* Xen's calls off and on, under it too */
 void hold(void);	       /* the stress without an end, and a heartbeat */
 void not_pv(void);	       /* where the kernel is no PV guest of Xen */
 void test(const char *only);   /* NULL, or a part of the names to be run */
+void test_module(const char *only); /* loading and unloading it, likewise */
 
 /* --- init.c -------------------------------------------------------------- */
 

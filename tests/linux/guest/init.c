@@ -7,7 +7,8 @@
  *
  *   guest=JOB[+JOB...]   bench, bench-quick, bench-threads, programs,
  *                        db:PROCESSES, db-wall:PROCESSES,
- *                        test[:PART-OF-NAME], stress:SECONDS,
+ *                        test[:PART-OF-NAME], test-module[:PART-OF-NAME],
+ *                        stress:SECONDS,
  *                        stress-swap:SECONDS, load:TIMES, flip:TIMES, hold,
  *                        not-pv
  *   ptebatch=on          load /ptebatch.ko first
@@ -51,6 +52,7 @@ static void mounts(void)
 		{ "tmpfs", "/tmp" },
 		{ "tmpfs", "/run" },
 		{ "debugfs", "/sys/kernel/debug" },
+		{ "tracefs", "/sys/kernel/tracing" },
 	};
 
 	for (size_t i = 0; i < sizeof(each) / sizeof(*each); i++) {
@@ -206,6 +208,8 @@ static void run(const char *job)
 		programs();
 	else if (IS("test"))
 		test(arg);
+	else if (IS("test-module"))
+		test_module(arg);
 	else if ((IS("stress") || IS("stress-swap")) && number)
 		stress(number, n > 6);
 	else if (IS("load") && number)

@@ -375,7 +375,7 @@ static bool one(const struct test *t, unsigned int number)
 	return !state;
 }
 
-void test(const char *only)
+static void run_all(const struct test *const *from, size_t n, const char *only)
 {
 	unsigned int number = 0, count = 0;
 
@@ -383,8 +383,8 @@ void test(const char *only)
 	if (reason == MAP_FAILED)
 		die("mmap");
 	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < sizeof(rooms) / sizeof(*rooms); i++) {
-			for (const struct test *t = rooms[i]; t->name; t++) {
+		for (size_t i = 0; i < n; i++) {
+			for (const struct test *t = from[i]; t->name; t++) {
 				if (only && !strcasestr(t->name, only))
 					continue;
 				if (!pass)
@@ -398,4 +398,16 @@ void test(const char *only)
 	}
 	if (!count)
 		fail("no test has \"%s\" in its name", only);
+}
+
+void test(const char *only)
+{
+	run_all(rooms, sizeof(rooms) / sizeof(*rooms), only);
+}
+
+void test_module(const char *only)
+{
+	static const struct test *const from[] = { tests_module };
+
+	run_all(from, 1, only);
 }

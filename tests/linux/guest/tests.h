@@ -22,7 +22,7 @@ struct test {
 
 /* Ended by one without a name. */
 extern const struct test tests_anon[], tests_shared[], tests_watch[],
-	tests_swap[], tests_kernel[], tests_grant[];
+	tests_swap[], tests_kernel[], tests_grant[], tests_module[];
 
 #define CHECK(held) check(held, __FILE__, __LINE__, #held)
 #define FAILS(call, with) CHECK((call) == -1 && errno == (with))

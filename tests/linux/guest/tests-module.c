@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loading and unloading the module beside other users of the kernel's function
+ * tracer, and with that tracer's switch. The machine must be the program's own,
+ * with the module's file in it; each test leaves the module as it found it.
+ */
+#define _GNU_SOURCE
+#include "tests.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/klog.h>
+#include <unistd.h>
+
+#define SWITCH "/proc/sys/kernel/ftrace_enabled"
+#define TRACING "/sys/kernel/tracing/"
+
+static bool loaded(void)
+{
+	return !access("/sys/module/ptebatch", F_OK);
+}
+
+/* To begin with: the module in or out, the tracer on. */
+static void start_with(bool in)
+{
+	needs_own_machine();
+	if (access("/ptebatch.ko", R_OK))
+		skip("no module");
+	CHECK(!spit(SWITCH, "1"));
+	if (loaded() != in)
+		CHECK(!(in ? load_ptebatch() : unload_ptebatch()));
+	CHECK(loaded() == in);
+}
+
+/* Whether the kernel's log has this in it. */
+static bool logged(const char *what)
+{
+	static char log[1 << 20];
+	int n = klogctl(3, log, sizeof(log) - 1); /* SYSLOG_ACTION_READ_ALL */
+
+	log[n > 0 ? n : 0] = 0;
+	return strstr(log, what);
+}
+
+static void child_writes(void *arg)
+{
+	struct range *r = arg;
+
+	CHECK(holds(r, 1));
+	fill(r, 2);
+	CHECK(holds(r, 2));
+}
+
+/* Every function that the module hooks is called and has its effect. */
+static void memory_works(void)
+{
+	struct range r = { anon(600), 600, 1 };
+
+	fill(&r, 1);
+	CHECK(!protect(&r, PROT_READ));
+	CHECK(all_allow(&r, PROT_READ) && holds(&r, 1));
+	CHECK(!protect(&r, PROT_NONE));
+	CHECK(all_allow(&r, PROT_NONE));
+	CHECK(!protect(&r, RW));
+	in_child(child_writes, &r);
+	CHECK(holds(&r, 1));
+	CHECK(!munmap(r.p, r.pages * PAGE));
+	CHECK(read_faults(r.p) && read_faults(r.p + 599 * PAGE));
+}
+
+static void probe(const char *function, bool on)
+{
+	char line[256];
+
+	if (on) {
+		snprintf(line, sizeof(line), "p:kprobes/on_%s %s", function,
+			 function);
+		CHECK(!spit(TRACING "kprobe_events", line));
+	}
+	snprintf(line, sizeof(line), TRACING "events/kprobes/on_%s/enable",
+		 function);
+	CHECK(!spit(line, on ? "1" : "0"));
+	if (!on) {
+		snprintf(line, sizeof(line), "-:kprobes/on_%s", function);
+		CHECK(!spit(TRACING "kprobe_events", line));
+	}
+}
+
+/*
+ * What an administrator tries who wants the tracer off and the module gone.
+ * Whether the kernel lets the tracer be switched off is not judged here.
+ */
+static void off_and_unload(void)
+{
+	start_with(true);
+	spit(SWITCH, "0");
+	memory_works();
+	CHECK(!unload_ptebatch());
+	CHECK(!spit(SWITCH, "1"));
+	memory_works();
+}
+
+static void off_unload_load(void)
+{
+	off_and_unload();
+	CHECK(!load_ptebatch());
+	memory_works();
+}
+
+static void off_unload_probe(void)
+{
+	static const char *const functions[] = { "do_sys_openat2",
+						 "unmap_page_range",
+						 "change_protection" };
+
+	off_and_unload();
+	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
+		probe(functions[i], true);
+		memory_works();
+		probe(functions[i], false);
+	}
+	CHECK(!load_ptebatch());
+}
+
+static void off_on_unload(void)
+{
+	start_with(true);
+	spit(SWITCH, "0");
+	CHECK(!spit(SWITCH, "1"));
+	memory_works();
+	CHECK(!unload_ptebatch());
+	memory_works();
+	CHECK(!load_ptebatch());
+}
+
+static void switch_is_refused(void)
+{
+	start_with(true);
+	CHECK(spit(SWITCH, "0") == EBUSY);
+	CHECK(field(SWITCH, "") == 1);
+	memory_works();
+	CHECK(!unload_ptebatch());
+	CHECK(!spit(SWITCH, "0"));
+	CHECK(!spit(SWITCH, "1"));
+	CHECK(!load_ptebatch());
+}
+
+static void load_is_refused(void)
+{
+	start_with(false);
+	CHECK(!spit(SWITCH, "0"));
+	for (int i = 0; i < 3; i++)
+		CHECK(load_ptebatch() == EBUSY && !loaded());
+	CHECK(logged("ptebatch: not loaded: ftrace is off"));
+	memory_works();
+	CHECK(!spit(SWITCH, "1"));
+	memory_works();
+	CHECK(!load_ptebatch());
+	memory_works();
+}
+
+/*
+ * Probes on all that the module hooks or looks up, before it comes, while it
+ * is there and after it has gone.
+ */
+static void beside_probes(void)
+{
+	static const char *const functions[] = { "change_protection",
+						 "copy_page_range",
+						 "unmap_page_range",
+						 "kallsyms_lookup_name" };
+	const size_t n = sizeof(functions) / sizeof(*functions);
+
+	for (int order = 0; order < 2; order++) {
+		start_with(order);
+		for (size_t i = 0; i < n; i++)
+			probe(functions[i], true);
+		memory_works();
+		CHECK(!(order ? unload_ptebatch() : load_ptebatch()));
+		memory_works();
+		for (size_t i = 0; i < n; i++)
+			probe(functions[i], false);
+		memory_works();
+	}
+	CHECK(!load_ptebatch());
+}
+
+/* The tracer calls for every function, so also for those of the module. */
+static void beside_tracer(void)
+{
+	start_with(true);
+	CHECK(!spit(TRACING "current_tracer", "function"));
+	memory_works();
+	CHECK(spit(SWITCH, "0") == EBUSY);
+	CHECK(!unload_ptebatch());
+	memory_works();
+	CHECK(!load_ptebatch());
+	memory_works();
+	CHECK(!spit(TRACING "current_tracer", "nop"));
+	memory_works();
+}
+
+const struct test tests_module[] = {
+	{ "tracer switch: it cannot be turned off while the module is loaded",
+	  switch_is_refused },
+	{ "tracer switch: off, unload, on, load again", off_unload_load },
+	{ "tracer switch: off, unload, on, probes of hooked functions",
+	  off_unload_probe },
+	{ "tracer switch: off and on, then unload", off_on_unload },
+	{ "tracer switch: with the tracer off, the module does not load",
+	  load_is_refused },
+	{ "the module comes and goes beside probes of what it hooks",
+	  beside_probes },
+	{ "the module comes and goes while the tracer watches all functions",
+	  beside_tracer },
+	{ NULL, NULL },
+};
