@@ -4,7 +4,10 @@
  * or where the name is private to mm.c. Installed as arch/x86/pv/ptebatch.h.
  *
  * Known trees: 4.17, 4.20. Xen coding style. What differs is found by what the
- * tree defines, not by its version.
+ * tree defines, not by its version. A symbol that a tree does not have looks
+ * like one that is turned off, so a short cut is never taken because a symbol
+ * is missing: either the tree shows that the short cut is right, or Xen's own
+ * function does the work, or the build fails.
  */
 #ifndef X86_PV_PTEBATCH_H
 #define X86_PV_PTEBATCH_H
@@ -21,12 +24,88 @@ int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
                           struct domain *pg_dom);
 
 /*
+ * Frame numbers (mfn) and indices into the frame table (pdx).
+ *
+ * A mfn comes from a guest. Its page_info is found by its pdx, and Xen can be
+ * built to make the two differ, so that holes in the memory map cost no frame
+ * table. Taking a mfn for a pdx on such a machine hands out the page_info of
+ * another frame: a guest could map memory of Xen's and of other domains'.
+ * Three models are known. Each is recognised by a symbol that the build has,
+ * and each names the variable by which that model says whether it is at work
+ * on this machine; a model that has another one does not compile.
+ *
+ *  - Offsets (4.21 and later, XenServer 8's 4.17): RAM is divided into regions,
+ *    and a table says by how much each is displaced. pdx_region_size is the
+ *    size of a region, all ones while nothing is displaced.
+ *  - Mask (4.17, where every build has it; an option later): a range of bits
+ *    that are 0 in every address of RAM is cut out. pfn_pdx_hole_shift is the
+ *    number of these bits, 0 while none are cut out.
+ *  - None (4.18 to 4.20 on x86, an option later): pfn_to_pdx() is a macro that
+ *    gives back its argument. The compiler proves it, in ptebatch_compressed().
+ *
+ * All that is left is a tree that cannot be judged here, and fails to build.
+ */
+#if defined(CONFIG_PDX_OFFSET_COMPRESSION) + \
+    defined(CONFIG_PDX_MASK_COMPRESSION) + defined(CONFIG_PDX_NONE) > 1
+# error "ptebatch: this tree has two models of PDX compression at once"
+#elif defined(CONFIG_PDX_OFFSET_COMPRESSION)
+# define PTEBATCH_PDX_DIFFERS (pdx_region_size != ~0UL)
+#elif defined(CONFIG_PDX_MASK_COMPRESSION) || \
+      defined(CONFIG_PDX_COMPRESSION) || defined(CONFIG_HAS_PDX)
+# define PTEBATCH_PDX_DIFFERS (pfn_pdx_hole_shift != 0)
+#elif defined(pfn_to_pdx)
+# define PTEBATCH_PDX_DIFFERS false
+# define PTEBATCH_PDX_IS_MFN
+#else
+# error "ptebatch: this tree's model of PDX compression is not known"
+#endif
+
+/* Whether a mfn can differ from its pdx on this machine. */
+static always_inline bool ptebatch_compressed(void)
+{
+#ifdef PTEBATCH_PDX_IS_MFN
+    /*
+     * Not a constant expression unless pfn_to_pdx() is a macro, and not these
+     * values if it moves any bit of an address or adds anything.
+     */
+    BUILD_BUG_ON(pfn_to_pdx(0UL) != 0 ||
+                 pfn_to_pdx(PFN_DOWN(PADDR_MASK)) != PFN_DOWN(PADDR_MASK));
+#endif
+
+    return PTEBATCH_PDX_DIFFERS;
+}
+
+/*
  * Whose pages, and where they were found last. owner: as struct page_info
  * holds it, one load to compare. The window: nr frames from first on, both
  * shifted to where ptebatch_own_page() has them, whose page_info begin at
- * base; it is a group of frames that mfn_valid() knows as one, so inside it
- * nothing is left of mfn_valid() but a comparison, whether frame numbers are
- * compressed on this machine or not.
+ * base. The window is a group: PDX_GROUP_COUNT frames, aligned by their mfn,
+ * or less of them at the end of memory. If mfn_valid() holds for one frame of
+ * a group, it holds for all of them below max_page, and their page_info lie
+ * side by side. So inside the window a comparison is all that is left of
+ * mfn_valid(), and a subtraction of mfn_to_page(). The argument, by model:
+ *
+ *  - Every model leaves the low MAX_ORDER bits of a frame number alone, since
+ *    Xen's allocator does arithmetic on the page_info of 2^MAX_ORDER aligned
+ *    frames. A group is no larger than that (ptebatch_own_page() has the
+ *    BUILD_BUG_ON), so its frames have consecutive pdx, and these begin at a
+ *    multiple of the group's size, as its mfn do. The bit in pdx_group_valid
+ *    is therefore one and the same for the whole group. Without compression
+ *    nothing else but max_page is looked at, and the argument ends here.
+ *  - Mask: mfn_valid() also wants the bits that are cut out to be 0. They are
+ *    at MAX_ORDER or above, and all frames of a group agree in these bits.
+ *  - Offsets: mfn_valid() also wants the frame to be inside the region that
+ *    the table names for it. The table's index is taken from bits at MAX_ORDER
+ *    or above, so one entry serves the whole group. A region begins at a
+ *    multiple of 2^MAX_ORDER, and its size is a power of 2 and no less than
+ *    that: a group is inside as a whole or outside as a whole. What is
+ *    subtracted is the region's beginning less a multiple of its size, so a
+ *    multiple of 2^MAX_ORDER too.
+ *
+ * max_page cuts a group off where memory ends, so the window is cut off there.
+ * Nothing of the models changes after boot. max_page grows when memory is
+ * added at run time; the frames that then come are not in a window that was
+ * made before.
  */
 struct ptebatch_frames {
     typeof(((struct page_info *)NULL)->v.inuse._domain) owner;
@@ -41,7 +120,11 @@ struct ptebatch_frames {
 static always_inline struct ptebatch_frames ptebatch_frames(
     const struct domain *d)
 {
-    return (struct ptebatch_frames){ .owner = virt_to_pdx(d) };
+    struct page_info page;
+
+    page_set_owner(&page, d);   /* in whatever form that tree keeps it */
+
+    return (struct ptebatch_frames){ .owner = page.v.inuse._domain };
 }
 
 /* Two shifts do what a mask and a shift do, without the constant. */
@@ -51,34 +134,25 @@ static always_inline unsigned long ptebatch_frame(intpte_t pte)
 }
 
 /*
- * Whether frame numbers are compressed on this machine: 4.17 is always built
- * for it, later trees as configured, and on x86 not by default.
- */
-static always_inline bool ptebatch_compressed(void)
-{
-#if defined(CONFIG_HAS_PDX) || defined(CONFIG_PDX_COMPRESSION)
-    return pfn_pdx_hole_shift;
-#else
-    return false;
-#endif
-}
-
-/*
  * mfn_valid() and mfn_to_page() in one; NULL for what Xen keeps no page_info
- * of. Inline, and with a data dependency instead of a fence against running
- * ahead of the check, where frame numbers are not compressed.
+ * of. Where mfn and pdx are the same, it is inline, and the mask is a data
+ * dependency in place of mfn_valid()'s fence against running ahead of the
+ * check. Not array_index_nospec(), which does nothing in some configurations.
+ * The bound is max_pdx, which is max_page there: a CPU that takes this way by
+ * a wrong prediction still stays inside the frame table.
  */
 static always_inline struct page_info *ptebatch_find_page(unsigned long mfn)
 {
-    unsigned long limit = max_page;
-
-    if ( unlikely(mfn >= limit) )
-        return NULL;
+    unsigned long limit = max_pdx;
 
     if ( unlikely(ptebatch_compressed()) )
         return mfn_valid(_mfn(mfn)) ? mfn_to_page(_mfn(mfn)) : NULL;
 
-    mfn = array_index_nospec(mfn, limit);
+    if ( unlikely(mfn >= limit) )
+        return NULL;
+
+    mfn &= array_index_mask_nospec(mfn, limit);
+    ASSERT(mfn_to_page(_mfn(mfn)) == pdx_to_page(mfn));
 
     return likely(test_bit(mfn / PDX_GROUP_COUNT, pdx_group_valid))
            ? pdx_to_page(mfn) : NULL;
@@ -88,8 +162,7 @@ static always_inline struct page_info *ptebatch_find_page(unsigned long mfn)
  * The page that a PTE maps, if it is one of that owner's; else NULL, also for
  * I/O memory. It is executed once an entry.
  *
- * Groups are aligned in frame numbers: compression leaves more low bits alone
- * than a group has. The window ends at max_page. A CPU that runs ahead of the
+ * The window is argued at struct ptebatch_frames. A CPU that runs ahead of the
  * comparison still stays inside the group, all of whose page_info are mapped.
  */
 static always_inline struct page_info *ptebatch_own_page(
@@ -99,6 +172,7 @@ static always_inline struct page_info *ptebatch_own_page(
     struct page_info *page;
 
     BUILD_BUG_ON(PDX_GROUP_COUNT & (PDX_GROUP_COUNT - 1));
+    BUILD_BUG_ON(PDX_GROUP_COUNT > (1UL << MAX_ORDER));
 
     if ( unlikely(i >= frames->nr) )
     {

@@ -4,9 +4,18 @@
 
 struct harness hx;
 struct vcpu *hx_current;
-unsigned long max_page = NR_FRAMES;
+unsigned long max_page = MFN_END, max_pdx = NR_FRAMES;
+#ifdef HARNESS_PDX_OFFSET
+unsigned long pdx_region_size = REGION_FRAMES, pfn_bases[PDX_LOOKUPS];
+unsigned long pfn_pdx_lookup[PDX_LOOKUPS], pdx_pfn_lookup[NR_REGIONS];
+#elif defined(HARNESS_PDX_MASK)
+unsigned long pfn_hole_mask = 0x1800, pfn_pdx_bottom_mask = 0x7ff;
+unsigned long pfn_top_mask = ~0x1fffUL;
+unsigned int pfn_pdx_hole_shift = 2;
+#elif !defined(HARNESS_PDX_NONE)
 unsigned long pfn_hole_mask, pfn_pdx_bottom_mask = ~0UL, pfn_top_mask;
 unsigned int pfn_pdx_hole_shift;
+#endif
 unsigned long pdx_group_valid[1024];
 paddr_t l1tf_safe_maddr = 1UL << 33;
 #ifndef HARNESS_BENCH
@@ -83,7 +92,7 @@ static bool find_slot(volatile void *p, unsigned int *t, unsigned int *s)
 	return false;
 }
 
-/* The frame in whose page_info this member is, or NR_FRAMES. */
+/* The index of the page_info whose member this is, or NR_FRAMES. */
 static unsigned long find_frame(volatile void *p, size_t member)
 {
 #ifdef HARNESS_BENCH
@@ -108,46 +117,72 @@ static unsigned long find_count(volatile void *p)
 	return find_frame(p, offsetof(struct page_info, count_info));
 }
 
-static bool counted(unsigned long mfn)
+#ifdef HARNESS_BENCH
+struct page_info *hx_page(unsigned long mfn)
 {
-	return mfn_valid(_mfn(mfn)) &&
-	       frame_table[mfn].v.inuse._domain != hx_io.pdx;
+	return &frame_table[mfn];
+}
+#else
+struct page_info *hx_page(unsigned long mfn)
+{
+	for (unsigned long r = 0; r < NR_REGIONS; r++) {
+		unsigned long at = mfn - MFN_REGION(r);
+
+		if ((r > 1 && r < 4) || at >= REGION_FRAMES)
+			continue; /* no memory there, or another region */
+		if (mfn / PDX_GROUP_COUNT == MFN_HOLE / PDX_GROUP_COUNT)
+			break;
+		return &frame_table[r * REGION_FRAMES + at];
+	}
+	return NULL;
+}
+#endif
+
+/* Of what frame references are counted: its index, or NR_FRAMES. */
+static unsigned long counted(unsigned long mfn)
+{
+	const struct page_info *page = hx_page(mfn);
+
+	return page && page->v.inuse._domain != hx_io.pdx ? page_to_pdx(page)
+							  : NR_FRAMES;
 }
 
-static void check_page(unsigned long mfn)
+static void check_page(unsigned long i)
 {
 #ifdef HARNESS_BENCH
-	(void)mfn;
+	(void)i;
 #else
-	const struct page_info *page = &frame_table[mfn];
-	unsigned long t = page->u.inuse.type_info;
+	const struct page_info *page = &frame_table[i];
+	unsigned long t = page->u.inuse.type_info, mfn = pdx_to_pfn(i);
 
 	if ((t & PGT_type_mask) == PGT_writable_page) {
 		if ((t & PGT_count_mask) <
-		    tally[mfn].writable + tally[mfn].types)
+		    tally[i].writable + tally[i].types)
 			hx_rule("frame %lx: type count %lu below its %u "
 				"writable mappings", mfn, t & PGT_count_mask,
-				tally[mfn].writable + tally[mfn].types);
-	} else if (tally[mfn].writable)
+				tally[i].writable + tally[i].types);
+	} else if (tally[i].writable)
 		hx_rule("frame %lx: type %lx with a writable mapping", mfn,
 			t >> 61);
 	if ((page->count_info & PGC_count_mask) <
-	    tally[mfn].present + tally[mfn].refs)
+	    tally[i].present + tally[i].refs)
 		hx_rule("frame %lx: reference count below its mappings", mfn);
 #endif
 }
 
-/* An entry's share of the tally; returns its frame, or NR_FRAMES. */
+/* An entry's share of the tally; returns its frame's index, or NR_FRAMES. */
 static unsigned long share(intpte_t pte, int by)
 {
-	unsigned long mfn = (pte & PADDR_MASK) >> PAGE_SHIFT;
+	unsigned long i = NR_FRAMES;
 
-	if (!(pte & _PAGE_PRESENT) || !counted(mfn))
+	if (pte & _PAGE_PRESENT)
+		i = counted((pte & PADDR_MASK) >> PAGE_SHIFT);
+	if (i == NR_FRAMES)
 		return NR_FRAMES;
-	tally[mfn].present += by;
+	tally[i].present += by;
 	if (pte & _PAGE_RW)
-		tally[mfn].writable += by;
-	return mfn;
+		tally[i].writable += by;
+	return i;
 }
 
 static void account(intpte_t old, intpte_t new)
@@ -186,7 +221,7 @@ static void hardware(unsigned int t, unsigned int s, bool write)
 static void entry_written(unsigned int t, unsigned int s, intpte_t old,
 			  intpte_t new)
 {
-	if (held != &frame_table[table_mfn(t)])
+	if (held != hx_page(table_mfn(t)))
 		hx_rule("table %u slot %u written without its lock", t, s);
 	if (!in_model && (t == NR_TABLES ? &hx_foreign : &hx_self)->paging_mode)
 		hx_rule("table %u slot %u written past the paging code", t, s);
@@ -196,10 +231,10 @@ static void entry_written(unsigned int t, unsigned int s, intpte_t old,
 }
 
 /* The handlers' own arithmetic on a type count. */
-static void type_written(unsigned long mfn, unsigned long old,
+static void type_written(unsigned long i, unsigned long old,
 			 unsigned long new)
 {
-	unsigned long flags = old & ~PGT_count_mask;
+	unsigned long flags = old & ~PGT_count_mask, mfn = pdx_to_pfn(i);
 
 	hx.type_atomics++;
 	if (flags != (new & ~PGT_count_mask) ||
@@ -210,13 +245,15 @@ static void type_written(unsigned long mfn, unsigned long old,
 		hx_rule("frame %lx: type count changed by more than 1", mfn);
 	if (!(old & PGT_count_mask) || !(new & PGT_count_mask))
 		hx_rule("frame %lx: type count to or from 0 inline", mfn);
-	check_page(mfn);
+	check_page(i);
 }
 
 /* And on a reference count. */
-static void count_written(unsigned long mfn, unsigned long old,
+static void count_written(unsigned long i, unsigned long old,
 			  unsigned long new)
 {
+	unsigned long mfn = pdx_to_pfn(i);
+
 	hx.count_atomics++;
 	if (new != old + 1 && new != old - 1)
 		hx_rule("frame %lx: reference count changed by more than 1",
@@ -225,7 +262,7 @@ static void count_written(unsigned long mfn, unsigned long old,
 		hx_rule("frame %lx: reference count to or from 0 inline", mfn);
 	if ((new & PGC_count_mask) == PGC_count_mask)
 		hx_rule("frame %lx: the reference kept back taken", mfn);
-	check_page(mfn);
+	check_page(i);
 }
 
 uint64_t hx_read(volatile void *p)
@@ -265,14 +302,14 @@ void hx_write(volatile void *ptr, uint64_t v)
 uint64_t hx_cmpxchg(volatile void *ptr, uint64_t o, uint64_t n)
 {
 	uint64_t *p = (uint64_t *)ptr, old;
-	unsigned long mfn = find_type(p), counts = find_count(p);
+	unsigned long types = find_type(p), counts = find_count(p);
 	unsigned int t, s;
 	bool slot = find_slot(p, &t, &s);
 
 	hx.buffered = 0;
 	if (slot)
 		hardware(t, s, true);
-	if (hx.steal_mfn && counts == hx.steal_mfn)
+	if (hx.steal_mfn && counts == counted(hx.steal_mfn))
 		frame_table[counts].v.inuse._domain = hx_foreign.pdx;
 	old = *p;
 	if (slot) {
@@ -284,8 +321,8 @@ uint64_t hx_cmpxchg(volatile void *ptr, uint64_t o, uint64_t n)
 	*p = n;
 	if (slot)
 		entry_written(t, s, old, n);
-	else if (mfn < NR_FRAMES)
-		type_written(mfn, old, n);
+	else if (types < NR_FRAMES)
+		type_written(types, old, n);
 	else if (counts < NR_FRAMES)
 		count_written(counts, old, n);
 	return old;
@@ -342,10 +379,21 @@ uint64_t hx_xchg(volatile void *ptr, uint64_t n)
 
 /* --- References ----------------------------------------------------------- */
 
-bool mfn_valid(mfn_t mfn)
+bool mfn_valid(mfn_t m)
 {
-	return mfn_x(mfn) < max_page &&
-	       test_bit(mfn_x(mfn) / PDX_GROUP_COUNT, pdx_group_valid);
+	unsigned long mfn = mfn_x(m);
+
+	if (mfn >= max_page)
+		return false;
+#ifdef HARNESS_PDX_OFFSET
+	if (mfn < pfn_bases[PFN_TBL_IDX(mfn)] ||
+	    mfn >= pfn_bases[PFN_TBL_IDX(mfn)] + pdx_region_size)
+		return false;
+#elif !defined(HARNESS_PDX_NONE)
+	if (mfn & pfn_hole_mask)
+		return false;
+#endif
+	return test_bit(pfn_to_pdx(mfn) / PDX_GROUP_COUNT, pdx_group_valid);
 }
 
 bool get_page(struct page_info *page, const struct domain *d)
@@ -362,7 +410,7 @@ void put_page(struct page_info *page)
 {
 	if ((__sync_fetch_and_sub(&page->count_info, 1) & PGC_count_mask) > 1) {
 		if (!in_model)
-			check_page(mfn_x(page_to_mfn(page)));
+			check_page(page_to_pdx(page));
 	} else if (hx.may_free)
 		hx.freed++;
 	else
@@ -389,11 +437,12 @@ bool page_lock(struct page_info *page)
 		return false;
 	/* Without the reference, this frame could be anybody's by now. */
 #ifndef HARNESS_BENCH
-	unsigned long mfn = mfn_x(page_to_mfn(page));
+	unsigned long i = page_to_pdx(page);
 
 	if ((page->count_info & PGC_count_mask) <=
-	    tally[mfn].refs + tally[mfn].present)
-		hx_rule("frame %lx: locked without a reference to it", mfn);
+	    tally[i].refs + tally[i].present)
+		hx_rule("frame %lx: locked without a reference to it",
+			pdx_to_pfn(i));
 #endif
 	__sync_val_compare_and_swap(&page->u.inuse.type_info, x,
 				    x + (1 | PGT_locked));
@@ -448,7 +497,7 @@ void put_page_type(struct page_info *page)
 	if ((x & PGT_count_mask) == 1)
 		page->tlbflush_timestamp = ++hx.step;
 	page->u.inuse.type_info = x - 1;
-	check_page(mfn_x(page_to_mfn(page)));
+	check_page(page_to_pdx(page));
 }
 
 /* A domain without devices may not choose cache attributes. */
@@ -463,7 +512,7 @@ int get_page_from_l1e(l1_pgentry_t e, struct domain *l1e_owner,
 		      struct domain *pg_owner)
 {
 	unsigned long mfn = l1e_get_pfn(e);
-	struct page_info *page = &frame_table[mfn];
+	struct page_info *page = hx_page(mfn);
 	int flip = 0;
 
 	hx.full_validations++;
@@ -471,7 +520,7 @@ int get_page_from_l1e(l1_pgentry_t e, struct domain *l1e_owner,
 	if (bad_flags(e.l1, l1e_owner))
 		return -EINVAL;
 
-	if (!counted(mfn)) {
+	if (counted(mfn) == NR_FRAMES) {
 		if (mfn != MFN_MMIO && mfn != MFN_MMIO_RO &&
 		    mfn != MFN_IO_PAGE && mfn != MFN_HOLE)
 			return mfn == PADDR_MASK >> PAGE_SHIFT ? -EINVAL
@@ -506,11 +555,11 @@ void put_page_from_l1e(l1_pgentry_t e, struct domain *l1e_owner)
 	unsigned long mfn = l1e_get_pfn(e);
 
 	(void)l1e_owner;
-	if (!(e.l1 & _PAGE_PRESENT) || !counted(mfn))
+	if (!(e.l1 & _PAGE_PRESENT) || counted(mfn) == NR_FRAMES)
 		return;
 	if (e.l1 & _PAGE_RW)
-		put_page_type(&frame_table[mfn]);
-	put_page(&frame_table[mfn]);
+		put_page_type(hx_page(mfn));
+	put_page(hx_page(mfn));
 }
 
 l1_pgentry_t adjust_guest_l1e(l1_pgentry_t e, const struct domain *d)
@@ -800,7 +849,7 @@ void harness_bench(void *table_memory)
 	memset(&hx, 0, sizeof(hx));
 	hx.has_nx = true;
 	hx_bench_tables = table_memory;
-	max_page = MFN_BENCH_TABLE + NR_BENCH_TABLES;
+	max_page = max_pdx = MFN_BENCH_TABLE + NR_BENCH_TABLES;
 	memset(pdx_group_valid, 0xff, sizeof(pdx_group_valid));
 	domain(&hx_self, 3, vcpu_list, 4, &dirty_self);
 	domain(&hx_foreign, 5, foreign_list, 1, &dirty_foreign);
@@ -813,14 +862,43 @@ void harness_bench(void *table_memory)
 static void frame(unsigned long mfn, const struct domain *d,
 		  unsigned long type, unsigned int refs)
 {
-	frame_table[mfn].count_info = PGC_allocated | refs;
-	frame_table[mfn].u.inuse.type_info = type;
-	frame_table[mfn].v.inuse._domain = d ? d->pdx : 0;
-	tally[mfn].refs = refs;
+	struct page_info *page = hx_page(mfn);
+
+	page->count_info = PGC_allocated | refs;
+	page->u.inuse.type_info = type;
+	page_set_owner(page, d);
+	tally[page_to_pdx(page)].refs = refs;
+}
+
+/* Where memory is, as Xen finds out when it boots. */
+static void memory_map(void)
+{
+#ifdef HARNESS_PDX_OFFSET
+	memset(pfn_bases, 0xff, sizeof(pfn_bases));
+	for (unsigned long r = 0; r < NR_REGIONS; r++) {
+		unsigned long i = PFN_TBL_IDX(MFN_REGION(r));
+
+		pfn_bases[i] = MFN_REGION(r);
+		pfn_pdx_lookup[i] = pdx_pfn_lookup[r] =
+			MFN_REGION(r) - r * REGION_FRAMES;
+	}
+#endif
+	for (unsigned long i = 0; i < NR_FRAMES; i++) {
+		unsigned long mfn = pdx_to_pfn(i);
+		struct page_info *page = hx_page(mfn);
+
+		if (page)
+			pdx_group_valid[i / PDX_GROUP_COUNT / 64] |=
+				1UL << i / PDX_GROUP_COUNT % 64;
+		if (mfn_valid(_mfn(mfn)) != !!page ||
+		    (page && page_to_pdx(page) != i) || pfn_to_pdx(mfn) != i)
+			hx_bug("the memory map", __FILE__, __LINE__);
+	}
 }
 
 void harness_reset(void)
 {
+	struct page_info *hole;
 	unsigned long m;
 
 	memset(&hx, 0, sizeof(hx));
@@ -840,9 +918,8 @@ void harness_reset(void)
 	memset(last_read, 0, sizeof(last_read));
 	held = NULL;
 	maps = 0;
-	memset(pdx_group_valid, 0xff, sizeof(pdx_group_valid));
-	pdx_group_valid[MFN_HOLE / PDX_GROUP_COUNT / 64] &=
-		~(1UL << MFN_HOLE / PDX_GROUP_COUNT % 64);
+	if (!pdx_group_valid[0])
+		memory_map();
 
 	domain(&hx_self, 3, vcpu_list, 4, &dirty_self);
 	domain(&hx_foreign, 5, foreign_list, 1, &dirty_foreign);
@@ -864,9 +941,9 @@ void harness_reset(void)
 		frame(MFN_F_PAGE + m, &hx_foreign,
 		      PGT_writable_page | PGT_validated, 1);
 	/* What would be read there, if anybody did, looks like a page. */
-	frame_table[MFN_HOLE].v.inuse._domain = hx_self.pdx;
-	frame_table[MFN_HOLE].u.inuse.type_info =
-		PGT_writable_page | PGT_validated;
+	hole = mfn_to_page(_mfn(MFN_HOLE));
+	page_set_owner(hole, &hx_self);
+	hole->u.inuse.type_info = PGT_writable_page | PGT_validated;
 	frame(MFN_IO_PAGE, &hx_io, PGT_writable_page | PGT_validated | 1, 2);
 }
 
@@ -894,8 +971,8 @@ void hx_set(unsigned int table, unsigned int slot, uint64_t entry)
 	if (entry & _PAGE_PRESENT) {
 		unsigned long mfn = (entry & PADDR_MASK) >> PAGE_SHIFT;
 		struct domain *owner =
-			mfn_valid(_mfn(mfn)) && frame_table[mfn].v.inuse._domain
-							== hx_foreign.pdx
+			hx_page(mfn) && hx_page(mfn)->v.inuse._domain ==
+						hx_foreign.pdx
 				? &hx_foreign : d;
 
 		rc = get_page_from_l1e(l1e_from_intpte(entry), d, owner);
@@ -914,16 +991,20 @@ void hx_set(unsigned int table, unsigned int slot, uint64_t entry)
 
 void hx_hold(unsigned long mfn, unsigned int types)
 {
-	frame_table[mfn].count_info += types;
-	frame_table[mfn].u.inuse.type_info += types;
-	tally[mfn].refs += types;
-	tally[mfn].types += types;
+	struct page_info *page = hx_page(mfn);
+
+	page->count_info += types;
+	page->u.inuse.type_info += types;
+	tally[page_to_pdx(page)].refs += types;
+	tally[page_to_pdx(page)].types += types;
 }
 
 void hx_release(unsigned long mfn)
 {
-	frame_table[mfn].count_info--;
-	tally[mfn].refs--;
+	struct page_info *page = hx_page(mfn);
+
+	page->count_info--;
+	tally[page_to_pdx(page)].refs--;
 }
 
 void hx_touch(unsigned int table, unsigned int slot, int write)
@@ -938,34 +1019,35 @@ void hx_touch(unsigned int table, unsigned int slot, int write)
 void hx_audit(void)
 {
 	unsigned int present[NR_FRAMES] = {0}, writable[NR_FRAMES] = {0};
-	unsigned long m;
+	unsigned long i, m;
 
 	for (unsigned int t = 0; t <= NR_TABLES; t++)
 		for (unsigned int s = 0; s < 512; s++) {
 			intpte_t e = tables[t][s];
 
-			m = (e & PADDR_MASK) >> PAGE_SHIFT;
-			if (!(e & _PAGE_PRESENT) || !counted(m))
+			i = counted((e & PADDR_MASK) >> PAGE_SHIFT);
+			if (!(e & _PAGE_PRESENT) || i == NR_FRAMES)
 				continue;
-			present[m]++;
-			writable[m] += !!(e & _PAGE_RW);
+			present[i]++;
+			writable[i] += !!(e & _PAGE_RW);
 		}
-	for (m = 0; m < NR_FRAMES; m++) {
-		const struct page_info *page = &frame_table[m];
+	for (i = 0; i < NR_FRAMES; i++) {
+		const struct page_info *page = &frame_table[i];
 		unsigned long c = page->count_info & PGC_count_mask;
 		unsigned long x = page->u.inuse.type_info;
 
-		if (c != present[m] + tally[m].refs)
+		m = pdx_to_pfn(i);
+		if (c != present[i] + tally[i].refs)
 			hx_rule("frame %lx: %lu references, not %u", m, c,
-				present[m] + tally[m].refs);
+				present[i] + tally[i].refs);
 		if (x & PGT_locked)
 			hx_rule("frame %lx left locked", m);
 		if ((x & PGT_type_mask) == PGT_writable_page &&
 		    m != MFN_IO_PAGE &&
-		    (x & PGT_count_mask) != writable[m] + tally[m].types)
+		    (x & PGT_count_mask) != writable[i] + tally[i].types)
 			hx_rule("frame %lx: %lu type references, not %u", m,
 				x & PGT_count_mask,
-				writable[m] + tally[m].types);
+				writable[i] + tally[i].types);
 		if ((x & PGT_type_mask) &&
 		    (x & PGT_type_mask) != PGT_writable_page &&
 		    m != MFN_UNVALID && (x & PGT_count_mask) != 1)

@@ -22,7 +22,8 @@
  *
  * With HARNESS_BENCH the hooks are gone: the operations are the CPU's own.
  *
- * Sizes. NR_FRAMES frames: L1 tables, data pages, and one of each odd kind.
+ * Sizes. NR_FRAMES frames: L1 tables, data pages, and one of each odd kind. An
+ * array of them is by their place in the frame table.
  */
 #ifndef HARNESS_H
 #define HARNESS_H
@@ -50,7 +51,7 @@
 #define OPTIMIZER_HIDE_VAR(v) __asm__("" : "=r"(v) : "0"(v))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
-#define BUILD_BUG_ON(c) ((void)sizeof(char[1 - 2 * !!(c)]))
+#define BUILD_BUG_ON(c) ({ _Static_assert(!(c), "!(" #c ")"); })
 #define min(a, b)                                                             \
 	({                                                                    \
 		const __typeof__(a) _a = (a);                                 \
@@ -171,28 +172,77 @@ struct page_info {
 	uint32_t tlbflush_timestamp;
 };
 
-/* Not all trees can compress frame numbers; this one does not need to. */
-#define CONFIG_PDX_COMPRESSION
-extern unsigned long max_page;
+/*
+ * The frame table's index of a frame, by one of the models that Xen can be
+ * built with; compat.h describes them. Each is modelled as Xen has it:
+ *
+ *  HARNESS_PDX_MASK    a mask cuts bits 11 and 12 of the frame number out
+ *  HARNESS_PDX_OFFSET  a table of offsets displaces regions of 2^11 frames
+ *  HARNESS_PDX_NONE    built without compression
+ *  none of these       built with a mask that cuts nothing out, as Xen 4.17 on
+ *                      an ordinary machine
+ *
+ * With the first two, memory is in three of five regions far apart, so that
+ * many a frame number is the index of another frame: one that does not exist,
+ * or a page of domain 5's, where the caller's own page stands in the table.
+ */
+#if defined(HARNESS_PDX_MASK) || defined(HARNESS_PDX_OFFSET)
+#define NR_REGIONS 5UL
+#else
+#define NR_REGIONS 1UL
+#endif
+#define MAX_ORDER 11
+#define REGION_FRAMES (1UL << MAX_ORDER)
+
+extern unsigned long max_page, max_pdx;
 extern unsigned long pdx_group_valid[];
-extern unsigned long pfn_hole_mask, pfn_pdx_bottom_mask, pfn_top_mask;
-extern unsigned int pfn_pdx_hole_shift;
 #ifdef HARNESS_BENCH
 #define frame_table ((struct page_info *)0x600000000000UL) /* as in Xen */
 #define PDX_GROUP_COUNT 65536
+#undef MAX_ORDER
+#define MAX_ORDER 18
 #else
 extern struct page_info *frame_table;
 #define PDX_GROUP_COUNT 64
 #endif
 
+#ifdef HARNESS_PDX_NONE
+#define CONFIG_PDX_NONE
+#define pfn_to_pdx(x) (x)
+#define pdx_to_pfn(x) (x)
+#elif defined(HARNESS_PDX_OFFSET)
+#define CONFIG_PDX_OFFSET_COMPRESSION
+#define PDX_LOOKUPS 32
+#define PFN_TBL_IDX(pfn) (((pfn) >> MAX_ORDER) % PDX_LOOKUPS)
+extern unsigned long pdx_region_size, pfn_bases[PDX_LOOKUPS];
+extern unsigned long pfn_pdx_lookup[PDX_LOOKUPS], pdx_pfn_lookup[NR_REGIONS];
+static inline unsigned long pfn_to_pdx(unsigned long pfn)
+{
+	return pfn - pfn_pdx_lookup[PFN_TBL_IDX(pfn)];
+}
+static inline unsigned long pdx_to_pfn(unsigned long pdx)
+{
+	return pdx + pdx_pfn_lookup[pdx / REGION_FRAMES];
+}
+#else
+#define CONFIG_PDX_MASK_COMPRESSION
+extern unsigned long pfn_hole_mask, pfn_pdx_bottom_mask, pfn_top_mask;
+extern unsigned int pfn_pdx_hole_shift;
 static inline unsigned long pfn_to_pdx(unsigned long pfn)
 {
 	return (pfn & pfn_pdx_bottom_mask) |
 	       ((pfn & pfn_top_mask) >> pfn_pdx_hole_shift);
 }
+static inline unsigned long pdx_to_pfn(unsigned long pdx)
+{
+	return (pdx & pfn_pdx_bottom_mask) |
+	       ((pdx << pfn_pdx_hole_shift) & pfn_top_mask);
+}
+#endif
 #define pdx_to_page(pdx) (frame_table + (pdx))
-#define mfn_to_page(m) (frame_table + mfn_x(m))
-#define page_to_mfn(p) _mfn((unsigned long)((p)-frame_table))
+#define page_to_pdx(p) ((unsigned long)((p)-frame_table))
+#define mfn_to_page(m) pdx_to_page(pfn_to_pdx(mfn_x(m)))
+#define page_to_mfn(p) _mfn(pdx_to_pfn(page_to_pdx(p)))
 
 /* The instructions that Xen has for these, since the bench counts them. */
 static always_inline bool test_bit(unsigned int nr, const void *addr)
@@ -205,7 +255,8 @@ static always_inline bool test_bit(unsigned int nr, const void *addr)
 			 : "memory");
 	return bit;
 }
-static always_inline unsigned long nospec_mask(unsigned long i, unsigned long n)
+static always_inline unsigned long array_index_mask_nospec(unsigned long i,
+							   unsigned long n)
 {
 	unsigned long mask;
 
@@ -215,7 +266,7 @@ static always_inline unsigned long nospec_mask(unsigned long i, unsigned long n)
 	return mask;
 }
 #define array_index_nospec(i, n)                                              \
-	((typeof(i))((i)&nospec_mask((unsigned long)(i), (n))))
+	((typeof(i))((i)&array_index_mask_nospec((unsigned long)(i), (n))))
 #define block_speculation() ((void)0)
 #define evaluate_nospec(c) (c)
 #define prefetch(p) __builtin_prefetch(p)
@@ -261,7 +312,10 @@ extern paddr_t l1tf_safe_maddr;
 #define cpu_has_nx hx.has_nx
 #define current hx_current
 extern struct vcpu *hx_current;
-#define virt_to_pdx(d) ((d)->pdx)
+static inline void page_set_owner(struct page_info *p, const struct domain *d)
+{
+	p->v.inuse._domain = d ? d->pdx : 0;
+}
 
 struct domain *rcu_lock_domain_by_id(domid_t id);
 void rcu_unlock_domain(struct domain *d);
@@ -338,11 +392,15 @@ void hx_bug(const char *what, const char *file, int line)
 		if (unlikely(c))                                              \
 			hx_bug("BUG_ON(" #c ")", __FILE__, __LINE__);         \
 	} while (0)
+#ifdef HARNESS_BENCH
+#define ASSERT(c) ((void)sizeof(!!(c))) /* as in a release */
+#else
 #define ASSERT(c)                                                             \
 	do {                                                                  \
 		if (unlikely(!(c)))                                           \
 			hx_bug("ASSERT(" #c ")", __FILE__, __LINE__);         \
 	} while (0)
+#endif
 #define ASSERT_UNREACHABLE() hx_bug("unreachable", __FILE__, __LINE__)
 
 unsigned int raw_copy_from_guest(void *to, const void *from, unsigned int n);
@@ -382,23 +440,39 @@ int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
 			  unsigned int cmd, struct vcpu *pt_vcpu,
 			  struct domain *pg_dom);
 
+/*
+ * Where a region begins. The index of a frame in region 4 is the number of one
+ * in region 1; domain 5's pages are where the caller's are in the table.
+ */
+#ifdef HARNESS_PDX_MASK
+#define MFN_REGION(r) ((r) * 0x2000UL)
+#define F_PAGES 0x100UL
+#elif defined(HARNESS_PDX_OFFSET)
+#define MFN_REGION(r) ((r) * 0x2800UL - ((r) == 1) * 0x800UL)
+#define F_PAGES 0x100UL
+#else
+#define MFN_REGION(r) 0UL
+#define F_PAGES 0x600UL
+#endif
+
 /* The frames of the world, by number. */
 #define NR_TABLES 8U
 #define NR_PAGES 1024U
-#define MFN_TABLE 0x10UL   /* L1 tables of the caller's */
+#define MFN_TABLE (MFN_REGION(4) + 0x10UL) /* L1 tables of the caller's */
 #define MFN_L2 0x20UL	   /* an L2 table */
 #define MFN_UNVALID 0x21UL /* an L1 table that lost its validation */
 #define MFN_SEG 0x22UL	   /* a descriptor table */
 #define MFN_F_TABLE 0x28UL /* an L1 table of domain 5's */
-#define MFN_PAGE 0x100UL   /* data pages of the caller's */
-#define MFN_F_PAGE 0x600UL /* data pages of domain 5's, 64 of them */
-#define MFN_IO_PAGE 0x680UL /* of dom_io */
-#define MFN_FREE 0x6a0UL   /* free */
-#define MFN_HOLE 0x740UL   /* I/O memory too, below max_page */
-#define NR_FRAMES 0x800UL  /* max_page */
-#define MFN_MMIO 0x900UL   /* I/O memory that the caller may map */
-#define MFN_MMIO_NO 0x901UL /* and that it may not */
-#define MFN_MMIO_RO 0x902UL /* and that it may map read-only */
+#define MFN_PAGE (MFN_REGION(4) + 0x100UL) /* data pages of the caller's */
+#define MFN_F_PAGE (MFN_REGION(1) + F_PAGES) /* domain 5's, 64 of them */
+#define MFN_IO_PAGE (MFN_REGION(4) + 0x680UL) /* of dom_io */
+#define MFN_FREE (MFN_REGION(4) + 0x6a0UL) /* free */
+#define MFN_HOLE (MFN_REGION(4) + 0x740UL) /* I/O memory, below max_page */
+#define MFN_END (MFN_REGION(4) + REGION_FRAMES) /* max_page */
+#define MFN_MMIO (MFN_END + 0x100UL) /* I/O memory that the caller may map */
+#define MFN_MMIO_NO (MFN_END + 0x101UL) /* and that it may not */
+#define MFN_MMIO_RO (MFN_END + 0x102UL) /* and that it may map read-only */
+#define NR_FRAMES (NR_REGIONS * REGION_FRAMES) /* in the frame table */
 
 #ifdef HARNESS_BENCH
 /* Data pages are frames 0 to 2^21-1, L1 tables come behind. */
@@ -468,6 +542,11 @@ extern struct domain hx_self, hx_foreign, hx_io;
 
 /* A fresh world: tables empty, counts at their base. */
 void harness_reset(void);
+/*
+ * What Xen keeps of a frame, NULL if nothing. By a list of where memory is, so
+ * that it is not what it judges.
+ */
+struct page_info *hx_page(unsigned long mfn);
 /* Machine address of a slot; table NR_TABLES is the foreign one. */
 uint64_t hx_slot(unsigned int table, unsigned int slot);
 uint64_t hx_get(unsigned int table, unsigned int slot);

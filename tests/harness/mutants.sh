@@ -25,12 +25,14 @@ say() { # ok|not ok, text
 	echo "$1 $n - $2"
 }
 
-# What all mutants share: the harness and the test, in both builds.
-for p in '' -DPTEBATCH_PREEMPT=1U; do
-	$CC $cflags $p -I"$src" -c "$here/test-handler.c" -o "$tmp/test$p.o" ||
-		exit 99
+# What all mutants share: the harness and the test, in each build.
+builds='none -DPTEBATCH_PREEMPT=1U -DHARNESS_PDX_MASK -DHARNESS_PDX_OFFSET'
+for p in $builds; do
+	for part in test-handler harness; do
+		$CC $cflags ${p#none} -I"$src" -c "$here/$part.c" \
+			-o "$tmp/$part$p.o" || exit 99
+	done
 done
-$CC $cflags -I"$src" -c "$here/harness.c" -o "$tmp/harness.o" || exit 99
 FUZZ=${FUZZ:-}
 fuzz="-DPTEBATCH_PREEMPT=fuzz_preempt -include $top/tests/fuzz/preempt.h"
 if [ "$FUZZ" ]; then
@@ -40,20 +42,21 @@ if [ "$FUZZ" ]; then
 	done
 fi
 
-# run DIR: builds the handlers of DIR; true if every test passes in both builds,
+# run DIR: builds the handlers of DIR; true if every test passes in all builds,
 # or if the fuzzer finds nothing
 run() {
 	if [ "$FUZZ" ]; then
 		$CC $cflags $fuzz "$1/ptebatch.c" -I"$1" "$tmp"/fuzz-*.o \
-			"$tmp/harness.o" -o "$tmp/t" 2>"$tmp/cc" || return 98
+			"$tmp/harnessnone.o" -o "$tmp/t" 2>"$tmp/cc" || return 98
 		timeout $((FUZZ + 60)) "$tmp/t" --keep "$tmp/input" --time "$FUZZ" \
 			"$top/tests/fuzz/corpus/handler" >"$tmp/out" 2>&1 ||
 			return 1
 		return
 	fi
-	for p in '' -DPTEBATCH_PREEMPT=1U; do
-		$CC $cflags $p -I"$1" "$1/ptebatch.c" "$tmp/harness.o" \
-			"$tmp/test$p.o" -o "$tmp/t" 2>"$tmp/cc" || return 98
+	for p in $builds; do
+		$CC $cflags ${p#none} -I"$1" "$1/ptebatch.c" \
+			"$tmp/harness$p.o" "$tmp/test-handler$p.o" \
+			-o "$tmp/t" 2>"$tmp/cc" || return 98
 		timeout 60 "$tmp/t" 1 3000 >"$tmp/out" 2>&1 || return 1
 	done
 }
@@ -136,6 +139,17 @@ mutant 'found: a foreign page taken for an own one' compat.h \
 	'likely(page->v.inuse._domain == frames->owner) ? page : NULL' 'page'
 mutant 'found: I/O memory taken for a page' compat.h \
 	'likely(test_bit(mfn / PDX_GROUP_COUNT, pdx_group_valid))' 'true'
+
+# --- Frame numbers ---
+mutant 'found: a frame number taken for an index, where a mask cuts bits out' \
+	compat.h '(pfn_pdx_hole_shift != 0)' 'false'
+mutant 'found: a frame number taken for an index, where frames are displaced' \
+	compat.h '(pdx_region_size != ~0UL)' 'false'
+mutant 'found: a frame that is compressed taken for one that exists' \
+	compat.h 'mfn_valid(_mfn(mfn)) ? mfn_to_page(_mfn(mfn)) : NULL' \
+	'mfn_to_page(_mfn(mfn))'
+mutant 'found: a window that is larger than a group' compat.h \
+	'PDX_GROUP_COUNT + 0UL' '2UL * PDX_GROUP_COUNT'
 
 mutant 'found: a missing put of what is not an own page' ptebatch.c \
 	'put_page_from_l1e(l1e_from_intpte(*pte), c->pt_owner);' ''

@@ -123,7 +123,77 @@ static void fill(unsigned int table, uint64_t f, unsigned int more)
 
 static unsigned long type_count(unsigned long mfn)
 {
-	return frame_table[mfn].u.inuse.type_info & PGT_count_mask;
+	return hx_page(mfn)->u.inuse.type_info & PGT_count_mask;
+}
+
+/* --- Frame numbers -------------------------------------------------------- */
+
+/* All that there are, and some behind them. */
+#define FOR_EACH_MFN(m) for (unsigned long m = 0; m < MFN_END + 0x200; m++)
+
+static bool is_mine(unsigned long mfn)
+{
+	return mfn >= MFN_PAGE && mfn < MFN_PAGE + NR_PAGES;
+}
+
+/* Where frame numbers are compressed, many of them are the index of another. */
+static void frame_numbers(void)
+{
+	begin("each frame number maps the frame that it names, or none");
+	FOR_EACH_MFN(m) {
+		/* I/O memory, and a page that is no table any more. */
+		bool other = m == MFN_MMIO || m == MFN_MMIO_RO ||
+			     m == MFN_IO_PAGE || m == MFN_HOLE ||
+			     m == MFN_UNVALID;
+		/* Near it in memory: its window may hold the other, or not. */
+		unsigned long mine = MFN_PAGE + (m - MFN_PAGE - 37) % NR_PAGES;
+		struct ptebatch_value v[] = {{hx_slot(0, 0), pte(mine, RW)},
+					     {hx_slot(0, 1), pte(m, RW)}};
+		int64_t ret = hx_call(VALUES, (uintptr_t)v, 2, 0, SELF, 0);
+
+		EQ(PTEBATCH_DONE(ret), 1 + (is_mine(m) || other));
+		if (is_mine(m)) {
+			EQ(hx_get(0, 1), pte(m, RW));
+			EQ(type_count(m), 1 + (m == mine));
+			EQ(flags(hx_slot(0, 0), 2, RW, 0), ANS(2, 0, 0));
+			EQ(type_count(m), 0);
+			EQ(flags(hx_slot(0, 0), 2, 0, RW), ANS(2, 0, 0));
+			EQ(type_count(m), 1 + (m == mine));
+		}
+		EQ(hx_call(RUNS, hx_slot(0, 0), 2, CLEAR, 0, 0), ANS(2, 0, 0));
+		if (test_failed > failed_before + 9)
+			break;
+	}
+	end();
+
+	begin("each frame number is the table that it names, or none");
+	FOR_EACH_MFN(m) {
+		bool mine = m >= MFN_TABLE && m < MFN_TABLE + NR_TABLES;
+
+		EQ(flags(m << 12, 1, A, 0),
+		   mine ? ANS(1, 0, 0) : ANS(0, 0, EINVAL));
+		EQ(PTEBATCH_DONE(value(m << 12, page(0, 0), 0)), mine);
+		EQ(PTEBATCH_DONE(value(m << 12, 0, 0)), mine);
+		if (test_failed > failed_before + 9)
+			break;
+	}
+	end();
+
+	begin("a page of another domain's is not taken for an own one");
+	for (unsigned int i = 0; i < 64; i++) {
+		uint64_t old;
+
+		hx_set(0, i, pte(MFN_F_PAGE + i, RW));
+		hx_hold(MFN_PAGE + i, 2);
+		EQ(flags(hx_slot(0, i), 1, RW, 0), ANS(0, 0, EBUSY));
+		EQ(type_count(MFN_F_PAGE + i), 1);
+		EQ(with_old(hx_slot(0, i), 1, CLEAR, 0, 0, &old),
+		   ANS(1, 0, 0));
+		EQ(old, pte(MFN_F_PAGE + i, RW));
+		EQ(type_count(MFN_F_PAGE + i), 0);
+		EQ(type_count(MFN_PAGE + i), 2);
+	}
+	end();
 }
 
 /* --- What is refused ------------------------------------------------------ */
@@ -168,7 +238,7 @@ static void refusals(void)
 	REFUSED("a slot in frame 0 is refused", inval, RUNS, 8, 1, FLAGS | tlb,
 		RW, 0);
 	REFUSED("a slot beyond all memory is refused", inval, RUNS,
-		NR_FRAMES << 12, 1, FLAGS | tlb, RW, 0);
+		MFN_END << 12, 1, FLAGS | tlb, RW, 0);
 	REFUSED("a slot beyond all addresses is refused", inval, RUNS,
 		slot | 1UL << 60, 1, FLAGS | tlb, RW, 0);
 	REFUSED("a slot in a hole of memory is refused", inval, RUNS,
@@ -436,7 +506,7 @@ static void type_counts(void)
 
 	begin("a page at the greatest type count refuses one more, unchanged");
 	hx_set(0, 0, page(0, 0));
-	pg = &frame_table[MFN_PAGE];
+	pg = hx_page(MFN_PAGE);
 	pg->u.inuse.type_info |= max;
 	EQ(flags(hx_slot(0, 0), 1, 0, RW), ANS(0, 0, EBUSY));
 	EQ(hx_get(0, 0), page(0, 0));
@@ -446,7 +516,7 @@ static void type_counts(void)
 
 	begin("a page one below the greatest type count takes one more");
 	hx_set(0, 0, page(0, 0));
-	pg = &frame_table[MFN_PAGE];
+	pg = hx_page(MFN_PAGE);
 	pg->u.inuse.type_info |= max - 1;
 	EQ(flags(hx_slot(0, 0), 1, 0, RW), ANS(1, 0, 0));
 	EQ(type_count(MFN_PAGE), max);
@@ -458,30 +528,30 @@ static void type_counts(void)
 	begin("a pinned writable page goes through Xen's own calls");
 	hx_set(0, 0, page(0, RW));
 	hx_hold(MFN_PAGE, 2);
-	frame_table[MFN_PAGE].u.inuse.type_info |= PGT_pinned;
+	hx_page(MFN_PAGE)->u.inuse.type_info |= PGT_pinned;
 	EQ(flags(hx_slot(0, 0), 1, RW, 0), ANS(1, 0, 0));
 	EQ(hx.type_atomics, 0);
 	EQ(hx.generic_puts, 1);
-	frame_table[MFN_PAGE].u.inuse.type_info &= ~PGT_pinned;
+	hx_page(MFN_PAGE)->u.inuse.type_info &= ~PGT_pinned;
 	end();
 
 	begin("a non-coherent page goes through Xen's own calls");
 	hx_set(0, 0, page(0, 0));
 	hx_hold(MFN_PAGE, 2);
-	frame_table[MFN_PAGE].u.inuse.type_info |= PGT_non_coherent;
+	hx_page(MFN_PAGE)->u.inuse.type_info |= PGT_non_coherent;
 	EQ(flags(hx_slot(0, 0), 1, 0, RW), ANS(1, 0, 0));
 	EQ(hx.type_atomics, 0);
 	EQ(hx.generic_gets, 1);
-	frame_table[MFN_PAGE].u.inuse.type_info &= ~PGT_non_coherent;
+	hx_page(MFN_PAGE)->u.inuse.type_info &= ~PGT_non_coherent;
 	end();
 
 	begin("a page of a locked type goes through Xen's own calls");
 	hx_set(0, 0, page(0, RW));
 	hx_hold(MFN_PAGE, 3);
-	frame_table[MFN_PAGE].u.inuse.type_info |= PGT_locked;
+	hx_page(MFN_PAGE)->u.inuse.type_info |= PGT_locked;
 	EQ(flags(hx_slot(0, 0), 1, RW, 0), ANS(1, 0, 0));
 	EQ(hx.type_atomics, 0);
-	frame_table[MFN_PAGE].u.inuse.type_info &= ~PGT_locked;
+	hx_page(MFN_PAGE)->u.inuse.type_info &= ~PGT_locked;
 	end();
 
 	begin("a page table does not become writable, an entry for itself too");
@@ -939,7 +1009,7 @@ static uint64_t v_ro(unsigned int i)
 
 static unsigned long count(unsigned long mfn)
 {
-	return frame_table[mfn].count_info & PGC_count_mask;
+	return hx_page(mfn)->count_info & PGC_count_mask;
 }
 
 /* From writable to absent and back, writable or not, with every count. */
@@ -1015,7 +1085,7 @@ static void set_up_one(uint64_t old, bool checked, bool device)
 
 static struct outcome by_xen(uint64_t val, unsigned int mode)
 {
-	struct page_info *table = &frame_table[MFN_TABLE];
+	struct page_info *table = hx_page(MFN_TABLE);
 	l1_pgentry_t *p = (void *)hx_mapping(0, 0);
 	int rc;
 
@@ -1118,7 +1188,7 @@ static void come_and_go_tests(void)
 	end();
 
 	begin("a free page that looks like an own one is not mapped");
-	frame_table[MFN_FREE].v.inuse._domain = hx_self.pdx;
+	hx_page(MFN_FREE)->v.inuse._domain = hx_self.pdx;
 	EQ(value(hx_slot(0, 0), pte(MFN_FREE, 0), EXACT), ANS(0, 0, EBUSY));
 	EQ(hx_get(0, 0), 0);
 	EQ(count(MFN_FREE), 0);
@@ -1126,7 +1196,7 @@ static void come_and_go_tests(void)
 	end();
 
 	begin("a page with no reference left to give is not mapped");
-	pg = &frame_table[MFN_PAGE];
+	pg = hx_page(MFN_PAGE);
 	pg->count_info += PGC_count_mask - 2; /* to the one kept back */
 	EQ(value(hx_slot(0, 0), page(0, 0), EXACT), ANS(0, 0, EBUSY));
 	pg->count_info -= 1;
@@ -1229,11 +1299,11 @@ static void take_table(uint64_t args[5])
 {
 	(void)args;
 	if (hx.continuations == taken_at)
-		frame_table[MFN_TABLE].u.inuse.type_info &= ~PGT_validated;
+		hx_page(MFN_TABLE)->u.inuse.type_info &= ~PGT_validated;
 }
 static void give_table(void)
 {
-	frame_table[MFN_TABLE].u.inuse.type_info |= PGT_validated;
+	hx_page(MFN_TABLE)->u.inuse.type_info |= PGT_validated;
 }
 
 static struct ptebatch_tlb moving_tlb;
@@ -1489,7 +1559,7 @@ static int model_new(uint64_t e, uint64_t *new, bool fresh)
 		return 0;
 	if (mfn == MFN_L2 || mfn == MFN_TABLE)
 		return *new & RW ? EBUSY : 0;
-	if (mfn >= NR_FRAMES)
+	if (mfn >= MFN_END)
 		return EPERM;
 	return EBUSY;
 }
@@ -1720,6 +1790,7 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	harness_reset();
+	frame_numbers();
 	refusals();
 	tlb_records();
 	type_counts();
