@@ -55,6 +55,24 @@ def lacking(parts):
     return 0
 
 
+def version(path):
+    """Of the hypervisor or kernel there, as tools/xen-image and linux-image say
+    it in the same folder."""
+    try:
+        with open(os.path.join(os.path.dirname(path), "version"),
+                  encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        return "unknown"
+
+
+def differ(stock, patched):
+    """The warning to go with figures of two versions of Xen, or nothing."""
+    return "" if stock == patched else (
+        f"# NOTE: stock Xen is {stock} and patched Xen {patched}; their figures "
+        "differ by more than the handlers\n")
+
+
 def comma(text):
     """As QEMU's -initrd wants it."""
     return text.replace(",", ",,")
