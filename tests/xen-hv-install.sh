@@ -155,6 +155,86 @@ lost_anchor() { # file, sed command that loses it, word in the message
 		! cmp -s "$tmp/pristine/xen/$1" "$tmp/tree/xen/$1" &&
 		refused "$1" "$3"
 }
+# What the handlers rely on. refused_even_untried WORD...: and the handlers can
+# still be taken out of such a tree, which may have got them from an older
+# version of the script.
+refused_even_untried() {
+	rm -rf "$tmp/before" && cp -r "$tmp/tree" "$tmp/before"
+	for mode in "" --check --patch; do
+		# shellcheck disable=SC2086 # no mode, no argument
+		if "$install" --untried $mode "$tmp/tree" >"$tmp/said" 2>&1
+		then
+			echo "not refused: $mode"
+			return 1
+		fi
+		cat "$tmp/said"
+		for word; do
+			grep -qF -e "$word" "$tmp/said" || return 1
+		done
+	done
+	diff -r "$tmp/before" "$tmp/tree" && "$install" --undo "$tmp/tree"
+}
+# edited SED FILE...: the handlers, and files of the tree that then change
+edited() {
+	fresh && "$install" "$tmp/tree" || return
+	sed=$1
+	shift
+	for file; do
+		sed -i -e "$sed" "$tmp/tree/$file"
+		! cmp -s "$tmp/pristine/$file" "$tmp/tree/$file" || return
+	done
+}
+pdx_files='xen/common/Kconfig xen/arch/x86/Kconfig xen/include/xen/pdx.h
+	xen/common/pdx.c'
+pdx_said() {
+	"$install" --check "$tmp/tree" >"$tmp/said" && cat "$tmp/said" &&
+		grep -q "PDX compression, if any: $1\$" "$tmp/said"
+}
+pdx_mask() { fresh && pdx_said mask; }
+# As Xen 4.21 has it, and as XenServer and XCP-ng have it in their 4.17.
+pdx_offsets() {
+	fresh && printf '\nconfig PDX_OFFSET_COMPRESSION\n\tbool\n' \
+		>>"$tmp/tree/xen/common/Kconfig" &&
+		echo 'return pfn - pfn_pdx_lookup[PFN_TBL_IDX(pfn)];' \
+			>>"$tmp/tree/xen/include/xen/pdx.h" &&
+		echo 'mfn < base || mfn >= base + pdx_region_size;' \
+			>>"$tmp/tree/xen/common/pdx.c" &&
+		pdx_said 'mask or offsets' && "$install" "$tmp/tree"
+}
+pdx_offsets_otherwise() {
+	pdx_offsets && sed -i 's/pfn - pfn_pdx_lookup/pfn ^ pfn_pdx_lookup/' \
+		"$tmp/tree/xen/include/xen/pdx.h" &&
+		refused_even_untried offsets xen/include/xen/pdx.h
+}
+pdx_unknown() {
+	edited '$aconfig PDX_TREE_COMPRESSION\n\tbool' xen/common/Kconfig &&
+		refused_even_untried PDX_TREE_COMPRESSION xen/common/Kconfig &&
+		edited '$a#ifdef CONFIG_PDX_TREE\n#endif' xen/common/pdx.c &&
+		refused_even_untried PDX_TREE xen/common/pdx.c
+}
+pdx_mask_otherwise() {
+	edited 's/>> pfn_pdx_hole_shift/>> (pfn_pdx_hole_shift + 1)/' \
+		xen/include/xen/pdx.h &&
+		refused_even_untried mask xen/include/xen/pdx.h &&
+		edited 's/mfn & pfn_hole_mask/mfn \& other_mask/' \
+			xen/common/pdx.c &&
+		refused_even_untried mask xen/common/pdx.c
+}
+pdx_silent() {
+	fresh && "$install" "$tmp/tree" &&
+		for file in $pdx_files; do
+			sed -i 's/HAS_PDX/HAS_INDEX/; s/PDX_COMPRESSION/INDEX/' \
+				"$tmp/tree/$file"
+		done && refused_even_untried 'does not say how it numbers'
+}
+other_direct_map() {
+	edited 's/if ( mfn_x(mfn) <= PFN_DOWN(__pa(/if ( has_directmap(mfn, (/' \
+		xen/arch/x86/domain_page.c &&
+		refused_even_untried 'direct map' xen/arch/x86/domain_page.c &&
+		edited 's/va >= DIRECTMAP_VIRT_START/in_directmap(va)/' \
+			xen/arch/x86/domain_page.c &&
+		refused_even_untried 'direct map' xen/arch/x86/domain_page.c
+}
 lost_file() { fresh && rm "$tmp/tree/xen/arch/x86/mm.c" && refused xen/arch/x86/mm.c; }
 foreign_lines() {
 	fresh && echo '/* do_ptebatch_runs */' >>"$tmp/tree/xen/arch/x86/mm.c" &&
@@ -200,6 +280,15 @@ all() {
 		arch/x86/mm.c 's/^static int mod_l1_entry(/&bool extra, /' mod_l1_entry
 	holds "without a file it needs: refused, untouched" lost_file
 	holds "with somebody else's ptebatch lines: refused, untouched" foreign_lines
+	holds "frame numbers compressed by a mask are recognised" pdx_mask
+	holds "so are offsets, whatever the version" pdx_offsets
+	holds "offsets of another kind are refused, untried too" \
+		pdx_offsets_otherwise
+	holds "compression that is not known is refused, and named" pdx_unknown
+	holds "so is a mask of another kind" pdx_mask_otherwise
+	holds "so is a tree that does not say what it has" pdx_silent
+	holds "so are mappings by another rule than the direct map" \
+		other_direct_map
 }
 
 for version in 4.17 4.20; do
