@@ -425,7 +425,7 @@ struct page_info *get_page_from_mfn(mfn_t mfn, struct domain *d)
 	return mfn_valid(mfn) && get_page(page, d) ? page : NULL;
 }
 
-bool page_lock(struct page_info *page)
+bool page_lock_unsafe(struct page_info *page)
 {
 	unsigned long x = page->u.inuse.type_info;
 
@@ -449,6 +449,12 @@ bool page_lock(struct page_info *page)
 	held = page;
 	hx.locks++;
 	return true;
+}
+
+bool lock_evaluate_nospec(bool locked)
+{
+	hx.fences += locked;
+	return locked;
 }
 
 void page_unlock(struct page_info *page)

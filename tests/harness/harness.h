@@ -334,7 +334,10 @@ int xsm_mmu_update(int action, struct domain *d, struct domain *t,
 bool mfn_valid(mfn_t mfn);
 bool get_page(struct page_info *page, const struct domain *d);
 void put_page(struct page_info *page);
-bool page_lock(struct page_info *page);
+/* With the fence that no caller may do without (XSA-453). */
+#define page_lock(page) lock_evaluate_nospec(page_lock_unsafe(page))
+bool page_lock_unsafe(struct page_info *page);
+bool lock_evaluate_nospec(bool locked);
 void page_unlock(struct page_info *page);
 int get_page_type(struct page_info *page, unsigned long type);
 void put_page_type(struct page_info *page);
@@ -528,7 +531,7 @@ struct harness {
 	/* Taken away by a plain store, and no locked instruction since */
 	unsigned long buffered;
 	unsigned int plain_stores, pte_atomics, type_atomics, count_atomics;
-	unsigned int page_gets, generic_gets, generic_puts, locks;
+	unsigned int page_gets, generic_gets, generic_puts, locks, fences;
 	unsigned int paging_writes, full_validations;
 	struct hx_flush flush[64];
 	unsigned int flushes;

@@ -225,6 +225,10 @@ mutant 'found: a value in the table that was locked before' ptebatch.c \
 # --- The table ---
 mutant 'found: a table that is no L1' ptebatch.c \
 	'(c->page->u.inuse.type_info & PGT_type_mask)' 'PGT_l1_page_table'
+mutant 'found: a table locked without the fence' ptebatch.c \
+	'!page_lock(c->page)' '!page_lock_unsafe(c->page)'
+mutant 'found: a table locked without the fence, for one slot' ptebatch.c \
+	'!page_lock(table)' '!page_lock_unsafe(table)'
 mutant 'found: guest memory touched under the lock' ptebatch.c \
 	'/* Never touch guest memory with a table locked. */ table_unlock(c);' ''
 mutant 'found: a run past its table' ptebatch.c \

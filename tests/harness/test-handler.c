@@ -463,6 +463,7 @@ static void type_counts(void)
 {
 	const unsigned long max = PGT_count_mask;
 	struct page_info *pg;
+	uint64_t was;
 
 	for (unsigned int more = 0; more < 3; more++)
 		for (unsigned int hw = 0; hw < 2; hw++) {
@@ -552,6 +553,19 @@ static void type_counts(void)
 	EQ(flags(hx_slot(0, 0), 1, RW, 0), ANS(1, 0, 0));
 	EQ(hx.type_atomics, 0);
 	hx_page(MFN_PAGE)->u.inuse.type_info &= ~PGT_locked;
+	end();
+
+	begin("every lock of a table is taken with its fence");
+	hx_set(0, 0, page(0, RW));
+	hx_set(1, 0, page(1, RW));
+	hx_hold(MFN_PAGE, 2);
+	EQ(flags(hx_slot(0, 0), 1, RW, 0), ANS(1, 0, 0));
+	EQ(flags(hx_slot(0, 0), 2, 0, RW), ANS(2, 0, 0));
+	EQ(with_old(hx_slot(1, 0), 1, CLEAR, 0, 0, &was), ANS(1, 0, 0));
+	EQ(value(hx_slot(0, 1), page(2, 0), 0), ANS(1, 0, 0));
+	EQ(flags(MFN_L2 << 12, 1, RW, 0), ANS(0, 0, EINVAL));
+	CHECK(hx.locks >= 5);
+	EQ(hx.fences, hx.locks);
 	end();
 
 	begin("a page table does not become writable, an entry for itself too");
