@@ -128,12 +128,15 @@ long field(const char *path, const char *key)
 }
 
 /*
- * Linux 6.1 on Xen, module or not, warns once where a range with pages in swap
- * is unmapped: the entry's clearing is still queued when it is looked at.
+ * Linux on Xen, module or not, warns once where the entry for a page in swap is
+ * cleared: that is still queued when the entry is looked at. The functions are
+ * those of Linux 6.1 and of 6.12, as in tests/linux/run.
  */
 static bool known(const char *line)
 {
-	return strstr(line, "mm_inline.h") && strstr(line, "unmap_page_range");
+	return strstr(line, "mm_inline.h") &&
+	       (strstr(line, "unmap_page_range") ||
+		strstr(line, "zap_install_uffd_wp_if_needed"));
 }
 
 unsigned int complaints(void)

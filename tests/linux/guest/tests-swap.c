@@ -109,6 +109,35 @@ static void swapped_shared(void)
 	CHECK(!shmdt(r.p));
 }
 
+/* Copies of a file's pages, thrown away while they are in swap. */
+static void dropped_copies(void)
+{
+	const size_t pages = 300;
+	int fd = tmpfile_at("/dev/shm", pages * PAGE);
+	struct range file = { mmap(NULL, pages * PAGE, RW, MAP_SHARED, fd, 0),
+			      pages, 1 };
+	struct range r = { mmap(place(pages * PAGE), pages * PAGE, RW,
+				MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, 0),
+			   pages, 1 };
+
+	needs_swap();
+	CHECK(file.p != MAP_FAILED && r.p != MAP_FAILED);
+	fill(&file, 1);
+	fill(&r, 2);
+	page_out(&r);
+	CHECK(mostly_out(&r));
+	CHECK(!madvise(r.p, r.pages * PAGE, MADV_DONTNEED));
+	CHECK(holds(&r, 1) && holds(&file, 1));
+	CHECK(!protect(&r, PROT_READ));
+	CHECK(!protect(&r, RW));
+	fill(&r, 3);
+	page_out(&r);
+	CHECK(holds(&r, 3) && holds(&file, 1));
+	page_out(&r);
+	CHECK(!munmap(r.p, r.pages * PAGE));
+	CHECK(holds(&file, 1));
+}
+
 /*
  * Only the entry knows that a page of shared memory was written to. If that got
  * lost when it was unmapped, the page would be thrown away as one that holds
@@ -334,6 +363,8 @@ const struct test tests_swap[] = {
 	{ "swap: pages in swap keep contents and take the new protection",
 	  swapped },
 	{ "swap: so does shared memory", swapped_shared },
+	{ "swap: copies of a file's pages are dropped from it",
+	  dropped_copies },
 	{ "swap: no write is lost to shared memory that is unmapped meanwhile",
 	  unmapped_shared },
 	{ "memory pressure: protections and contents survive reclaim",
