@@ -12,9 +12,10 @@
  *     values asked for               with one 8-byte store, so A and D become
  *                                    what the value says; nobody asked what
  *                                    they were before
- *   flags that clear A or D; old     locked cmpxchg through the mapping: the
- *     values; no PRESERVE_AD         table is mapped read-only, so Xen traps
- *                                    and emulates it as one
+ *   flags that clear A or D; old     locked cmpxchg, or xchg where nothing is
+ *     values; no PRESERVE_AD         kept, through the mapping: the table is
+ *                                    mapped read-only, so Xen traps and
+ *                                    emulates it as one
  *
  * What Xen refuses in an emulated write it answers with a page fault, not an
  * error. So a change of more than A and D, to a present entry, goes by
@@ -255,6 +256,53 @@ static int change_mapped(struct ptebatch_env *env, uint32_t owner, slot_t *p,
 	return 0;
 }
 
+/*
+ * Xen emulates the next two, and each byte of an address beyond the plain
+ * register costs it tens of instructions. Compilers choose registers that need
+ * such bytes.
+ */
+static inline uint64_t trapped_exchange(slot_t *p, uint64_t val)
+{
+	__asm__ volatile("xchgq %0, (%1)"
+			 : "+a"(val) : "S"(p) : "memory");
+	return val;
+}
+
+/* Returns what *p was; it has become n if that is e. */
+static inline uint64_t trapped_cmpxchg(slot_t *p, uint64_t e, uint64_t n)
+{
+	__asm__ volatile("lock; cmpxchgq %2, (%1)"
+			 : "+a"(e) : "S"(p), "D"(n) : "memory", "cc");
+	return e;
+}
+
+/* Takes entries, which are asked for. */
+static void exchange_mapped(slot_t *p, uint32_t count, volatile uint64_t *old)
+{
+	slot_t *end = p + count;
+
+	for (; p < end; p++)
+		*old++ = *p ? trapped_exchange(p, 0) : 0;
+}
+
+/* Clears A or D, or both, and nothing else. */
+static void clear_ad_mapped(slot_t *p, uint32_t count, uint64_t clear,
+			    volatile uint64_t *old)
+{
+	slot_t *end = p + count;
+	uint64_t e, seen;
+
+	for (; p < end; p++) {
+		for (e = *p; (e & PTEBATCH_PTE_P) && (e & clear); e = seen) {
+			seen = trapped_cmpxchg(p, e, e & ~clear);
+			if (seen == e)
+				break;
+		}
+		if (old)
+			*old++ = e;
+	}
+}
+
 static int run_mapped(struct chunk *c, const struct ptebatch_run *run,
 		      slot_t *p)
 {
@@ -263,10 +311,16 @@ static int run_mapped(struct chunk *c, const struct ptebatch_run *run,
 	uint32_t i;
 	int err;
 
-	if (run->op == PTEBATCH_OP_CLEAR)
-		keep = 0;
+	if (run->op == PTEBATCH_OP_CLEAR) {
+		exchange_mapped(p, run->count, old);
+		return 0;
+	}
+	if (!set && !(run->clear & ~AD_BITS)) {
+		clear_ad_mapped(p, run->count, run->clear, old);
+		return 0;
+	}
 	for (i = 0; i < run->count; i++) {
-		if (run->op != PTEBATCH_OP_CLEAR && !(p[i] & PTEBATCH_PTE_P)) {
+		if (!(p[i] & PTEBATCH_PTE_P)) {
 			if (old)
 				old[i] = p[i];
 			continue;
