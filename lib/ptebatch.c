@@ -47,26 +47,45 @@ static int bad_masks(uint64_t clear, uint64_t set)
 	return ((clear | set) & ~PTEBATCH_RUN_FLAGS) != 0;
 }
 
-static int bad_tlb(const struct ptebatch_tlb *tlb)
+/* What check_tlb answers for a malformed request. */
+static const struct ptebatch_tlb bad_tlb;
+
+static __attribute__((__noinline__)) const struct ptebatch_tlb *
+check_tlb_fully(const struct ptebatch_tlb *tlb)
 {
 	uint64_t first = tlb->addr >> PAGE_SHIFT;
 
-	/* A page of this vCPU or of all, which is what hot paths ask for. */
-	if (tlb->pages == 1 && (tlb->who == PTEBATCH_TLB_LOCAL ||
-				tlb->who == PTEBATCH_TLB_ALL) &&
-	    !(tlb->nr_vcpus | tlb->vcpus))
-		return (tlb->addr & ((1 << PAGE_SHIFT) - 1)) != 0;
 	if (tlb->who > PTEBATCH_TLB_VCPUS)
-		return 1;
-	if (tlb->who == PTEBATCH_TLB_NONE && (tlb->addr || tlb->pages))
-		return 1;
+		return &bad_tlb;
 	if (tlb->who == PTEBATCH_TLB_VCPUS ? !tlb->vcpus || !tlb->nr_vcpus
 					   : tlb->vcpus || tlb->nr_vcpus)
+		return &bad_tlb;
+	if ((tlb->addr & ((1 << PAGE_SHIFT) - 1)) ||
+	    tlb->pages > ((uint64_t)1 << (64 - PAGE_SHIFT)) - first)
+		return &bad_tlb;
+	if (tlb->who == PTEBATCH_TLB_NONE)
+		return tlb->addr || tlb->pages ? &bad_tlb : NULL;
+	return tlb->addr && !tlb->pages ? &bad_tlb : tlb;
+}
+
+/* None, or a page of this vCPU or of all, which is what hot paths ask for. */
+static inline int is_good_tlb(const struct ptebatch_tlb *tlb)
+{
+	uint64_t who_and_nr; /* one load; no vCPUs are listed */
+
+	if (!tlb)
 		return 1;
-	if (!tlb->pages)
-		return tlb->addr != 0;
-	return (tlb->addr & ((1 << PAGE_SHIFT) - 1)) ||
-	       tlb->pages > ((uint64_t)1 << (64 - PAGE_SHIFT)) - first;
+	__builtin_memcpy(&who_and_nr, tlb, sizeof(who_and_nr));
+	return who_and_nr - PTEBATCH_TLB_LOCAL <=
+		       PTEBATCH_TLB_ALL - PTEBATCH_TLB_LOCAL &&
+	       tlb->pages == 1 && !tlb->vcpus &&
+	       !(tlb->addr & ((1 << PAGE_SHIFT) - 1));
+}
+
+/* The request; NULL if it asks for nothing. */
+static const struct ptebatch_tlb *check_tlb(const struct ptebatch_tlb *tlb)
+{
+	return is_good_tlb(tlb) ? tlb : check_tlb_fully(tlb);
 }
 
 /* Widens *to so that it also covers more; the pages are last + 1 - first. */
@@ -74,8 +93,6 @@ static void cover(struct ptebatch_tlb *to, const struct ptebatch_tlb *more)
 {
 	uint64_t first, end, more_end;
 
-	if (more->who == PTEBATCH_TLB_NONE)
-		return;
 	if (to->who == PTEBATCH_TLB_NONE) {
 		*to = *more;
 	} else if (!to->pages || !more->pages) {
@@ -248,8 +265,6 @@ static int flush(struct ptebatch *b, const struct ptebatch_tlb *tlb,
 {
 	int err;
 
-	if (tlb && tlb->who == PTEBATCH_TLB_NONE)
-		tlb = NULL;
 	if (b->tlb.who != PTEBATCH_TLB_NONE) {
 		if (tlb)
 			cover(&b->tlb, tlb);
@@ -314,7 +329,10 @@ int ptebatch_init(struct ptebatch *b, const struct ptebatch_backend *backend,
 	    ((uintptr_t)storage & 7))
 		return -PTEBATCH_EINVAL;
 	if (backend->version < 1 || !backend->name || !backend->probe ||
-	    !backend->runs || !backend->values)
+	    !backend->runs || !backend->values ||
+	    (backend->version >= 2 &&
+	     (!backend->one_flags || !backend->one_clear ||
+	      !backend->one_value)))
 		return -PTEBATCH_EINVAL;
 
 	/* Member by member: a compiler may make a memset of anything else. */
@@ -418,6 +436,10 @@ int ptebatch_open_run(struct ptebatch *b, uint64_t pte, uint32_t count,
 	return 0;
 }
 
+_Static_assert(__builtin_offsetof(struct ptebatch_tlb, who) == 0 &&
+		       __builtin_offsetof(struct ptebatch_tlb, nr_vcpus) == 4,
+	       "who and nr_vcpus are one little-endian word");
+
 _Static_assert(PTEBATCH_OP_FLAGS == 0 &&
 		       __builtin_offsetof(struct ptebatch_run, op) ==
 			       __builtin_offsetof(struct ptebatch_run, count) +
@@ -454,7 +476,8 @@ int ptebatch_open_value(struct ptebatch *b, uint64_t pte, uint64_t val,
 
 int ptebatch_flush(struct ptebatch *b, const struct ptebatch_tlb *tlb)
 {
-	if (tlb && bad_tlb(tlb))
+	tlb = check_tlb(tlb);
+	if (tlb == &bad_tlb)
 		return -PTEBATCH_EINVAL;
 	return flush(b, tlb, PTEBATCH_FLUSH_EXPLICIT);
 }
@@ -466,7 +489,8 @@ void ptebatch_begin(struct ptebatch *b)
 
 int ptebatch_end(struct ptebatch *b, const struct ptebatch_tlb *tlb)
 {
-	if (!b->depth || (tlb && bad_tlb(tlb)))
+	tlb = check_tlb(tlb);
+	if (!b->depth || tlb == &bad_tlb)
 		return -PTEBATCH_EINVAL;
 	if (!--b->depth)
 		return flush(b, tlb, PTEBATCH_FLUSH_END);
@@ -539,25 +563,98 @@ uint64_t ptebatch_pending(const struct ptebatch *b)
 	return slots_of(b, records(b));
 }
 
+static int apply_refused(struct ptebatch_progress *progress)
+{
+	progress->records = 0;
+	progress->slots = 0;
+	progress->refused = 1;
+	progress->err = -PTEBATCH_EINVAL;
+	progress->hypercalls = 0;
+	progress->tlb_flushes = 0;
+	return -PTEBATCH_EINVAL;
+}
+
+/* Anything but flags of one slot, or such a slot with an unusual request. */
+static __attribute__((__noinline__)) int
+apply_other(const struct ptebatch_backend *backend, struct ptebatch_env *env,
+	    const struct ptebatch_run *run, const struct ptebatch_tlb *tlb,
+	    struct ptebatch_progress *progress)
+{
+	tlb = check_tlb(tlb);
+	if (bad_range(run->pte, run->count) ||
+	    bad_masks(run->clear, run->set) ||
+	    (run->op && (run->op != PTEBATCH_OP_CLEAR || run->clear ||
+			 run->set)) ||
+	    tlb == &bad_tlb)
+		return apply_refused(progress);
+	if (run->count == 1 && backend->version >= 2) {
+		if (run->op == PTEBATCH_OP_CLEAR)
+			return backend->one_clear(backend, env, run, tlb,
+						  progress);
+		if (!run->old)
+			return backend->one_flags(backend, env, run, tlb,
+						  progress);
+	}
+	progress->hypercalls = 0;
+	progress->tlb_flushes = 0;
+	backend->runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
+	return progress->err;
+}
+
+/*
+ * The hot path: flags of one slot. Nothing is called here and no register
+ * saved. An aligned slot cannot cross the end of its table.
+ */
 int ptebatch_apply_run(const struct ptebatch_backend *backend,
 		       struct ptebatch_env *env, const struct ptebatch_run *run,
 		       const struct ptebatch_tlb *tlb,
 		       struct ptebatch_progress *progress)
 {
+	uint64_t count_and_op; /* one load; op 0 is FLAGS */
+
+	__builtin_memcpy(&count_and_op,
+			 (const char *)run +
+				 __builtin_offsetof(struct ptebatch_run, count),
+			 sizeof(count_and_op));
+	if (__builtin_expect(count_and_op != 1 || run->old ||
+				     bad_maddr(run->pte) ||
+				     bad_masks(run->clear, run->set) ||
+				     backend->version < 2 || !is_good_tlb(tlb),
+			     0))
+		return apply_other(backend, env, run, tlb, progress);
+	return backend->one_flags(backend, env, run, tlb, progress);
+}
+
+int ptebatch_apply_clear(const struct ptebatch_backend *backend,
+			 struct ptebatch_env *env, uint64_t pte, uint64_t *old,
+			 const struct ptebatch_tlb *tlb,
+			 struct ptebatch_progress *progress)
+{
+	const struct ptebatch_run run = {
+		pte, 1, PTEBATCH_OP_CLEAR, 0, 0, (uintptr_t)old,
+	};
+
+	return apply_other(backend, env, &run, tlb, progress);
+}
+
+int ptebatch_apply_value(const struct ptebatch_backend *backend,
+			 struct ptebatch_env *env,
+			 const struct ptebatch_value *value,
+			 const struct ptebatch_tlb *tlb,
+			 struct ptebatch_progress *progress)
+{
+	uint64_t mode = value->ptr & 7;
+
+	tlb = check_tlb(tlb);
+	if (bad_maddr(value->ptr - mode) ||
+	    (mode != PTEBATCH_VALUE_KEEP && mode != PTEBATCH_VALUE_EXACT) ||
+	    tlb == &bad_tlb)
+		return apply_refused(progress);
+	if (backend->version >= 2)
+		return backend->one_value(backend, env, value, tlb, progress);
 	progress->hypercalls = 0;
 	progress->tlb_flushes = 0;
-	if (bad_range(run->pte, run->count) ||
-	    bad_masks(run->clear, run->set) ||
-	    (run->op && (run->op != PTEBATCH_OP_CLEAR || run->clear ||
-			 run->set)) ||
-	    (tlb && bad_tlb(tlb))) {
-		progress->records = 0;
-		progress->slots = 0;
-		progress->refused = 1;
-		progress->err = -PTEBATCH_EINVAL;
-		return -PTEBATCH_EINVAL;
-	}
-	backend->runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
+	backend->values(env, PTEBATCH_DOMID_SELF, value, 1, tlb, progress);
 	return progress->err;
 }
 

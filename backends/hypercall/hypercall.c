@@ -2,6 +2,7 @@
 /*
  * hypercall: by the two calls of <ptebatch/abi.h>, as far as Xen has them.
  *
+ * - Without the call that a record needs, it goes to mmu-update at once.
  * - One run of the caller's own, without old values, goes in registers. All
  *   else is the caller's array as it is: nothing is converted or copied.
  * - The TLB request rides in the last call. Where that one was not reached or
@@ -292,11 +293,19 @@ static void hypercall_values(struct ptebatch_env *env, uint32_t owner,
 {
 	struct work w = { env, tlb, progress, owner, 0 };
 
+	if (nr && !has(env, &values_call)) {
+		ptebatch_mmu_update.values(env, owner, values, nr, tlb,
+					   progress);
+		return;
+	}
 	progress->records = 0;
 	progress->slots = 0;
 	progress->err = 0;
 	progress->refused = 0;
-	/* Of nothing, finish() makes the TLB flush by whatever call there is. */
+	/*
+	 * With no records to apply, finish() still issues the requested TLB
+	 * flush, through whichever call is available.
+	 */
 	if (nr)
 		list(&w, &values_call, values, nr);
 	if (progress->err == -PTEBATCH_ENOSYS) {
@@ -307,30 +316,23 @@ static void hypercall_values(struct ptebatch_env *env, uint32_t owner,
 	finish(&w, nr);
 }
 
-/* The hot path of a single page first: all that one run needs is here. */
-static void hypercall_runs(struct ptebatch_env *env, uint32_t owner,
-			   const struct ptebatch_run *runs, uint32_t nr,
-			   const struct ptebatch_tlb *tlb,
-			   struct ptebatch_progress *progress)
+/* The hot path of a single page: all that one run needs is here. */
+static inline int alone(struct ptebatch_env *env,
+			const struct ptebatch_run *run,
+			const struct ptebatch_tlb *tlb,
+			struct ptebatch_progress *progress)
 {
-	uint64_t how;
+	uint64_t how = run->op;
 	int64_t ret;
 
-	if (nr != 1 || owner != PTEBATCH_DOMID_SELF || runs->old ||
-	    !has(env, &runs_call) || (tlb && !in_registers(tlb))) {
-		many_runs(env, owner, runs, nr, tlb, progress);
-		return;
-	}
-
-	how = runs->op;
 	if (tlb)
 		how |= how_simple(tlb);
-	ret = env->hypercall(env->ctx, __HYPERVISOR_ptebatch_runs, runs->pte,
-			     runs->count, how, runs->clear, runs->set);
+	ret = env->hypercall(env->ctx, __HYPERVISOR_ptebatch_runs, run->pte,
+			     run->count, how, run->clear, run->set);
 	progress->hypercalls++;
-	if (ret != runs->count) {
-		one_run_stopped(env, runs, tlb, progress, ret);
-		return;
+	if (ret != run->count) {
+		one_run_stopped(env, run, tlb, progress, ret);
+		return progress->err;
 	}
 	progress->records = 1;
 	progress->slots = 0;
@@ -338,6 +340,81 @@ static void hypercall_runs(struct ptebatch_env *env, uint32_t owner,
 	progress->refused = 0;
 	if (tlb && tlb->who != PTEBATCH_TLB_NONE)
 		progress->tlb_flushes++;
+	return 0;
+}
+
+static void hypercall_runs(struct ptebatch_env *env, uint32_t owner,
+			   const struct ptebatch_run *runs, uint32_t nr,
+			   const struct ptebatch_tlb *tlb,
+			   struct ptebatch_progress *progress)
+{
+	if (nr && !has(env, &runs_call))
+		ptebatch_mmu_update.runs(env, owner, runs, nr, tlb, progress);
+	else if (nr == 1 && owner == PTEBATCH_DOMID_SELF && !runs->old &&
+		 (!tlb || in_registers(tlb)))
+		alone(env, runs, tlb, progress);
+	else
+		many_runs(env, owner, runs, nr, tlb, progress);
+}
+
+/*
+ * Apart from one_flags, which then needs no registers to find the call missing;
+ * "used" keeps the arguments where they are.
+ */
+static __attribute__((__noinline__, __used__)) int
+new_flags(const struct ptebatch_backend *self, struct ptebatch_env *env,
+	  const struct ptebatch_run *run, const struct ptebatch_tlb *tlb,
+	  struct ptebatch_progress *progress)
+{
+	(void)self;
+	progress->hypercalls = 0;
+	progress->tlb_flushes = 0;
+	if (!tlb || in_registers(tlb))
+		return alone(env, run, tlb, progress);
+	many_runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
+	return progress->err;
+}
+
+static int one_flags(const struct ptebatch_backend *self,
+		     struct ptebatch_env *env, const struct ptebatch_run *run,
+		     const struct ptebatch_tlb *tlb,
+		     struct ptebatch_progress *progress)
+{
+	return has(env, &runs_call)
+		       ? new_flags(self, env, run, tlb, progress)
+		       : ptebatch_mmu_update.one_flags(self, env, run, tlb,
+						       progress);
+}
+
+static int one_clear(const struct ptebatch_backend *self,
+		     struct ptebatch_env *env, const struct ptebatch_run *run,
+		     const struct ptebatch_tlb *tlb,
+		     struct ptebatch_progress *progress)
+{
+	if (!has(env, &runs_call))
+		return ptebatch_mmu_update.one_clear(self, env, run, tlb,
+						     progress);
+	progress->hypercalls = 0;
+	progress->tlb_flushes = 0;
+	if (!run->old && (!tlb || in_registers(tlb)))
+		return alone(env, run, tlb, progress);
+	many_runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
+	return progress->err;
+}
+
+static int one_value(const struct ptebatch_backend *self,
+		     struct ptebatch_env *env,
+		     const struct ptebatch_value *value,
+		     const struct ptebatch_tlb *tlb,
+		     struct ptebatch_progress *progress)
+{
+	if (!has(env, &values_call))
+		return ptebatch_mmu_update.one_value(self, env, value, tlb,
+						     progress);
+	progress->hypercalls = 0;
+	progress->tlb_flushes = 0;
+	hypercall_values(env, PTEBATCH_DOMID_SELF, value, 1, tlb, progress);
+	return progress->err;
 }
 
 /* Exactly this call, and how many records it takes: its part of "have". */
@@ -382,6 +459,12 @@ static int hypercall_probe(struct ptebatch_env *env)
 }
 
 const struct ptebatch_backend ptebatch_hypercall = {
-	PTEBATCH_BACKEND_VERSION, "hypercall",	    hypercall_probe,
-	hypercall_runs,		  hypercall_values,
+	2,
+	"hypercall",
+	hypercall_probe,
+	hypercall_runs,
+	hypercall_values,
+	one_flags,
+	one_clear,
+	one_value,
 };

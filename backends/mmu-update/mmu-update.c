@@ -17,6 +17,20 @@
  *                                    mapped read-only, so Xen traps and
  *                                    emulates it as one
  *
+ * A single slot has a short way of one hypercall. There a normal update is used
+ * wherever hardware can set no bit that the update could lose:
+ *
+ *   - The entry is absent, or has both A and D: hardware never writes it, and
+ *     its old value is certain. (A clear RW bit is no such promise: a CPU that
+ *     still has the writable translation may set D.)
+ *   - Each of A and D is set in the new entry, or the operation clears it.
+ *
+ * Only a normal update can also go by update_va_mapping, which flushes one page
+ * in the same hypercall but has no form that keeps A and D. It finds the slot
+ * by the address, so the caller must promise that they belong together
+ * (PTEBATCH_ENV_ADDR_OF_SLOT), and only a single form can be held to that. A
+ * multicall of mmu_update and mmuext_op would cost more than these two alone.
+ *
  * What Xen refuses in an emulated write it answers with a page fault, not an
  * error. So a change of more than A and D, to a present entry, goes by
  * mmu_update first, and only A and D by cmpxchg after it. Without PRESERVE_AD
@@ -38,7 +52,12 @@
 #define MAX_INVLPG 32
 
 #define HYPERVISOR_mmu_update 1
+#define HYPERVISOR_update_va_mapping 14
 #define HYPERVISOR_mmuext_op 26
+
+/* Flags of update_va_mapping. */
+#define UVMF_INVLPG 2u
+#define UVMF_ALL 4u
 
 #define AD_BITS (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
 #define NORMAL PTEBATCH_VALUE_EXACT
@@ -91,6 +110,12 @@ static int preserves_ad(const struct ptebatch_env *env)
 static slot_t *map(struct ptebatch_env *env, uint64_t pte)
 {
 	return env->slot ? env->slot(env->ctx, pte) : NULL;
+}
+
+/* Can hardware not set A or D in this entry? */
+static int settled(uint64_t e)
+{
+	return !(e & PTEBATCH_PTE_P) || (e & AD_BITS) == AD_BITS;
 }
 
 /* Returns how many values are done, all unless *err says why not. */
@@ -364,6 +389,7 @@ static int add_run(struct chunk *c, const struct ptebatch_run *run)
 	uint32_t i, room, index = (uint32_t)(run - c->runs);
 	int err;
 
+
 	/* A slot that is in the chunk must be written before it is read. */
 	if (c->nr && (way > WAY_EXACT || run->pte < c->end)) {
 		err = push(c);
@@ -412,38 +438,43 @@ static int64_t mmuext_op(struct ptebatch_env *env, const struct mmuext *ops,
 }
 
 /* Not inline: its array shall not lie on the stack beside the chunk. */
-static __attribute__((__noinline__)) void
-flush_tlb(struct ptebatch_env *env, const struct ptebatch_tlb *tlb,
-	  struct ptebatch_progress *progress)
+static __attribute__((__noinline__)) int64_t
+flush_pages(struct ptebatch_env *env, const struct ptebatch_tlb *tlb,
+	    struct ptebatch_progress *progress)
 {
 	struct mmuext ops[MAX_INVLPG];
-	uint32_t i, nr = 1;
+	uint32_t i;
+
+	for (i = 0; i < tlb->pages; i++) {
+		ops[i].cmd = INVLPG_LOCAL;
+		ops[i].pad = 0;
+		ops[i].addr = tlb->addr + 4096 * (uint64_t)i;
+		ops[i].vcpus = 0;
+	}
+	return mmuext_op(env, ops, i, progress);
+}
+
+static void flush_tlb(struct ptebatch_env *env, const struct ptebatch_tlb *tlb,
+		      struct ptebatch_progress *progress)
+{
+	struct mmuext op = { TLB_FLUSH_LOCAL, 0, tlb->addr, tlb->vcpus };
 	int64_t ret;
 
-	ops[0].pad = 0;
-	ops[0].addr = tlb->addr;
-	ops[0].vcpus = tlb->vcpus;
-	if (tlb->who == PTEBATCH_TLB_LOCAL) {
-		ops[0].cmd = TLB_FLUSH_LOCAL;
-		if (tlb->pages && tlb->pages <= MAX_INVLPG) {
-			nr = (uint32_t)tlb->pages;
-			for (i = 0; i < nr; i++) {
-				ops[i].cmd = INVLPG_LOCAL;
-				ops[i].pad = 0;
-				ops[i].addr = tlb->addr + 4096 * (uint64_t)i;
-				ops[i].vcpus = 0;
-			}
-		}
-	} else if (tlb->who == PTEBATCH_TLB_ALL) {
-		ops[0].cmd = tlb->pages == 1 ? INVLPG_ALL : TLB_FLUSH_ALL;
-	} else {
-		ops[0].cmd = tlb->pages == 1 ? INVLPG_MULTI : TLB_FLUSH_MULTI;
-	}
-	ret = mmuext_op(env, ops, nr, progress);
+	if (tlb->who == PTEBATCH_TLB_ALL)
+		op.cmd = TLB_FLUSH_ALL;
+	if (tlb->who == PTEBATCH_TLB_VCPUS)
+		op.cmd = TLB_FLUSH_MULTI;
+	if (tlb->pages == 1)
+		op.cmd += INVLPG_LOCAL - TLB_FLUSH_LOCAL;
+	if (op.cmd == TLB_FLUSH_LOCAL && tlb->pages &&
+	    tlb->pages <= MAX_INVLPG)
+		ret = flush_pages(env, tlb, progress);
+	else
+		ret = mmuext_op(env, &op, 1, progress);
 	if (ret && tlb->who == PTEBATCH_TLB_VCPUS) {
 		/* Xen reads a bit for each vCPU there is: the mask may end. */
-		ops[0].cmd = TLB_FLUSH_ALL;
-		ret = mmuext_op(env, ops, nr, progress);
+		op.cmd = TLB_FLUSH_ALL;
+		ret = mmuext_op(env, &op, 1, progress);
 	}
 	if (!ret)
 		progress->tlb_flushes++;
@@ -485,34 +516,174 @@ many_runs(struct ptebatch_env *env, uint32_t owner,
 		progress->records = nr;
 }
 
-/* The short way of one slot whose A and D stay. 0: it is not for this run. */
-static int one_slot(struct ptebatch_env *env, uint32_t owner,
-		    const struct ptebatch_run *run,
-		    struct ptebatch_progress *progress)
+static inline int finish_one(struct ptebatch_progress *progress, int err,
+			     uint32_t hypercalls, uint32_t tlb_flushes)
 {
-	struct ptebatch_value value;
-	int64_t ret = 0;
-	uint64_t e;
+	progress->records = !err;
+	progress->slots = 0;
+	progress->err = err;
+	progress->refused = 0;
+	progress->hypercalls = hypercalls;
+	progress->tlb_flushes = tlb_flushes;
+	return err;
+}
+
+/* All is done, by so many hypercalls, but the TLB flush. */
+static __attribute__((__noinline__)) int
+flush_one(struct ptebatch_env *env, const struct ptebatch_tlb *tlb,
+	  struct ptebatch_progress *progress, uint32_t hypercalls)
+{
+	finish_one(progress, 0, hypercalls, 0);
+	if (tlb)
+		flush_tlb(env, tlb, progress);
+	return progress->err;
+}
+
+static __attribute__((__noinline__)) int
+one_failed(struct ptebatch_progress *progress, int64_t ret)
+{
+	return finish_one(progress, (int)ret, 1, 0);
+}
+
+/* The update is made by one hypercall; the TLB flush remains. */
+static inline int flush_after(struct ptebatch_env *env,
+			      const struct ptebatch_tlb *tlb,
+			      struct ptebatch_progress *progress)
+{
+	struct mmuext op;
+	int64_t ret;
+
+	if (tlb->pages != 1 || tlb->who != PTEBATCH_TLB_LOCAL)
+		return flush_one(env, tlb, progress, 1);
+	op.cmd = INVLPG_LOCAL;
+	op.pad = 0;
+	op.addr = tlb->addr;
+	op.vcpus = 0;
+	ret = env->hypercall(env->ctx, HYPERVISOR_mmuext_op, (uintptr_t)&op, 1,
+			     0, PTEBATCH_DOMID_SELF, 0);
+	finish_one(progress, 0, 2, !ret);
+	progress->err = (int)ret;
+	return (int)ret;
+}
+
+/* Does the request name the page that the slot maps, and that alone? */
+static int names_page(const struct ptebatch_env *env, uint64_t pte,
+		      const struct ptebatch_tlb *tlb)
+{
+	return __builtin_expect(env->features & PTEBATCH_ENV_ADDR_OF_SLOT, 0) &&
+	       tlb->pages == 1 && tlb->who != PTEBATCH_TLB_VCPUS &&
+	       !((tlb->addr >> 9 ^ pte) & (8 * (PTEBATCH_TABLE_SLOTS - 1)));
+}
+
+/* One value as it is, and the flush. */
+static inline int write_one(struct ptebatch_env *env, uint64_t ptr,
+			    uint64_t val, const struct ptebatch_tlb *tlb,
+			    struct ptebatch_progress *progress)
+{
+	struct ptebatch_value value = { ptr, val };
+	int64_t ret;
+
+	ret = env->hypercall(env->ctx, HYPERVISOR_mmu_update,
+			     (uintptr_t)&value, 1, 0, PTEBATCH_DOMID_SELF, 0);
+	if (ret || tlb) /* one branch for both, which costs less */
+		return ret ? one_failed(progress, ret)
+			   : flush_after(env, tlb, progress);
+	return finish_one(progress, 0, 1, 0);
+}
+
+/* The same, but A and D are as val says, and the slot maps the page flushed. */
+static inline int write_page(struct ptebatch_env *env, uint64_t val,
+			     const struct ptebatch_tlb *tlb,
+			     struct ptebatch_progress *progress)
+{
+	uint64_t flags = UVMF_INVLPG;
+	int64_t ret;
+
+	if (tlb->who == PTEBATCH_TLB_ALL)
+		flags |= UVMF_ALL;
+	ret = env->hypercall(env->ctx, HYPERVISOR_update_va_mapping, tlb->addr,
+			     val, flags, 0, 0);
+	if (ret)
+		return one_failed(progress, ret);
+	return finish_one(progress, 0, 1, 1);
+}
+
+/* Any runs, the long way. */
+static void all_runs(struct ptebatch_env *env, uint32_t owner,
+		     const struct ptebatch_run *runs, uint32_t nr,
+		     const struct ptebatch_tlb *tlb,
+		     struct ptebatch_progress *progress)
+{
+	int err = stop(progress, 0, 0, refused(env, owner, tlb));
+
+	progress->refused = err != 0;
+	if (err)
+		return;
+	many_runs(env, owner, runs, nr, progress);
+	if (tlb_wanted(tlb) && (!nr || progress->records || progress->slots))
+		flush_tlb(env, tlb, progress);
+}
+
+static __attribute__((__noinline__)) int
+one_at_length(struct ptebatch_env *env, const struct ptebatch_run *run,
+	      const struct ptebatch_tlb *tlb,
+	      struct ptebatch_progress *progress)
+{
+	progress->hypercalls = 0;
+	progress->tlb_flushes = 0;
+	all_runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
+	return progress->err;
+}
+
+static int one_flags(const struct ptebatch_backend *self,
+		     struct ptebatch_env *env, const struct ptebatch_run *run,
+		     const struct ptebatch_tlb *tlb,
+		     struct ptebatch_progress *progress)
+{
+	uint64_t e, val;
 	slot_t *p;
 
-	if (run->op != PTEBATCH_OP_FLAGS || run->old || !preserves_ad(env) ||
-	    (run->clear & ~run->set & AD_BITS))
-		return 0;
-	p = map(env, run->pte);
+	(void)self;
+	if (!preserves_ad(env) || !env->slot)
+		return one_at_length(env, run, tlb, progress);
+	p = env->slot(env->ctx, run->pte);
 	if (!p)
-		return 0;
+		return one_at_length(env, run, tlb, progress);
 	e = *p;
-	value.ptr = run->pte + KEEP_AD;
-	value.val = (e & ~run->clear) | run->set;
-	if ((e & PTEBATCH_PTE_P) && value.val != e) {
-		ret = env->hypercall(env->ctx, HYPERVISOR_mmu_update,
-				     (uintptr_t)&value, 1, 0, owner, 0);
-		progress->hypercalls++;
+	val = (e & ~run->clear) | run->set;
+	if (val == e || !(e & PTEBATCH_PTE_P))
+		return flush_one(env, tlb, progress, 0);
+	if (tlb && names_page(env, run->pte, tlb) &&
+	    (!(AD_BITS & ~(val | run->clear)) || settled(e)))
+		return write_page(env, val, tlb, progress);
+	if (run->clear & AD_BITS)
+		return one_at_length(env, run, tlb, progress);
+	return write_one(env, run->pte + KEEP_AD, val, tlb, progress);
+}
+
+static int one_clear(const struct ptebatch_backend *self,
+		     struct ptebatch_env *env, const struct ptebatch_run *run,
+		     const struct ptebatch_tlb *tlb,
+		     struct ptebatch_progress *progress)
+{
+	slot_t *p = NULL;
+	uint64_t e;
+
+	(void)self;
+	if (!env->hypercall)
+		return one_at_length(env, run, tlb, progress);
+	if (run->old) {
+		p = map(env, run->pte);
+		e = p ? *p : PTEBATCH_PTE_P;
+		if (!settled(e))
+			return one_at_length(env, run, tlb, progress);
+		*(uint64_t *)(uintptr_t)run->old = e;
+		if (!e)
+			return flush_one(env, tlb, progress, 0);
 	}
-	progress->records = !ret;
-	progress->slots = 0;
-	progress->err = (int)ret;
-	return 1;
+	if (tlb && names_page(env, run->pte, tlb))
+		return write_page(env, 0, tlb, progress);
+	return write_one(env, run->pte + NORMAL, 0, tlb, progress);
 }
 
 static void mmu_update_runs(struct ptebatch_env *env, uint32_t owner,
@@ -520,16 +691,19 @@ static void mmu_update_runs(struct ptebatch_env *env, uint32_t owner,
 			    const struct ptebatch_tlb *tlb,
 			    struct ptebatch_progress *progress)
 {
-	int err = stop(progress, 0, 0, refused(env, owner, tlb));
+	uint32_t calls = progress->hypercalls, flushes = progress->tlb_flushes;
 
-	progress->refused = err != 0;
-	if (err)
+	if (nr != 1 || runs->count != 1 || runs->op != PTEBATCH_OP_FLAGS ||
+	    runs->old || owner != PTEBATCH_DOMID_SELF || !env->hypercall) {
+		all_runs(env, owner, runs, nr, tlb, progress);
 		return;
-	if (nr != 1 || runs->count != 1 ||
-	    !one_slot(env, owner, runs, progress))
-		many_runs(env, owner, runs, nr, progress);
-	if (tlb_wanted(tlb) && (!nr || progress->records || progress->slots))
+	}
+	/* A batch's TLB request need not be about this slot. */
+	one_flags(NULL, env, runs, NULL, progress);
+	if (tlb_wanted(tlb) && progress->records)
 		flush_tlb(env, tlb, progress);
+	progress->hypercalls += calls;
+	progress->tlb_flushes += flushes;
 }
 
 /* Without PRESERVE_AD: one value that keeps A and D. */
@@ -538,8 +712,9 @@ static int keep_value(struct ptebatch_env *env, uint32_t owner,
 		      struct ptebatch_progress *progress)
 {
 	uint64_t pte = value->ptr & ~(uint64_t)7;
-	slot_t *p = map(env, pte);
+	slot_t *p;
 
+	p = map(env, pte);
 	if (!p)
 		return -PTEBATCH_EOPNOTSUPP;
 	if (foreign_tables(owner))
@@ -582,6 +757,38 @@ static void mmu_update_values(struct ptebatch_env *env, uint32_t owner,
 		flush_tlb(env, tlb, progress);
 }
 
+static int one_value(const struct ptebatch_backend *self,
+		     struct ptebatch_env *env,
+		     const struct ptebatch_value *value,
+		     const struct ptebatch_tlb *tlb,
+		     struct ptebatch_progress *progress)
+{
+	uint64_t e, ptr = value->ptr, val = value->val;
+	uint64_t pte = ptr & ~(uint64_t)7;
+	slot_t *p;
+
+	(void)self;
+	if (!env->hypercall || (ptr != pte && !preserves_ad(env))) {
+		progress->hypercalls = 0;
+		progress->tlb_flushes = 0;
+		mmu_update_values(env, PTEBATCH_DOMID_SELF, value, 1, tlb,
+				  progress);
+		return progress->err;
+	}
+	if (tlb && names_page(env, pte, tlb)) {
+		/* It will do if nothing that is to be kept could be lost. */
+		if (ptr != pte && (val & AD_BITS) != AD_BITS) {
+			p = map(env, pte);
+			e = p ? *p : PTEBATCH_PTE_P;
+			if (!settled(e))
+				return write_one(env, ptr, val, tlb, progress);
+			val |= e & AD_BITS;
+		}
+		return write_page(env, val, tlb, progress);
+	}
+	return write_one(env, ptr, val, tlb, progress);
+}
+
 /* Nothing to do, asked of a Xen that may not do it for this kind of guest. */
 static int mmu_update_probe(struct ptebatch_env *env)
 {
@@ -593,6 +800,12 @@ static int mmu_update_probe(struct ptebatch_env *env)
 }
 
 const struct ptebatch_backend ptebatch_mmu_update = {
-	PTEBATCH_BACKEND_VERSION, "mmu-update",	     mmu_update_probe,
-	mmu_update_runs,	  mmu_update_values,
+	2,
+	"mmu-update",
+	mmu_update_probe,
+	mmu_update_runs,
+	mmu_update_values,
+	one_flags,
+	one_clear,
+	one_value,
 };

@@ -179,6 +179,5 @@ static int native_probe(struct ptebatch_env *env)
 }
 
 const struct ptebatch_backend ptebatch_native = {
-	PTEBATCH_BACKEND_VERSION, "native",	 native_probe,
-	native_runs,		  native_values,
+	1, "native", native_probe, native_runs, native_values, NULL, NULL, NULL,
 };

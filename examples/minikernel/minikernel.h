@@ -111,6 +111,7 @@ void populate_page(void *page); /* one released gets a new frame */
 uint64_t pages_reserved(void);	/* that the domain has, by Xen's count */
 /* Builds the levels above va and installs table, which becomes read-only. */
 void install_table(uint64_t va, int level, void *table);
+uint64_t table_slot(uint64_t va, int level); /* where that table is entered */
 void remove_table(uint64_t va);			  /* an L1; writable again */
 void invlpg(uint64_t va);
 int mmuext(uint32_t cmd, uint64_t arg1, uint64_t arg2);

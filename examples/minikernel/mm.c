@@ -183,14 +183,19 @@ static uint64_t walk(uint64_t va, int level)
 	}
 }
 
+uint64_t table_slot(uint64_t va, int level)
+{
+	return walk(va, level + 1);
+}
+
 void install_table(uint64_t va, int level, void *table)
 {
-	install(walk(va, level + 1), table);
+	install(table_slot(va, level), table);
 }
 
 void remove_table(uint64_t va)
 {
-	uint64_t slot = walk(va, 2);
+	uint64_t slot = table_slot(va, 1);
 	uint64_t table = *maddr_to_virt(slot) & FRAME;
 
 	if (update_pte(slot, 0))
@@ -262,13 +267,22 @@ uint32_t xen_features(void)
 	return info.submap;
 }
 
+/*
+ * What the library asks for is in a table of ours, so nothing faults here. A
+ * frame that is not ours has another pfn in m2p, or none.
+ */
 static volatile uint64_t *env_slot(void *ctx, uint64_t maddr)
 {
+	uint64_t pfn;
+
 	(void)ctx;
-	return maddr_to_virt(maddr);
+	pfn = m2p[maddr >> 12];
+	if (__builtin_expect(pfn >= mapped_pfn || p2m[pfn] != maddr >> 12, 0))
+		return NULL;
+	return (uint64_t *)(VIRT_BASE + (pfn << 12) + (maddr & (PAGE - 1)));
 }
 
-struct ptebatch_env xen_env = { env_hypercall, env_slot, NULL, NULL, 0, 0 };
+struct ptebatch_env xen_env = { .hypercall = env_hypercall, .slot = env_slot };
 
 void mm_init(void)
 {

@@ -76,6 +76,12 @@ static void w_touch(struct conf_world *w, uint32_t table, uint32_t slot,
 		panic("test broken: access to %lx faults", (uint64_t)va);
 }
 
+static uint64_t w_va(struct conf_world *w, uint32_t table, uint32_t slot)
+{
+	(void)w;
+	return (uint64_t)slot_va(table * PTEBATCH_TABLE_SLOTS + slot);
+}
+
 /*
  * What a backend has no way to be asked ("# SKIP" in the name) is no test of
  * it, and told as a comment: nothing that could be installed would change it.
@@ -127,6 +133,8 @@ static const struct variant {
 } variants[] = {
 #define BOTH (PTEBATCH_HAVE_RUNS | PTEBATCH_HAVE_VALUES)
 	{ "mmu-update", &ptebatch_mmu_update, NULL, 0, 0 },
+	{ "mmu-update, slots by address", &ptebatch_mmu_update, NULL,
+	  PTEBATCH_ENV_ADDR_OF_SLOT, 0 },
 	{ "mmu-update without PRESERVE_AD", &ptebatch_mmu_update, NULL,
 	  PTEBATCH_ENV_PRESERVE_AD, 0 },
 	{ "mmu-update without PRESERVE_AD, transient ok",
@@ -156,6 +164,7 @@ static void conformance(const struct variant *v)
 		.page = w_page,
 		.touch = w_touch,
 		.report = w_report,
+		.va = w_va,
 	};
 	unsigned int count = 0, bad;
 

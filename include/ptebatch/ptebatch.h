@@ -95,6 +95,14 @@ struct ptebatch_env {
  * mapping, or without PRESERVE_AD, what it would refuse.
  */
 #define PTEBATCH_ENV_TRANSIENT_OK 0x2u
+/*
+ * Where ptebatch_apply_* is given one slot and a TLB request of one page, the
+ * slot maps that page in the address space that this vCPU has loaded. Lets
+ * mmu-update do both by one update_va_mapping. If the promise is broken, the
+ * entry of another page is changed. Batches make no use of it. Not for a
+ * process in dom0, whose address space is not that of the domain.
+ */
+#define PTEBATCH_ENV_ADDR_OF_SLOT 0x4u
 
 /* The hypervisor has the new calls (each asked by itself). */
 #define PTEBATCH_HAVE_RUNS 0x1u
@@ -119,7 +127,7 @@ struct ptebatch_progress {
 	uint32_t tlb_flushes;
 };
 
-#define PTEBATCH_BACKEND_VERSION 1
+#define PTEBATCH_BACKEND_VERSION 2
 
 /*
  * One constant table in one file of backends/. Members are appended, never
@@ -135,6 +143,12 @@ struct ptebatch_progress {
  *   order, then flushes the TLB as tlb asks (NULL: not at all), under the
  *   rules at the top of this file. nr == 0 with a tlb is a TLB flush alone.
  *   owner as in <ptebatch/abi.h>. Records come checked by the core.
+ * one_flags/one_clear/one_value(self, env, record, tlb, progress), from version
+ *   2 on: one slot of the caller's own domain, for ptebatch_apply_*. FLAGS
+ *   without old values, or CLEAR with or without, or a value. The TLB request
+ *   belongs to this slot alone. They set all of progress, the counts too, and
+ *   return its err. A backend of version 1 has none of the three, and gets such
+ *   a slot by runs or values.
  */
 struct ptebatch_backend {
 	uint32_t version;
@@ -148,6 +162,21 @@ struct ptebatch_backend {
 		       const struct ptebatch_value *values, uint32_t nr,
 		       const struct ptebatch_tlb *tlb,
 		       struct ptebatch_progress *progress);
+	int (*one_flags)(const struct ptebatch_backend *self,
+			 struct ptebatch_env *env,
+			 const struct ptebatch_run *run,
+			 const struct ptebatch_tlb *tlb,
+			 struct ptebatch_progress *progress);
+	int (*one_clear)(const struct ptebatch_backend *self,
+			 struct ptebatch_env *env,
+			 const struct ptebatch_run *run,
+			 const struct ptebatch_tlb *tlb,
+			 struct ptebatch_progress *progress);
+	int (*one_value)(const struct ptebatch_backend *self,
+			 struct ptebatch_env *env,
+			 const struct ptebatch_value *value,
+			 const struct ptebatch_tlb *tlb,
+			 struct ptebatch_progress *progress);
 };
 
 extern const struct ptebatch_backend ptebatch_native;	  /* writes in place */
@@ -182,10 +211,11 @@ struct ptebatch_counters {
 };
 
 /*
- * What a flush did. Where err is not 0, pte is the failing slot; or 0 if none
- * is to blame: all updates were applied and it was the TLB flush that failed,
- * or the request was refused as a whole. (mmu_update answers a bad owner as it
- * does a bad slot: from that backend, both name the first slot queued.)
+ * What a flush did, also one that another call made. Where err is not 0, pte is
+ * the failing slot; or 0 if no slot is to blame: all updates were applied and
+ * the TLB flush failed, or the request was refused as a whole. (mmu_update
+ * answers a bad owner as it does a bad slot: from that backend, both name the
+ * first slot queued.)
  */
 struct ptebatch_result {
 	uint64_t records; /* completed by this flush */
@@ -352,14 +382,31 @@ uint64_t ptebatch_discard(struct ptebatch *b);
 uint64_t ptebatch_pending(const struct ptebatch *b);
 
 /*
- * One run, with its TLB flush, straight to a backend, past any batch: what a
- * change of a single page should use. run as in <ptebatch/abi.h>. Returns the
- * progress's err.
+ * One record of the caller's own domain, with its TLB flush, straight to a
+ * backend. No batch is involved, so a page-fault handler may call these at any
+ * time, and a change of a single page should. The progress is filled in; its
+ * err is returned. Bad arguments are refused as the functions above refuse
+ * them.
+ *
+ * apply_run: run as in <ptebatch/abi.h>, with or without old values.
  */
 int ptebatch_apply_run(const struct ptebatch_backend *backend,
 		       struct ptebatch_env *env, const struct ptebatch_run *run,
 		       const struct ptebatch_tlb *tlb,
 		       struct ptebatch_progress *progress);
+
+/* The slot becomes 0; *old, unless old is NULL, receives what it was. */
+int ptebatch_apply_clear(const struct ptebatch_backend *backend,
+			 struct ptebatch_env *env, uint64_t pte, uint64_t *old,
+			 const struct ptebatch_tlb *tlb,
+			 struct ptebatch_progress *progress);
+
+/* value as in <ptebatch/abi.h>: the slot's address with the mode in it. */
+int ptebatch_apply_value(const struct ptebatch_backend *backend,
+			 struct ptebatch_env *env,
+			 const struct ptebatch_value *value,
+			 const struct ptebatch_tlb *tlb,
+			 struct ptebatch_progress *progress);
 
 /* A short word for a negative error of this library, never NULL. */
 const char *ptebatch_strerror(int err);

@@ -623,23 +623,164 @@ static const char *peek_tells_what_a_flush_gives(struct conf_world *w)
 
 /* ---- the short way, the TLB ---- */
 
+static struct ptebatch_tlb page_of(struct conf_world *w, uint32_t slot)
+{
+	struct ptebatch_tlb page = { PTEBATCH_TLB_LOCAL, 0, 0x400000, 1, 0 };
+
+	if (w->va)
+		page.addr = w->va(w, 0, slot);
+	return page;
+}
+
 static const char *apply_run_changes_one_page(struct conf_world *w)
 {
 	struct ptebatch_run run = { maddr(w, 0, 3), 1, PTEBATCH_OP_FLAGS, RW,
 				    0,              0 };
-	struct ptebatch_tlb page = { PTEBATCH_TLB_LOCAL, 0, 0x400000, 1, 0 };
+	struct ptebatch_tlb page = page_of(w, 3);
 	struct ptebatch_progress p;
+	uint64_t ad[] = { 0, A, D, A | D };
+	unsigned int i;
 
-	fill(w, 0, BASE | RW);
-	CHECK(!ptebatch_apply_run(w->backend, w->env, &run, NULL, &p));
-	CHECK(p.records == 1 && !p.slots && !p.err && !p.tlb_flushes);
-	CHECK(holds(w, 0, 3, entry(w, 3, BASE)));
-	CHECK(holds(w, 0, 4, entry(w, 4, BASE | RW)));
-	run.clear = 0;
-	run.set = RW;
+	for (i = 0; i < 4; i++) {
+		fill(w, 0, P | US | RW | ad[i]);
+		run.clear = RW;
+		run.set = 0;
+		CHECK(!ptebatch_apply_run(w->backend, w->env, &run, NULL, &p));
+		CHECK(p.records == 1 && !p.slots && !p.err && !p.tlb_flushes);
+		CHECK(holds(w, 0, 3, entry(w, 3, P | US | ad[i])));
+		CHECK(holds(w, 0, 4, entry(w, 4, P | US | RW | ad[i])));
+		run.clear = 0;
+		run.set = RW;
+		CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &page, &p));
+		CHECK(p.records == 1 && !p.err && p.tlb_flushes == 1);
+		CHECK(holds(w, 0, 3, entry(w, 3, P | US | RW | ad[i])));
+		/* What has its value already is flushed, and absent too. */
+		CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &page, &p));
+		CHECK(p.records == 1 && !p.err && p.tlb_flushes == 1);
+		CHECK(table_holds(w, 0, P | US | RW | ad[i]));
+	}
+	w->write(w, 0, 3, ABSENT);
 	CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &page, &p));
 	CHECK(p.records == 1 && !p.err && p.tlb_flushes == 1);
-	CHECK(holds(w, 0, 3, entry(w, 3, BASE | RW)));
+	CHECK(holds(w, 0, 3, ABSENT));
+	return NULL;
+}
+
+static const char *apply_run_clears_a_or_d_of_one_page(struct conf_world *w)
+{
+	struct ptebatch_run run = { maddr(w, 0, 3), 1, PTEBATCH_OP_FLAGS, A,
+				    0,              0 };
+	struct ptebatch_tlb page = page_of(w, 3);
+	struct ptebatch_progress p;
+	uint64_t ad[] = { 0, A, D, A | D };
+	unsigned int i, with_old;
+
+	if (no(w, CONF_NO_CLEAR_AD | CONF_NO_OLD))
+		return skipped;
+	for (i = 0; i < 8; i++) {
+		with_old = i / 4;
+		run.old = with_old ? (uintptr_t)olds : 0;
+		fill(w, 0, P | US | RW | ad[i % 4]);
+		CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &page, &p));
+		CHECK(p.records == 1 && !p.err && p.tlb_flushes == 1);
+		CHECK(holds(w, 0, 3, entry(w, 3, P | US | RW | (ad[i % 4] & D))));
+		CHECK(holds(w, 0, 4, entry(w, 4, P | US | RW | ad[i % 4])));
+		if (with_old)
+			CHECK(same(w, olds[0],
+				   entry(w, 3, P | US | RW | ad[i % 4])));
+	}
+	return NULL;
+}
+
+static const char *apply_clear_takes_one_page(struct conf_world *w)
+{
+	struct ptebatch_tlb page = page_of(w, 3);
+	struct ptebatch_progress p;
+	uint64_t ad[] = { 0, A, D, A | D }, old, e;
+	unsigned int i;
+
+	for (i = 0; i < 6; i++) {
+		fill(w, 0, BASE | RW);
+		e = i == 4 ? ABSENT : i == 5 ? 0
+					     : entry(w, 3, P | US | RW | ad[i]);
+		w->write(w, 0, 3, e);
+		if (no(w, CONF_NO_OLD))
+			return skipped;
+		old = ~0ull;
+		CHECK(!ptebatch_apply_clear(w->backend, w->env, maddr(w, 0, 3),
+					    &old, i & 1 ? NULL : &page, &p));
+		CHECK(p.records == 1 && !p.slots && !p.err);
+		CHECK(p.tlb_flushes == !(i & 1));
+		CHECK(same(w, old, e));
+		CHECK(holds(w, 0, 3, 0));
+		w->write(w, 0, 3, e);
+		CHECK(!ptebatch_apply_clear(w->backend, w->env, maddr(w, 0, 3),
+					    NULL, i & 1 ? &page : NULL, &p));
+		CHECK(p.records == 1 && !p.err && p.tlb_flushes == (i & 1));
+		CHECK(holds(w, 0, 3, 0));
+		CHECK(holds(w, 0, 2, entry(w, 2, BASE | RW)));
+		CHECK(holds(w, 0, 4, entry(w, 4, BASE | RW)));
+	}
+	return NULL;
+}
+
+static const char *apply_value_changes_one_page(struct conf_world *w)
+{
+	struct ptebatch_tlb page = page_of(w, 3), none = { 0, 0, 0, 0, 0 };
+	struct ptebatch_value value;
+	struct ptebatch_progress p;
+	uint64_t ad[] = { 0, A, D, A | D };
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < 16; i++) {
+		fill(w, 0, BASE | RW);
+		w->write(w, 0, 3, entry(w, 3, P | US | RW | ad[i % 4]));
+		value.ptr = maddr(w, 0, 3) | KEEP;
+		value.val = entry(w, 9, P | US | ad[i / 4]);
+		CHECK(!ptebatch_apply_value(w->backend, w->env, &value,
+					    i & 1 ? &none : &page, &p));
+		CHECK(p.records == 1 && !p.slots && !p.err);
+		CHECK(p.tlb_flushes == !(i & 1));
+		CHECK(holds(w, 0, 3,
+			    entry(w, 9, P | US | ad[i / 4] | ad[i % 4])));
+		value.ptr = maddr(w, 0, 3) | EXACT;
+		value.val = entry(w, 3, P | US | RW | ad[i / 4]);
+		err = ptebatch_apply_value(w->backend, w->env, &value, &page,
+					   &p);
+		if (no(w, CONF_NO_EXACT)) {
+			CHECK(err == -PTEBATCH_EOPNOTSUPP && !p.records);
+			continue;
+		}
+		CHECK(!err && p.records == 1 && p.tlb_flushes == 1);
+		CHECK(holds(w, 0, 3, entry(w, 3, P | US | RW | ad[i / 4])));
+		/* Absent, as it is where a page is mapped anew. */
+		w->write(w, 0, 3, ABSENT | ad[i % 4]);
+		value.ptr = maddr(w, 0, 3) | KEEP;
+		CHECK(!ptebatch_apply_value(w->backend, w->env, &value, &page,
+					    &p));
+		CHECK(holds(w, 0, 3,
+			    entry(w, 3, P | US | RW | ad[i / 4] | ad[i % 4])));
+		CHECK(holds(w, 0, 2, entry(w, 2, BASE | RW)));
+		CHECK(holds(w, 0, 4, entry(w, 4, BASE | RW)));
+	}
+	return NULL;
+}
+
+/* The register form of a run of several slots, and its fallback. */
+static const char *apply_run_changes_many_slots(struct conf_world *w)
+{
+	struct ptebatch_run run = { maddr(w, 0, 3), 5, PTEBATCH_OP_FLAGS, RW,
+				    0,              0 };
+	struct ptebatch_progress p;
+	uint32_t i;
+
+	fill(w, 0, BASE | RW);
+	CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &flush_all, &p));
+	CHECK(p.records == 1 && !p.slots && !p.err && p.tlb_flushes == 1);
+	for (i = 0; i < 10; i++)
+		CHECK(holds(w, 0, i,
+			    entry(w, i, i < 3 || i >= 8 ? BASE | RW : BASE)));
 	return NULL;
 }
 
@@ -988,6 +1129,10 @@ static const struct {
 	TEST(a_value_twice_leaves_the_later_one),
 	TEST(peek_tells_what_a_flush_gives),
 	TEST(apply_run_changes_one_page),
+	TEST(apply_run_clears_a_or_d_of_one_page),
+	TEST(apply_clear_takes_one_page),
+	TEST(apply_value_changes_one_page),
+	TEST(apply_run_changes_many_slots),
 	TEST(a_tlb_flush_can_go_alone),
 	TEST(every_tlb_request_rides_with_updates),
 	TEST(unchanged_entries_still_flush_the_tlb),

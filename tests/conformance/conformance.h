@@ -48,8 +48,16 @@ struct conf_world {
 	void (*report)(struct conf_world *w, const char *test, const char *why);
 	/* An address that faults when stored to, or NULL if there is none. */
 	uint64_t *bad_address;
-	/* Machine address of a frame that is not an L1 table, or 0. */
+	/*
+	 * Machine address of a frame that is not an L1 table, or 0. If the env
+	 * can tell (PTEBATCH_ENV_SLOT_KNOWS_L1), every backend has to.
+	 */
 	uint64_t not_a_table;
+	/*
+	 * The address that a slot maps where Xen looks for it; NULL if nobody
+	 * looks (without PTEBATCH_ENV_ADDR_OF_SLOT).
+	 */
+	uint64_t (*va)(struct conf_world *w, uint32_t table, uint32_t slot);
 };
 
 #define CONF_NO_EXACT 0x1u	/* -EOPNOTSUPP for EXACT values */

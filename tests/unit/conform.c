@@ -42,6 +42,12 @@ static uint64_t w_page(struct conf_world *w, uint32_t page)
 	return 0x20000000 + 4096ull * page;
 }
 
+static uint64_t w_va(struct conf_world *w, uint32_t table, uint32_t slot)
+{
+	(void)w;
+	return FAKE_VA(table * PTEBATCH_TABLE_SLOTS + slot);
+}
+
 static void w_touch(struct conf_world *w, uint32_t table, uint32_t slot,
 		    int write)
 {
@@ -73,6 +79,7 @@ void conform(const struct ptebatch_backend *backend, struct ptebatch_env *env,
 		.page = w_page,
 		.touch = w_touch,
 		.report = w_report,
+		.va = w_va,
 	};
 	unsigned int count;
 

@@ -54,6 +54,9 @@ static int put_value(int new_call, uint64_t ptr, uint64_t val)
 	volatile uint64_t *p = slot(NULL, ptr & ~7ull);
 	int err;
 
+	/* As mmu_update does with a page that the domain can write to. */
+	if (!new_call && !p && (ptr & ~0xfffull) == FAKE_DATA)
+		p = &fake.data[(ptr & 0xfff) / 8];
 	if (!p || ((ptr & 7) != PTEBATCH_VALUE_EXACT &&
 		   (ptr & 7) != PTEBATCH_VALUE_KEEP))
 		return PTEBATCH_EINVAL;
@@ -75,12 +78,17 @@ static int put_run_slot(const struct ptebatch_run *run, uint32_t i)
 	if (err)
 		return err;
 	e = *p;
-	if (run->old)
-		((uint64_t *)(uintptr_t)run->old)[i] = e;
 	if (run->op == PTEBATCH_OP_CLEAR)
 		*p = 0;
 	else if (e & P)
 		*p = (e & ~run->clear) | run->set;
+	if (run->old) {
+		uint64_t *old = (uint64_t *)(uintptr_t)run->old + i;
+
+		if (fake.backed && !fake.backed(old))
+			return PTEBATCH_EFAULT;
+		*old = e;
+	}
 	return 0;
 }
 
@@ -187,6 +195,20 @@ static int64_t mmu_update(uint64_t a1, uint64_t count, uint64_t a3)
 	return -err;
 }
 
+/* One plain store: A and D become what the value says. */
+static int64_t update_va_mapping(uint64_t va, uint64_t val, uint64_t flags)
+{
+	uint64_t index = (va - FAKE_VA(0)) >> 12;
+	int err;
+
+	if (index >= FAKE_TABLES * PTEBATCH_TABLE_SLOTS)
+		return -PTEBATCH_EINVAL;
+	err = put_value(0, FAKE_AT + 8 * index, val);
+	if (!err && (flags & 3))
+		flush_tlb();
+	return -err;
+}
+
 static int64_t mmuext_op(struct fake_call *call)
 {
 	const struct {
@@ -198,8 +220,12 @@ static int64_t mmuext_op(struct fake_call *call)
 	call->addr = op->addr;
 	if (op->cmd < 6 || op->cmd > 11)
 		return -PTEBATCH_ENOSYS;
-	if ((op->cmd == 8 || op->cmd == 9) && fake.mmuext_err)
-		return fake.mmuext_err;
+	if (op->cmd == 8 || op->cmd == 9) {
+		if (fake.mmuext_err)
+			return fake.mmuext_err;
+	} else if (fake.flush_err) {
+		return fake.flush_err;
+	}
 	flush_tlb();
 	return 0;
 }
@@ -229,6 +255,8 @@ static int64_t hypercall(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
 	switch (nr) {
 	case 1:
 		return mmu_update(a1, a2, a3);
+	case 14:
+		return update_va_mapping(a1, a2, a3);
 	case 26:
 		return mmuext_op(call);
 	case __HYPERVISOR_ptebatch_runs:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * As much of a hypervisor as the backends talk to: mmu_update, mmuext_op and
- * the two calls of <ptebatch/abi.h>, over two tables in plain memory.
+ * As much of a hypervisor as the backends talk to: mmu_update, mmuext_op,
+ * update_va_mapping and the two calls of <ptebatch/abi.h>, over two tables in
+ * plain memory and a page that is no table.
  */
 #ifndef FAKE_XEN_H
 #define FAKE_XEN_H
@@ -11,6 +12,9 @@
 #define FAKE_TABLES 2
 #define FAKE_AT 0x10000000ull
 #define FAKE_SLOT(table, slot) (FAKE_AT + 4096ull * (table) + 8ull * (slot))
+/* The slot of this index maps that address: see update_va_mapping. */
+#define FAKE_VA(index) (0x7f0000000000ull + 4096ull * (index))
+#define FAKE_DATA 0x20000000ull /* a page that is no table */
 #define FAKE_CALLS 4096
 #define FAKE_EVENTS 1024
 #define FAKE_TLB 1 /* the event of a TLB flush: no slot's address */
@@ -25,6 +29,7 @@ struct fake_call {
 
 extern struct fake {
 	uint64_t table[FAKE_TABLES][PTEBATCH_TABLE_SLOTS];
+	uint64_t data[PTEBATCH_TABLE_SLOTS]; /* at FAKE_DATA */
 
 	/* IN: what this Xen has. */
 	int has_runs, has_values, no_mmu_update;
@@ -37,6 +42,9 @@ extern struct fake {
 	/* IN: mmu_update stops without an error after so many entries. */
 	uint32_t mmu_most;
 	int mmuext_err; /* IN: for masks only */
+	int flush_err;	/* IN: for any other flush by mmuext_op */
+	/* IN: can Xen store to this word? NULL: to all. */
+	int (*backed)(const void *p);
 	int refusal; /* IN: the new calls' answer to anything but a probe */
 	/*
 	 * IN: bits that hardware sets in every present entry, once, at the

@@ -49,6 +49,7 @@ static void start(uint32_t nr, struct ptebatch_progress *progress)
 	progress->records = 0;
 	progress->slots = 0;
 	progress->err = 0;
+	progress->refused = 0;
 	progress->hypercalls++;
 }
 
@@ -118,5 +119,5 @@ static int probe(struct ptebatch_env *env)
 }
 
 const struct ptebatch_backend recording_backend = {
-	PTEBATCH_BACKEND_VERSION, "recording", probe, runs, values,
+	1, "recording", probe, runs, values, NULL, NULL, NULL,
 };

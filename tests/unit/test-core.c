@@ -87,8 +87,20 @@ static void init_refuses_null_arguments_and_operations(void **state)
 	assert_int_equal(ptebatch_init(&b, &recording_backend, NULL, storage,
 				       80),
 			 -PTEBATCH_EINVAL);
-	for (i = 0; i < 5; i++) {
+	for (i = 0; i < 8; i++) {
 		bad = recording_backend;
+		if (i >= 5) {
+			bad = ptebatch_hypercall;
+			assert_int_equal(ptebatch_init(&b, &bad, &env, storage,
+						       80),
+					 0);
+		}
+		if (i == 5)
+			bad.one_flags = NULL;
+		if (i == 6)
+			bad.one_clear = NULL;
+		if (i == 7)
+			bad.one_value = NULL;
 		if (i == 0)
 			bad.version = 0;
 		if (i == 1)
@@ -226,6 +238,58 @@ static void a_value_mode_not_known_is_refused(void **state)
 				 mode == KEEP || mode == EXACT
 					 ? 0
 					 : -PTEBATCH_EINVAL);
+}
+
+static void apply_value_and_clear_check_their_arguments(void **state)
+{
+	const struct ptebatch_tlb bad = { 9, 0, 0, 0, 0 };
+	struct ptebatch_value v = { TABLE, 7 };
+	struct ptebatch_progress p;
+	uint32_t mode;
+
+	(void)state;
+	for (mode = 0; mode < 8; mode++) {
+		int good = mode == KEEP || mode == EXACT;
+
+		v.ptr = TABLE + mode;
+		memset(&p, 0xff, sizeof(p));
+		assert_int_equal(ptebatch_apply_value(&recording_backend, &env,
+						      &v, &local, &p),
+				 good ? 0 : -PTEBATCH_EINVAL);
+		assert_int_equal(p.refused, !good);
+		assert_int_equal(p.records, good);
+		assert_int_equal(p.tlb_flushes, good);
+	}
+	assert_int_equal(recording.slots, 2);
+	assert_int_equal(recording.slot[0].pte, TABLE);
+	assert_int_equal(recording.slot[0].val, 7);
+	assert_int_equal(recording.slot[0].owner, PTEBATCH_DOMID_SELF);
+	v.ptr = 1ull << 52;
+	assert_int_equal(ptebatch_apply_value(&recording_backend, &env, &v,
+					      NULL, &p),
+			 -PTEBATCH_EINVAL);
+	v.ptr = TABLE;
+	assert_int_equal(ptebatch_apply_value(&recording_backend, &env, &v,
+					      &bad, &p),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_apply_clear(&recording_backend, &env, TABLE,
+					      NULL, &bad, &p),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_apply_clear(&recording_backend, &env,
+					      TABLE + 4, NULL, NULL, &p),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(p.refused, 1);
+	assert_int_equal(recording.slots, 2);
+	assert_int_equal(ptebatch_apply_clear(&recording_backend, &env, TABLE,
+					      old, &all, &p),
+			 0);
+	assert_int_equal(recording.slot[2].op, PTEBATCH_OP_CLEAR);
+	assert_int_equal(recording.slot[2].old, (uintptr_t)old);
+	assert_int_equal(p.tlb_flushes, 1);
+	recording.fail_after = 0;
+	assert_int_equal(ptebatch_apply_clear(&recording_backend, &env, TABLE,
+					      NULL, &all, &p),
+			 -PTEBATCH_EBUSY);
 }
 
 static void apply_run_refuses_a_bad_operation(void **state)
@@ -615,7 +679,10 @@ static void a_malformed_tlb_request_does_nothing(void **state)
 		{ PTEBATCH_TLB_NONE, 0, 0x1000, 1, 0 },
 		{ PTEBATCH_TLB_NONE, 1, 0, 0, 0 },
 		{ PTEBATCH_TLB_LOCAL, 0, 0x1000, 0, 0 },
+		{ PTEBATCH_TLB_LOCAL, 0, 0x1008, 0, 0 },
 		{ PTEBATCH_TLB_LOCAL, 0, 0x1008, 1, 0 },
+		{ PTEBATCH_TLB_LOCAL, 1, 0x1000, 1, 0 },
+		{ PTEBATCH_TLB_LOCAL, 0, 0x1000, 1, (uintptr_t)&mask },
 		{ PTEBATCH_TLB_ALL, 0, 0xfffffffffffff000, 2, 0 },
 		{ PTEBATCH_TLB_ALL, 0, 0, 1ull << 53, 0 },
 		{ PTEBATCH_TLB_ALL, 1, 0, 0, 0 },
@@ -890,6 +957,7 @@ int main(void)
 		TEST(the_first_maddr_1_does_not_extend_nothing),
 		TEST(mask_bits_not_allowed_are_refused),
 		TEST(old_values_need_an_array),
+		TEST(apply_value_and_clear_check_their_arguments),
 		TEST(a_value_mode_not_known_is_refused),
 		TEST(apply_run_refuses_a_bad_operation),
 		TEST(adjacent_alike_runs_become_one_record),
