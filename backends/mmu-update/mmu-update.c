@@ -31,6 +31,9 @@
  * (PTEBATCH_ENV_ADDR_OF_SLOT), and only a single form can be held to that. A
  * multicall of mmu_update and mmuext_op would cost more than these two alone.
  *
+ * mmu_update itself writes tables of every level, and even data pages. Only the
+ * caller knows which pages are L1 tables (PTEBATCH_ENV_SLOT_KNOWS_L1).
+ *
  * What Xen refuses in an emulated write it answers with a page fault, not an
  * error. So a change of more than A and D, to a present entry, goes by
  * mmu_update first, and only A and D by cmpxchg after it. Without PRESERVE_AD
@@ -110,6 +113,23 @@ static int preserves_ad(const struct ptebatch_env *env)
 static slot_t *map(struct ptebatch_env *env, uint64_t pte)
 {
 	return env->slot ? env->slot(env->ctx, pte) : NULL;
+}
+
+static int knows_l1(const struct ptebatch_env *env)
+{
+	return env->slot && (env->features & PTEBATCH_ENV_SLOT_KNOWS_L1);
+}
+
+/* May the slot be written, as far as the caller can tell? */
+static int is_l1(struct ptebatch_env *env, uint64_t pte)
+{
+	return !knows_l1(env) || map(env, pte);
+}
+
+/* Why there is no mapping. */
+static int unmapped(const struct ptebatch_env *env)
+{
+	return knows_l1(env) ? -PTEBATCH_EINVAL : -PTEBATCH_EOPNOTSUPP;
 }
 
 /* Can hardware not set A or D in this entry? */
@@ -389,6 +409,8 @@ static int add_run(struct chunk *c, const struct ptebatch_run *run)
 	uint32_t i, room, index = (uint32_t)(run - c->runs);
 	int err;
 
+	if (!p && knows_l1(c->env))
+		way = WAY_NONE;
 
 	/* A slot that is in the chunk must be written before it is read. */
 	if (c->nr && (way > WAY_EXACT || run->pte < c->end)) {
@@ -397,7 +419,8 @@ static int add_run(struct chunk *c, const struct ptebatch_run *run)
 			return err;
 	}
 	if (way == WAY_NONE)
-		return stop(c->progress, index, 0, -PTEBATCH_EOPNOTSUPP);
+		return stop(c->progress, index, 0,
+			    p ? -PTEBATCH_EOPNOTSUPP : unmapped(c->env));
 	if (way == WAY_MAPPED)
 		return run_mapped(c, run, p);
 
@@ -672,8 +695,12 @@ static int one_clear(const struct ptebatch_backend *self,
 	(void)self;
 	if (!env->hypercall)
 		return one_at_length(env, run, tlb, progress);
-	if (run->old) {
+	if (run->old || knows_l1(env)) {
 		p = map(env, run->pte);
+		if (!p && knows_l1(env))
+			return finish_one(progress, -PTEBATCH_EINVAL, 0, 0);
+	}
+	if (run->old) {
 		e = p ? *p : PTEBATCH_PTE_P;
 		if (!settled(e))
 			return one_at_length(env, run, tlb, progress);
@@ -716,7 +743,7 @@ static int keep_value(struct ptebatch_env *env, uint32_t owner,
 
 	p = map(env, pte);
 	if (!p)
-		return -PTEBATCH_EOPNOTSUPP;
+		return unmapped(env);
 	if (foreign_tables(owner))
 		return update_one(env, owner, pte + NORMAL,
 				  value->val | (*p & AD_BITS), progress);
@@ -726,31 +753,50 @@ static int keep_value(struct ptebatch_env *env, uint32_t owner,
 			     progress);
 }
 
+/* How many of the values can go in one mmu_update. */
+static uint32_t alike(struct ptebatch_env *env,
+		      const struct ptebatch_value *values, uint32_t nr)
+{
+	uint64_t table = ~(uint64_t)0;
+	uint32_t i;
+
+	if (preserves_ad(env) && !knows_l1(env))
+		return nr;
+	for (i = 0; i < nr; i++) {
+		if (!preserves_ad(env) && (values[i].ptr & 7) == KEEP_AD)
+			break;
+		if ((values[i].ptr & PTEBATCH_PTE_FRAME) == table)
+			continue;
+		table = values[i].ptr & PTEBATCH_PTE_FRAME;
+		if (!is_l1(env, values[i].ptr & ~(uint64_t)7))
+			break;
+	}
+	return i;
+}
+
 static void mmu_update_values(struct ptebatch_env *env, uint32_t owner,
 			      const struct ptebatch_value *values, uint32_t nr,
 			      const struct ptebatch_tlb *tlb,
 			      struct ptebatch_progress *progress)
 {
-	uint32_t i = 0, end = nr;
+	uint32_t i = 0, some;
 	int err = stop(progress, 0, 0, refused(env, owner, tlb));
 
 	progress->refused = err != 0;
 	if (err)
 		return;
 	while (i < nr && !err) {
-		if (!preserves_ad(env)) {
-			if ((values[i].ptr & 7) == KEEP_AD) {
-				err = keep_value(env, owner, values + i,
-						 progress);
-				i += !err;
-				continue;
-			}
-			for (end = i; end < nr; end++)
-				if ((values[end].ptr & 7) == KEEP_AD)
-					break;
+		some = alike(env, values + i, nr - i);
+		if (some) {
+			i += mmu_update(env, owner, values + i, some, progress,
+					&err);
+		} else if (preserves_ad(env) ||
+			   (values[i].ptr & 7) != KEEP_AD) {
+			err = -PTEBATCH_EINVAL; /* not in an L1 table */
+		} else {
+			err = keep_value(env, owner, values + i, progress);
+			i += !err;
 		}
-		i += mmu_update(env, owner, values + i, end - i, progress,
-				&err);
 	}
 	stop(progress, i, 0, err);
 	if (tlb_wanted(tlb) && (!nr || i))
@@ -775,6 +821,8 @@ static int one_value(const struct ptebatch_backend *self,
 				  progress);
 		return progress->err;
 	}
+	if (!is_l1(env, pte))
+		return finish_one(progress, -PTEBATCH_EINVAL, 0, 0);
 	if (tlb && names_page(env, pte, tlb)) {
 		/* It will do if nothing that is to be kept could be lost. */
 		if (ptr != pte && (val & AD_BITS) != AD_BITS) {

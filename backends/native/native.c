@@ -16,11 +16,6 @@
 
 typedef volatile uint64_t slot_t;
 
-static slot_t *map(struct ptebatch_env *env, uint64_t pte)
-{
-	return env->slot(env->ctx, pte);
-}
-
 /* *p becomes (*p & keep) | set; returns what it was. */
 static uint64_t exchange(slot_t *p, uint64_t keep, uint64_t set)
 {
@@ -81,6 +76,19 @@ static void clear_run(slot_t *p, uint32_t count, volatile uint64_t *old)
 	}
 }
 
+/* Where the entry can be written; NULL with an error told if it cannot. */
+static slot_t *reach(struct ptebatch_env *env, uint64_t pte,
+		     struct ptebatch_progress *progress)
+{
+	slot_t *p = env->slot(env->ctx, pte);
+
+	if (!p)
+		progress->err = env->features & PTEBATCH_ENV_SLOT_KNOWS_L1
+					? -PTEBATCH_EINVAL
+					: -PTEBATCH_EOPNOTSUPP;
+	return p;
+}
+
 /* Before anything is done: can all that is asked for be done? */
 static int refused(struct ptebatch_env *env, const struct ptebatch_tlb *tlb)
 {
@@ -124,11 +132,9 @@ static void native_runs(struct ptebatch_env *env, uint32_t owner,
 	if (progress->err)
 		return;
 	for (run = runs; progress->records < nr; run++) {
-		p = map(env, run->pte);
-		if (!p) {
-			progress->err = -PTEBATCH_EOPNOTSUPP;
+		p = reach(env, run->pte, progress);
+		if (!p)
 			break;
-		}
 		if (run->op == PTEBATCH_OP_CLEAR)
 			clear_run(p, run->count,
 				  (uint64_t *)(uintptr_t)run->old);
@@ -158,11 +164,9 @@ static void native_values(struct ptebatch_env *env, uint32_t owner,
 	if (progress->err)
 		return;
 	for (value = values; progress->records < nr; value++) {
-		p = map(env, value->ptr & ~(uint64_t)7);
-		if (!p) {
-			progress->err = -PTEBATCH_EOPNOTSUPP;
+		p = reach(env, value->ptr & ~(uint64_t)7, progress);
+		if (!p)
 			break;
-		}
 		if ((value->ptr & 7) == PTEBATCH_VALUE_KEEP)
 			exchange(p, AD_BITS, value->val);
 		else

@@ -82,6 +82,18 @@ static uint64_t w_va(struct conf_world *w, uint32_t table, uint32_t slot)
 	return (uint64_t)slot_va(table * PTEBATCH_TABLE_SLOTS + slot);
 }
 
+/* An env's slot that knows the L1 tables, which are those of the world. */
+static volatile uint64_t *slot_of_l1(void *ctx, uint64_t maddr)
+{
+	volatile uint64_t *p = xen_env.slot(ctx, maddr);
+	uint32_t i;
+
+	for (i = 0; i < WORLD_TABLES; i++)
+		if (((uint64_t)p & ~(PAGE - 1)) == (uint64_t)table_virt(i))
+			return p;
+	return NULL;
+}
+
 /*
  * What a backend has no way to be asked ("# SKIP" in the name) is no test of
  * it, and told as a comment: nothing that could be installed would change it.
@@ -164,21 +176,18 @@ static void conformance(const struct variant *v)
 		.page = w_page,
 		.touch = w_touch,
 		.report = w_report,
+		/* A data page of ours, to which mmu_update would write. */
+		.not_a_table = page_maddr(0),
 		.va = w_va,
 	};
 	unsigned int count = 0, bad;
 
-	/*
-	 * The new calls refuse data pages, and buffers that fault. mmu_update
-	 * writes to data pages; only a frame that is Xen's it refuses. And its
-	 * backend stores old values by itself.
-	 */
-	if (env.have == BOTH) {
-		w.not_a_table = page_maddr(0);
+	/* What Xen refuses comes as a page fault in the library then. */
+	if (env.have != BOTH && !(env.features & PTEBATCH_ENV_PRESERVE_AD))
+		w.without = CONF_NO_CHECKS;
+	/* The new calls store old values by themselves, the others in place. */
+	if (env.have == BOTH)
 		w.bad_address = (uint64_t *)(TEST_BASE + (1ul << 32));
-	} else if (env.features & PTEBATCH_ENV_PRESERVE_AD) {
-		w.not_a_table = PAGE; /* machine frame 1 */
-	}
 	bad = conformance_run(&w, &count);
 	print("# %s: conformance, %u tests, %u failed\n", v->name, count, bad);
 	if (!count)
@@ -529,6 +538,33 @@ static const char *an_owner_that_does_not_exist_is_refused(void)
 	return NULL;
 }
 
+static const char *a_slot_of_an_l2_table_is_refused_by_every_backend(void)
+{
+	uint64_t slot = table_slot(TEST_BASE, 1);
+	volatile uint64_t *l2 = maddr_to_virt(slot);
+	struct ptebatch_value value = { slot | PTEBATCH_VALUE_KEEP, 0 };
+	struct ptebatch_progress p;
+	uint64_t before = *l2, old;
+
+	CHECK(before & P);
+	value.val = before & ~(A | D);
+	CHECK(ptebatch_apply_value(batch.backend, &env, &value, NULL, &p) ==
+	      -PTEBATCH_EINVAL);
+	CHECK(ptebatch_apply_clear(batch.backend, &env, slot, NULL, NULL, &p) ==
+	      -PTEBATCH_EINVAL);
+	CHECK(ptebatch_apply_clear(batch.backend, &env, slot, &old, NULL, &p) ==
+	      -PTEBATCH_EINVAL);
+	CHECK(!ptebatch_add_run(&batch, slot, 1, 0, PTEBATCH_PTE_AVAIL));
+	CHECK(flush_all() == -PTEBATCH_EINVAL);
+	CHECK(batch.last.pte == slot);
+	CHECK(ptebatch_discard(&batch) == 1);
+	CHECK(!ptebatch_add_value(&batch, slot, before, PTEBATCH_VALUE_KEEP));
+	CHECK(flush_all() == -PTEBATCH_EINVAL);
+	CHECK(ptebatch_discard(&batch) == 1);
+	CHECK(*l2 == before);
+	return NULL;
+}
+
 static const char *hardware_sets_a_and_d_anew_after_a_flush(void)
 {
 	uint64_t old = 0;
@@ -564,6 +600,7 @@ static const struct test on_xen[] = {
 	TEST(a_table_mapped_by_itself_stays_read_only),
 	TEST(eight_tables_go_in_one_flush),
 	TEST(an_owner_that_does_not_exist_is_refused),
+	TEST(a_slot_of_an_l2_table_is_refused_by_every_backend),
 	TEST(hardware_sets_a_and_d_anew_after_a_flush),
 	{ NULL, NULL, 0 },
 };
@@ -645,6 +682,8 @@ void tests_run(int must_be_new, int must_be_old)
 	for (; v < variants + sizeof(variants) / sizeof(*v); v++) {
 		env = xen_env;
 		env.features ^= v->features;
+		env.features |= PTEBATCH_ENV_SLOT_KNOWS_L1;
+		env.slot = slot_of_l1;
 		if (v->hypercall)
 			env.hypercall = v->hypercall;
 		/* Without the calls, all of the hypercall's variants are one. */

@@ -103,6 +103,17 @@ struct ptebatch_env {
  * process in dom0, whose address space is not that of the domain.
  */
 #define PTEBATCH_ENV_ADDR_OF_SLOT 0x4u
+/*
+ * slot answers NULL for whatever is not in an L1 table, and for nothing else.
+ *
+ * WITHOUT THIS, A WRONG ADDRESS IS WRITTEN TO by some backends: mmu_update
+ * takes tables of every level, and even data pages, and native takes what slot
+ * maps. Only the new calls check, and answer -EINVAL. With it, native and
+ * mmu-update give the same answer, also where hypercall falls back to
+ * mmu-update. It costs a call of slot where a mapping is not needed otherwise:
+ * one a run, and for values one a table.
+ */
+#define PTEBATCH_ENV_SLOT_KNOWS_L1 0x8u
 
 /* The hypervisor has the new calls (each asked by itself). */
 #define PTEBATCH_HAVE_RUNS 0x1u

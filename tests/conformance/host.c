@@ -84,7 +84,9 @@ static void report(struct conf_world *w, const char *test, const char *why)
 
 int main(void)
 {
-	struct ptebatch_env env = { .slot = slot, .tlb = tlb };
+	struct ptebatch_env env = { .slot = slot,
+				    .tlb = tlb,
+				    .features = PTEBATCH_ENV_SLOT_KNOWS_L1 };
 	struct conf_world w = {
 		.name = "native in process",
 		.backend = &ptebatch_native,
@@ -99,6 +101,7 @@ int main(void)
 		.page = page,
 		.touch = touch,
 		.report = report,
+		.not_a_table = PAGES_AT,
 	};
 	unsigned int count, failed;
 

@@ -83,7 +83,13 @@ void conform(const struct ptebatch_backend *backend, struct ptebatch_env *env,
 	};
 	unsigned int count;
 
+	/* Where the env cannot tell, mmu_update writes to it. */
+	if (env->features & PTEBATCH_ENV_SLOT_KNOWS_L1)
+		w.not_a_table = FAKE_DATA + 8;
+	fake.data[1] = 0x123;
+
 	assert_int_equal(backend->probe(env), 0);
 	assert_int_equal(conformance_run(&w, &count), 0);
 	assert_true(count > 30);
+	assert_int_equal(fake.data[1], 0x123);
 }

@@ -1227,7 +1227,58 @@ static void single_forms_need_a_hypercall_and_may_need_a_mapping(void **state)
 	assert_int_equal(p.refused, 1);
 }
 
+/* An env that does not know lets mmu_update write where it should not. */
+static void only_an_env_that_knows_keeps_mmu_update_off_data(void **state)
+{
+	struct ptebatch_value v = { FAKE_DATA | EXACT, 5 };
+	struct ptebatch_progress p;
+
+	(void)state;
+	start(&ptebatch_mmu_update);
+	assert_int_equal(ptebatch_apply_value(&ptebatch_mmu_update, &env, &v,
+					      NULL, &p),
+			 0);
+	assert_int_equal(fake.data[0], 5);
+	env.features |= PTEBATCH_ENV_SLOT_KNOWS_L1;
+	v.val = 6;
+	assert_int_equal(ptebatch_apply_value(&ptebatch_mmu_update, &env, &v,
+					      NULL, &p),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(fake.data[0], 5);
+	/* Of values, once a table. */
+	assert_int_equal(ptebatch_add_value(&b, SLOT(0), 0, EXACT), 0);
+	assert_int_equal(ptebatch_add_value(&b, SLOT(1), 0, EXACT), 0);
+	assert_int_equal(ptebatch_add_value(&b, FAKE_DATA, 6, EXACT), 0);
+	fake.calls = 0;
+	assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EINVAL);
+	assert_int_equal(b.last.slots, 2);
+	assert_int_equal(b.last.pte, FAKE_DATA);
+	assert_int_equal(fake.calls, 1);
+	assert_int_equal(fake.data[0], 5);
+}
+
 /* ---- the conformance suite over the fake ---- */
+
+static void all_conform_where_the_env_knows_l1_tables(void **state)
+{
+	unsigned int i;
+
+	for (i = 0; i < 8; i++) {
+		setup(state);
+		env.features = PTEBATCH_ENV_SLOT_KNOWS_L1 |
+			       (i & 1 ? PTEBATCH_ENV_PRESERVE_AD : 0) |
+			       (i & 2 ? PTEBATCH_ENV_ADDR_OF_SLOT : 0);
+		if (i & 4)
+			conform(&ptebatch_mmu_update, &env,
+				"mmu-update, L1 tables known");
+		fake.has_runs = i & 1;
+		fake.has_values = i >> 1 & 1;
+		conform(&ptebatch_hypercall, &env,
+			"hypercall, L1 tables known");
+		env.tlb = flush_alone;
+		conform(&ptebatch_native, &env, "native, L1 tables known");
+	}
+}
 
 static void mmu_update_conforms_with_addresses_of_slots(void **state)
 {
@@ -1350,6 +1401,8 @@ int main(void)
 		TEST(a_single_form_that_fails_does_nothing),
 		TEST(a_single_form_tells_of_a_failed_flush),
 		TEST(single_forms_need_a_hypercall_and_may_need_a_mapping),
+		TEST(only_an_env_that_knows_keeps_mmu_update_off_data),
+		TEST(all_conform_where_the_env_knows_l1_tables),
 		TEST(mmu_update_conforms_with_addresses_of_slots),
 		TEST(mmu_update_conforms),
 		TEST(mmu_update_conforms_without_preserve_ad),
