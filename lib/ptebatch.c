@@ -88,6 +88,21 @@ static const struct ptebatch_tlb *check_tlb(const struct ptebatch_tlb *tlb)
 	return is_good_tlb(tlb) ? tlb : check_tlb_fully(tlb);
 }
 
+/*
+ * Has the caller's array in memory that is mapped for writing. A guest's fault
+ * handler cannot run while Xen stores old values: where the guest has yet to
+ * back a page, they would be lost. An array is no longer than a page, so its
+ * first and last word lie in all of its pages.
+ */
+static __attribute__((__noinline__)) int touch(uint64_t old, uint32_t count)
+{
+	volatile uint64_t *p = (uint64_t *)(uintptr_t)old;
+
+	p[0] = p[0];
+	p[count - 1] = p[count - 1];
+	return 0;
+}
+
 /* Widens *to so that it also covers more; the pages are last + 1 - first. */
 static void cover(struct ptebatch_tlb *to, const struct ptebatch_tlb *more)
 {
@@ -315,7 +330,7 @@ static int queue_run(struct ptebatch *b, uint64_t pte, uint32_t count,
 	run->old = old;
 	b->put = run + 1;
 	b->opened += count;
-	return 0;
+	return old ? touch(old, count) : 0;
 }
 
 int ptebatch_init(struct ptebatch *b, const struct ptebatch_backend *backend,
@@ -587,6 +602,8 @@ apply_other(const struct ptebatch_backend *backend, struct ptebatch_env *env,
 			 run->set)) ||
 	    tlb == &bad_tlb)
 		return apply_refused(progress);
+	if (run->old)
+		touch(run->old, run->count);
 	if (run->count == 1 && backend->version >= 2) {
 		if (run->op == PTEBATCH_OP_CLEAR)
 			return backend->one_clear(backend, env, run, tlb,

@@ -185,9 +185,6 @@ static void conformance(const struct variant *v)
 	/* What Xen refuses comes as a page fault in the library then. */
 	if (env.have != BOTH && !(env.features & PTEBATCH_ENV_PRESERVE_AD))
 		w.without = CONF_NO_CHECKS;
-	/* The new calls store old values by themselves, the others in place. */
-	if (env.have == BOTH)
-		w.bad_address = (uint64_t *)(TEST_BASE + (1ul << 32));
 	bad = conformance_run(&w, &count);
 	print("# %s: conformance, %u tests, %u failed\n", v->name, count, bad);
 	if (!count)

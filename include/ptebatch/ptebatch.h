@@ -319,7 +319,9 @@ static inline int ptebatch_add_run(struct ptebatch *b, uint64_t pte,
 /*
  * As add_run, but also hands back each entry as it was when it was changed,
  * absent ones included, in old[0..count-1], which must stay valid until the
- * flush has returned. With clear = PTEBATCH_PTE_A: test-and-clear for ageing.
+ * flush has returned. The first and last word are read and written back at
+ * once, so that a page that is still to be backed is backed before Xen stores
+ * to it. With clear = PTEBATCH_PTE_A: test-and-clear for ageing.
  * Never merges. -EINVAL also for old == NULL.
  */
 int ptebatch_add_run_old(struct ptebatch *b, uint64_t pte, uint32_t count,
@@ -397,7 +399,7 @@ uint64_t ptebatch_pending(const struct ptebatch *b);
  * backend. No batch is involved, so a page-fault handler may call these at any
  * time, and a change of a single page should. The progress is filled in; its
  * err is returned. Bad arguments are refused as the functions above refuse
- * them.
+ * them, and old is touched as there.
  *
  * apply_run: run as in <ptebatch/abi.h>, with or without old values.
  */

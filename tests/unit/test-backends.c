@@ -6,10 +6,12 @@
  */
 #define _DEFAULT_SOURCE
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -1227,6 +1229,86 @@ static void single_forms_need_a_hypercall_and_may_need_a_mapping(void **state)
 	assert_int_equal(p.refused, 1);
 }
 
+/* A page is backed by the first store to it, which must not be Xen's. */
+static uint8_t *lazy;
+static int is_backed[2];
+
+static int backed(const void *p)
+{
+	size_t page = (size_t)((const uint8_t *)p - lazy) / 4096;
+
+	return page < 2 && is_backed[page];
+}
+
+static void on_fault(int sig, siginfo_t *info, void *context)
+{
+	uint8_t *at = info->si_addr;
+	size_t page = (size_t)(at - lazy) / 4096;
+
+	(void)sig;
+	(void)context;
+	if (!lazy || at < lazy || page >= 2)
+		abort();
+	is_backed[page] = 1;
+	if (mprotect(lazy + 4096 * page, 4096, PROT_READ | PROT_WRITE))
+		abort();
+}
+
+static void check_old_values(const uint64_t *olds)
+{
+	int i;
+
+	for (i = 0; i < 512; i++) {
+		assert_int_equal(olds[i], ENTRY(i) | RW | A | D);
+		assert_int_equal(fake.table[0][i], 0);
+	}
+}
+
+static void old_values_reach_memory_not_backed_yet(void **state)
+{
+	static const struct ptebatch_backend *const backends[] = {
+		&ptebatch_mmu_update, &ptebatch_hypercall,
+	};
+	struct sigaction action = { .sa_sigaction = on_fault,
+				    .sa_flags = SA_SIGINFO },
+			 before;
+	struct ptebatch_run r = { SLOT(0), 512, PTEBATCH_OP_CLEAR, 0, 0, 0 };
+	struct ptebatch_progress p;
+	uint64_t *olds;
+	int i, way;
+
+	lazy = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(lazy, MAP_FAILED);
+	assert_int_equal(sigaction(SIGSEGV, &action, &before), 0);
+	olds = (uint64_t *)(lazy + 800); /* into the second page */
+	for (i = 0; i < 2; i++)
+		for (way = 0; way < 2; way++) {
+			setup(state);
+			fake.backed = backed;
+			start(backends[i]);
+			is_backed[0] = is_backed[1] = 0;
+			assert_int_equal(mprotect(lazy, 2 * 4096, PROT_NONE),
+					 0);
+			r.old = (uintptr_t)olds;
+			if (way) {
+				assert_int_equal(ptebatch_apply_run(
+							 backends[i], &env, &r,
+							 &all, &p),
+						 0);
+			} else {
+				assert_int_equal(ptebatch_add_clear(&b, SLOT(0),
+								    512, olds),
+						 0);
+				assert_int_equal(ptebatch_flush(&b, &all), 0);
+			}
+			check_old_values(olds);
+		}
+	assert_int_equal(sigaction(SIGSEGV, &before, NULL), 0);
+	assert_int_equal(munmap(lazy, 2 * 4096), 0);
+	lazy = NULL;
+}
+
 /* An env that does not know lets mmu_update write where it should not. */
 static void only_an_env_that_knows_keeps_mmu_update_off_data(void **state)
 {
@@ -1401,6 +1483,7 @@ int main(void)
 		TEST(a_single_form_that_fails_does_nothing),
 		TEST(a_single_form_tells_of_a_failed_flush),
 		TEST(single_forms_need_a_hypercall_and_may_need_a_mapping),
+		TEST(old_values_reach_memory_not_backed_yet),
 		TEST(only_an_env_that_knows_keeps_mmu_update_off_data),
 		TEST(all_conform_where_the_env_knows_l1_tables),
 		TEST(mmu_update_conforms_with_addresses_of_slots),

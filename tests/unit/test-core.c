@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The core's contract, against a backend that records and fails at will. */
+#define _DEFAULT_SOURCE
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -50,6 +54,24 @@ static int setup(void **state)
 static void run(uint64_t pte, uint32_t count)
 {
 	assert_int_equal(ptebatch_add_run(&b, pte, count, RW, 0), 0);
+}
+
+/* A kernel's lazily backed memory: a page is there once it was touched. */
+static uint8_t *unbacked;
+static int faulted;
+
+static void back(int sig, siginfo_t *info, void *context)
+{
+	uint8_t *at = info->si_addr;
+
+	(void)sig;
+	(void)context;
+	if (!unbacked || at < unbacked || at >= unbacked + 2 * 4096)
+		abort();
+	faulted++;
+	if (mprotect(unbacked + (at - unbacked) / 4096 * 4096, 4096,
+		     PROT_READ | PROT_WRITE))
+		abort();
 }
 
 /* ---- init ---- */
@@ -226,6 +248,55 @@ static void old_values_need_an_array(void **state)
 	assert_int_equal(ptebatch_add_run_old(&b, TABLE, 1, A, 0, NULL),
 			 -PTEBATCH_EINVAL);
 	assert_int_equal(ptebatch_add_clear(&b, TABLE, 1, NULL), 0);
+}
+
+/* The array is in memory before Xen stores to it: its first and last word. */
+static void old_values_are_touched_when_queued(void **state)
+{
+	struct ptebatch_run r = { TABLE, 512, 0, RW, 0, (uintptr_t)old };
+	struct ptebatch_progress p;
+	uint8_t *pages = mmap(NULL, 2 * 4096, PROT_NONE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t *far = (uint64_t *)(pages + 4096 - 16);
+	struct sigaction action = { .sa_sigaction = back,
+				    .sa_flags = SA_SIGINFO },
+			 before;
+	int way;
+
+	(void)state;
+	assert_ptr_not_equal(pages, MAP_FAILED);
+	assert_int_equal(sigaction(SIGSEGV, &action, &before), 0);
+	for (way = 0; way < 4; way++) {
+		assert_int_equal(mprotect(pages, 2 * 4096, PROT_NONE), 0);
+		faulted = 0;
+		unbacked = pages;
+		switch (way) {
+		case 0:
+			assert_int_equal(ptebatch_add_clear(&b, TABLE, 512,
+							    far), 0);
+			break;
+		case 1:
+			assert_int_equal(ptebatch_add_run_old(&b, TABLE, 512, A,
+							      0, far), 0);
+			break;
+		case 2:
+			r.old = (uintptr_t)far;
+			assert_int_equal(ptebatch_apply_run(&recording_backend,
+							    &env, &r, NULL, &p),
+					 0);
+			break;
+		default:
+			assert_int_equal(ptebatch_apply_clear(
+						 &recording_backend, &env,
+						 TABLE, far, NULL, &p),
+					 0);
+		}
+		/* 2 words in one page, the others in the next. */
+		assert_int_equal(faulted, way == 3 ? 1 : 2);
+	}
+	unbacked = NULL;
+	assert_int_equal(sigaction(SIGSEGV, &before, NULL), 0);
+	assert_int_equal(munmap(pages, 2 * 4096), 0);
 }
 
 static void a_value_mode_not_known_is_refused(void **state)
@@ -957,6 +1028,7 @@ int main(void)
 		TEST(the_first_maddr_1_does_not_extend_nothing),
 		TEST(mask_bits_not_allowed_are_refused),
 		TEST(old_values_need_an_array),
+		TEST(old_values_are_touched_when_queued),
 		TEST(apply_value_and_clear_check_their_arguments),
 		TEST(a_value_mode_not_known_is_refused),
 		TEST(apply_run_refuses_a_bad_operation),
