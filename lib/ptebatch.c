@@ -89,6 +89,20 @@ static const struct ptebatch_tlb *check_tlb(const struct ptebatch_tlb *tlb)
 }
 
 /*
+ * The arguments of a call were refused: b->last says so, and names no slot, so
+ * that nobody takes one that is queued for the cause.
+ */
+static __attribute__((__noinline__)) int refuse(struct ptebatch *b)
+{
+	b->last.records = 0;
+	b->last.slots = 0;
+	b->last.pte = 0;
+	b->last.err = -PTEBATCH_EINVAL;
+	b->last.refused = 1;
+	return -PTEBATCH_EINVAL;
+}
+
+/*
  * Has the caller's array in memory that is mapped for writing. A guest's fault
  * handler cannot run while Xen stores old values: where the guest has yet to
  * back a page, they would be lost. An array is no longer than a page, so its
@@ -238,6 +252,7 @@ static int apply(struct ptebatch *b, const struct ptebatch_tlb *tlb,
 	b->last.slots = 0;
 	b->last.pte = 0;
 	b->last.err = 0;
+	b->last.refused = 0;
 	if (!nr && !tlb)
 		return 0;
 
@@ -317,7 +332,7 @@ static int queue_run(struct ptebatch *b, uint64_t pte, uint32_t count,
 	int err;
 
 	if (bad_range(pte, count) || bad_masks(clear, set))
-		return -PTEBATCH_EINVAL;
+		return refuse(b);
 	err = make_room(b, KIND_RUNS);
 	if (err)
 		return err;
@@ -372,6 +387,7 @@ int ptebatch_init(struct ptebatch *b, const struct ptebatch_backend *backend,
 	b->last.slots = 0;
 	b->last.pte = 0;
 	b->last.err = 0;
+	b->last.refused = 0;
 	b->counters.queued = 0;
 	b->counters.merged = 0;
 	b->counters.flushed = 0;
@@ -402,8 +418,7 @@ static __attribute__((__noinline__)) int
 open_after_flush(struct ptebatch *b, uint64_t pte, uint32_t count,
 		 uint64_t clear, uint64_t set)
 {
-	int err = bad_masks(clear, set) ? -PTEBATCH_EINVAL
-					: make_room(b, KIND_RUNS);
+	int err = bad_masks(clear, set) ? refuse(b) : make_room(b, KIND_RUNS);
 
 	return err ? err : ptebatch_open_run(b, pte, count, clear, set);
 }
@@ -414,7 +429,7 @@ open_with_masks(struct ptebatch *b, uint64_t pte, uint32_t count,
 		uint64_t clear, uint64_t set)
 {
 	if (bad_masks(clear, set))
-		return -PTEBATCH_EINVAL;
+		return refuse(b);
 	b->clear = clear;
 	b->set = set;
 	return ptebatch_open_run(b, pte, count, clear, set);
@@ -432,7 +447,7 @@ int ptebatch_open_run(struct ptebatch *b, uint64_t pte, uint32_t count,
 	const uint64_t count_and_op = count; /* one store; op 0 is FLAGS */
 
 	if (bad_maddr(pte) || !count || end > limit)
-		return -PTEBATCH_EINVAL;
+		return refuse(b);
 	if ((void *)(run + 1) > b->runs_end)
 		return open_after_flush(b, pte, count, clear, set);
 	if (clear != b->clear || set != b->set)
@@ -465,7 +480,7 @@ int ptebatch_add_run_old(struct ptebatch *b, uint64_t pte, uint32_t count,
 			 uint64_t clear, uint64_t set, uint64_t *old)
 {
 	if (!old)
-		return -PTEBATCH_EINVAL;
+		return refuse(b);
 	return queue_run(b, pte, count, PTEBATCH_OP_FLAGS, clear, set,
 			 (uintptr_t)old);
 }
@@ -484,7 +499,7 @@ int ptebatch_open_value(struct ptebatch *b, uint64_t pte, uint64_t val,
 
 	if (bad_maddr(pte) ||
 	    (mode != PTEBATCH_VALUE_KEEP && mode != PTEBATCH_VALUE_EXACT))
-		return -PTEBATCH_EINVAL;
+		return refuse(b);
 	err = make_room(b, KIND_VALUES);
 	return err ? err : ptebatch_add_value(b, pte, val, mode);
 }
@@ -493,7 +508,7 @@ int ptebatch_flush(struct ptebatch *b, const struct ptebatch_tlb *tlb)
 {
 	tlb = check_tlb(tlb);
 	if (tlb == &bad_tlb)
-		return -PTEBATCH_EINVAL;
+		return refuse(b);
 	return flush(b, tlb, PTEBATCH_FLUSH_EXPLICIT);
 }
 
@@ -506,7 +521,7 @@ int ptebatch_end(struct ptebatch *b, const struct ptebatch_tlb *tlb)
 {
 	tlb = check_tlb(tlb);
 	if (!b->depth || tlb == &bad_tlb)
-		return -PTEBATCH_EINVAL;
+		return refuse(b);
 	if (!--b->depth)
 		return flush(b, tlb, PTEBATCH_FLUSH_END);
 	if (tlb)

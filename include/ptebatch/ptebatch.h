@@ -227,12 +227,18 @@ struct ptebatch_counters {
  * the TLB flush failed, or the request was refused as a whole. (mmu_update
  * answers a bad owner as it does a bad slot: from that backend, both name the
  * first slot queued.)
+ *
+ * An add, flush or end whose own arguments were refused leaves refused 1, err
+ * -EINVAL and all else 0: nothing was flushed, and nothing of it is queued. So
+ * after any error, pte tells whether ptebatch_skip would drop the slot that
+ * caused it. With pte 0 it would drop an innocent one.
  */
 struct ptebatch_result {
 	uint64_t records; /* completed by this flush */
 	uint64_t slots;	  /* applied by this flush */
 	uint64_t pte;
 	int err;
+	uint32_t refused; /* the arguments of the last call were */
 };
 
 /*

@@ -311,6 +311,110 @@ static void a_value_mode_not_known_is_refused(void **state)
 					 : -PTEBATCH_EINVAL);
 }
 
+/* Each function that refuses its arguments, while slots are queued. */
+static int refused_call(int which)
+{
+	const struct ptebatch_tlb bad = { 9, 0, 0, 0, 0 };
+
+	switch (which) {
+	case 0:
+		return ptebatch_add_run(&b, TABLE + 1, 1, RW, 0);
+	case 1:
+		return ptebatch_add_run(&b, SLOT(9), 1, PTEBATCH_PTE_P, 0);
+	case 2:
+		return ptebatch_add_run(&b, SLOT(9), 0, RW, 0);
+	case 3:
+		return ptebatch_add_run_old(&b, SLOT(9), 1, A, 0, NULL);
+	case 4:
+		return ptebatch_add_run_old(&b, SLOT(511), 2, A, 0, old);
+	case 5:
+		return ptebatch_add_clear(&b, SLOT(9), 513, NULL);
+	case 6:
+		return ptebatch_add_value(&b, SLOT(9), 0, 1);
+	case 7:
+		return ptebatch_flush(&b, &bad);
+	case 8:
+		return ptebatch_end(&b, NULL); /* without a begin */
+	default:
+		return 1;
+	}
+}
+
+static void refused_arguments_blame_no_queued_slot(void **state)
+{
+	int which;
+
+	for (which = 0; which < 9; which++) {
+		setup(state);
+		/* What an earlier flush told does not stay. */
+		run(SLOT(0), 2);
+		recording.fail_after = 1;
+		assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EBUSY);
+		assert_int_equal(b.last.pte, SLOT(1));
+		assert_int_equal(b.last.refused, 0);
+		assert_int_equal(refused_call(which), -PTEBATCH_EINVAL);
+		assert_int_equal(b.last.refused, 1);
+		assert_int_equal(b.last.err, -PTEBATCH_EINVAL);
+		assert_int_equal(b.last.pte, 0);
+		assert_int_equal(b.last.slots, 0);
+		assert_int_equal(b.last.records, 0);
+		assert_int_equal(ptebatch_pending(&b), 1);
+		assert_int_equal(ptebatch_flush(&b, NULL), 0);
+		assert_int_equal(b.last.refused, 0);
+	}
+	assert_int_equal(refused_call(which), 1);
+}
+
+/* As refused, and with no room for the record, so that it is also flushed. */
+static void bad_masks_are_refused_where_there_is_no_room_too(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < RUNS; i++)
+		run(SLOT(2 * i), 1);
+	assert_int_equal(ptebatch_add_run(&b, SLOT(100), 1, PTEBATCH_PTE_P, 0),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(b.last.refused, 1);
+	assert_int_equal(ptebatch_pending(&b), RUNS);
+	assert_int_equal(recording.calls, 0);
+}
+
+/*
+ * Records one by one, each of which may be refused or make a flush fail. The
+ * loop of a caller who wants all that can be had: skip what is to blame.
+ */
+static void flush_skip_go_on_skips_no_innocent_slot(void **state)
+{
+	unsigned int i, bad = 0, skipped = 0;
+	int err;
+
+	(void)state;
+	recording.err = -PTEBATCH_EINVAL; /* as for a bad argument */
+	recording.fail_after = 3;
+	for (i = 0; i < 40; i++) {
+		/* Every 7th has a mask that runs may not have. */
+		uint64_t mask = i % 7 == 6 ? PTEBATCH_PTE_P : RW;
+
+		for (;;) {
+			err = ptebatch_add_run(&b, SLOT(2 * i), 1, mask, 0);
+			if (!err)
+				break;
+			assert_int_equal(err, -PTEBATCH_EINVAL);
+			if (!b.last.pte) { /* this one */
+				bad++;
+				break;
+			}
+			assert_int_equal(ptebatch_skip(&b), 1);
+			skipped++;
+		}
+	}
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(bad, 5);
+	assert_int_equal(skipped, 1);
+	assert_int_equal(recording.slots, 40 - 5 - 1);
+}
+
 static void apply_value_and_clear_check_their_arguments(void **state)
 {
 	const struct ptebatch_tlb bad = { 9, 0, 0, 0, 0 };
@@ -1029,6 +1133,9 @@ int main(void)
 		TEST(mask_bits_not_allowed_are_refused),
 		TEST(old_values_need_an_array),
 		TEST(old_values_are_touched_when_queued),
+		TEST(refused_arguments_blame_no_queued_slot),
+		TEST(bad_masks_are_refused_where_there_is_no_room_too),
+		TEST(flush_skip_go_on_skips_no_innocent_slot),
 		TEST(apply_value_and_clear_check_their_arguments),
 		TEST(a_value_mode_not_known_is_refused),
 		TEST(apply_run_refuses_a_bad_operation),
