@@ -64,8 +64,8 @@ check_tlb_fully(const struct ptebatch_tlb *tlb)
 	    tlb->pages > ((uint64_t)1 << (64 - PAGE_SHIFT)) - first)
 		return &bad_tlb;
 	if (tlb->who == PTEBATCH_TLB_NONE)
-		return tlb->addr || tlb->pages ? &bad_tlb : NULL;
-	return tlb->addr && !tlb->pages ? &bad_tlb : tlb;
+		return tlb->pages ? &bad_tlb : NULL;
+	return tlb->addr && !tlb->pages ? NULL : tlb;
 }
 
 /* None, or a page of this vCPU or of all, which is what hot paths ask for. */
@@ -82,7 +82,7 @@ static inline int is_good_tlb(const struct ptebatch_tlb *tlb)
 	       !(tlb->addr & ((1 << PAGE_SHIFT) - 1));
 }
 
-/* The request; NULL if it asks for nothing. */
+/* The request; NULL if it asks for nothing: of nobody, or an empty range. */
 static const struct ptebatch_tlb *check_tlb(const struct ptebatch_tlb *tlb)
 {
 	return is_good_tlb(tlb) ? tlb : check_tlb_fully(tlb);

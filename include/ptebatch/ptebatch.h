@@ -369,7 +369,8 @@ static inline int ptebatch_add_value(struct ptebatch *b, uint64_t pte,
 /*
  * Applies everything queued, then flushes the TLB as asked (tlb NULL: only
  * what inner ends have asked for). Returns the error that stopped it, which
- * b->last explains. -EINVAL for a malformed tlb, and then nothing is done.
+ * b->last explains. -EINVAL for a malformed tlb, and then nothing is done. An
+ * empty range (pages 0, addr not 0) is no request, here as in end and apply.
  */
 int ptebatch_flush(struct ptebatch *b, const struct ptebatch_tlb *tlb);
 

@@ -784,6 +784,40 @@ static const char *apply_run_changes_many_slots(struct conf_world *w)
 	return NULL;
 }
 
+static const char *an_empty_range_flushes_nothing(struct conf_world *w)
+{
+	const struct ptebatch_tlb empty = { PTEBATCH_TLB_ALL, 0, 0x400000, 0,
+					    0 };
+	struct ptebatch_run run = { maddr(w, 0, 3), 1, PTEBATCH_OP_FLAGS, RW,
+				    0,              0 };
+	struct ptebatch_value value = { maddr(w, 0, 4) | KEEP,
+					entry(w, 4, BASE) };
+	struct ptebatch_progress p;
+
+	fill(w, 0, BASE | RW);
+	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), 2, RW, 0));
+	CHECK(!ptebatch_flush(&batch, &empty));
+	CHECK(holds(w, 0, 0, entry(w, 0, BASE)));
+	CHECK(!ptebatch_flush(&batch, &empty));
+	ptebatch_begin(&batch);
+	CHECK(!ptebatch_add_value(&batch, maddr(w, 0, 1),
+				  entry(w, 1, BASE | RW), KEEP));
+	CHECK(!ptebatch_end(&batch, &empty));
+	CHECK(holds(w, 0, 1, entry(w, 1, BASE | RW)));
+	CHECK(!batch.counters.tlb_flushes);
+	CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &empty, &p));
+	CHECK(p.records == 1 && !p.tlb_flushes);
+	CHECK(holds(w, 0, 3, entry(w, 3, BASE)));
+	CHECK(!ptebatch_apply_value(w->backend, w->env, &value, &empty, &p));
+	CHECK(p.records == 1 && !p.tlb_flushes);
+	CHECK(holds(w, 0, 4, entry(w, 4, BASE)));
+	CHECK(!ptebatch_apply_clear(w->backend, w->env, maddr(w, 0, 4), NULL,
+				    &empty, &p));
+	CHECK(p.records == 1 && !p.tlb_flushes);
+	CHECK(holds(w, 0, 4, 0));
+	return NULL;
+}
+
 static const char *a_tlb_flush_can_go_alone(struct conf_world *w)
 {
 	(void)w;
@@ -1168,6 +1202,7 @@ static const struct {
 	TEST(apply_clear_takes_one_page),
 	TEST(apply_value_changes_one_page),
 	TEST(apply_run_changes_many_slots),
+	TEST(an_empty_range_flushes_nothing),
 	TEST(a_tlb_flush_can_go_alone),
 	TEST(every_tlb_request_rides_with_updates),
 	TEST(unchanged_entries_still_flush_the_tlb),

@@ -853,7 +853,6 @@ static void a_malformed_tlb_request_does_nothing(void **state)
 		{ 4, 0, 0, 0, 0 },
 		{ PTEBATCH_TLB_NONE, 0, 0x1000, 1, 0 },
 		{ PTEBATCH_TLB_NONE, 1, 0, 0, 0 },
-		{ PTEBATCH_TLB_LOCAL, 0, 0x1000, 0, 0 },
 		{ PTEBATCH_TLB_LOCAL, 0, 0x1008, 0, 0 },
 		{ PTEBATCH_TLB_LOCAL, 0, 0x1008, 1, 0 },
 		{ PTEBATCH_TLB_LOCAL, 1, 0x1000, 1, 0 },
@@ -899,6 +898,50 @@ static void well_formed_tlb_requests_reach_the_backend(void **state)
 	}
 	assert_int_equal(recording.tlbs, i);
 	assert_int_equal(recording.calls, i); /* they rode along */
+}
+
+static void an_empty_range_is_no_request(void **state)
+{
+	uint64_t mask = 1;
+	const struct ptebatch_tlb empty[] = {
+		{ PTEBATCH_TLB_NONE, 0, 0, 0, 0 },
+		{ PTEBATCH_TLB_NONE, 0, 0x1000, 0, 0 },
+		{ PTEBATCH_TLB_LOCAL, 0, 0x1000, 0, 0 },
+		{ PTEBATCH_TLB_ALL, 0, 0xfffffffffffff000, 0, 0 },
+		{ PTEBATCH_TLB_VCPUS, 1, 0x1000, 0, (uintptr_t)&mask },
+	};
+	struct ptebatch_run r = { TABLE, 1, 0, RW, 0, 0 };
+	struct ptebatch_progress p;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
+		setup(state);
+		assert_int_equal(ptebatch_flush(&b, &empty[i]), 0);
+		assert_int_equal(recording.calls, 0);
+		run(SLOT(0), 1);
+		assert_int_equal(ptebatch_flush(&b, &empty[i]), 0);
+		assert_int_equal(recording.slots, 1);
+		ptebatch_begin(&b);
+		ptebatch_begin(&b);
+		run(SLOT(1), 1);
+		assert_int_equal(ptebatch_end(&b, &empty[i]), 0);
+		assert_int_equal(recording.slots, 1);
+		assert_int_equal(ptebatch_end(&b, NULL), 0);
+		assert_int_equal(recording.slots, 2);
+		assert_int_equal(ptebatch_apply_run(&recording_backend, &env,
+						    &r, &empty[i], &p),
+				 0);
+		assert_int_equal(p.records, 1);
+		assert_int_equal(recording.tlbs, 0);
+		/* What another has asked for stays. */
+		ptebatch_begin(&b);
+		ptebatch_begin(&b);
+		run(SLOT(2), 1);
+		assert_int_equal(ptebatch_end(&b, &local), 0);
+		assert_int_equal(ptebatch_end(&b, &empty[i]), 0);
+		assert_int_equal(recording.tlbs, 1);
+		assert_memory_equal(&recording.tlb, &local, sizeof(local));
+	}
 }
 
 static void an_empty_flush_with_a_request_is_a_tlb_flush(void **state)
@@ -1159,6 +1202,7 @@ int main(void)
 		TEST(skip_and_discard_know_the_open_run),
 		TEST(a_malformed_tlb_request_does_nothing),
 		TEST(well_formed_tlb_requests_reach_the_backend),
+		TEST(an_empty_range_is_no_request),
 		TEST(an_empty_flush_with_a_request_is_a_tlb_flush),
 		TEST(no_tlb_flush_where_nothing_was_applied),
 		TEST(a_tlb_flush_owed_by_an_earlier_flush_is_made),
