@@ -72,7 +72,7 @@ static struct ptebatch_progress progress; /* of those straight to a backend */
 
 static struct ptebatch_run storage[PAGES_MAX];
 static struct ptebatch batch;
-static struct ptebatch_env env;
+static struct ptebatch_env env, env_at;
 static uint32_t region, failed;
 static uint64_t overhead;
 
@@ -153,6 +153,9 @@ static int with_old(void)
 	return err ? err : ptebatch_flush(&batch, NULL);
 }
 
+static const struct ptebatch_tlb page = { PTEBATCH_TLB_LOCAL, 0, TEST_BASE, 1,
+					  0 };
+
 static int straight(void)
 {
 	return ptebatch_apply_run(batch.backend, &env, &one, NULL, &progress);
@@ -160,10 +163,56 @@ static int straight(void)
 
 static int straight_invlpg(void)
 {
-	const struct ptebatch_tlb tlb = { PTEBATCH_TLB_LOCAL, 0, TEST_BASE, 1,
-					  0 };
+	return ptebatch_apply_run(batch.backend, &env, &one, &page, &progress);
+}
 
-	return ptebatch_apply_run(batch.backend, &env, &one, &tlb, &progress);
+/* The same where the env promises that the slot maps the page flushed. */
+static int straight_invlpg_at(void)
+{
+	return ptebatch_apply_run(batch.backend, &env_at, &one, &page,
+				  &progress);
+}
+
+static int one_value_invlpg_at(void)
+{
+	const struct ptebatch_value value = { maddr[0] | PTEBATCH_VALUE_KEEP,
+					      target[0] };
+
+	return ptebatch_apply_value(batch.backend, &env_at, &value, &page,
+				    &progress);
+}
+
+static int update_va_invlpg(void)
+{
+	calls++;
+	flushes++;
+	return (int)hypercall5(__HYPERVISOR_update_va_mapping,
+			       (uint64_t)slot_va(0), target[0],
+			       UVMF_INVLPG | UVMF_LOCAL, 0, 0);
+}
+
+static int multicall_invlpg(void)
+{
+	mmu_update_t u = { maddr[0] | MMU_PT_UPDATE_PRESERVE_AD, target[0] };
+	struct mmuext_op op = { .cmd = MMUEXT_INVLPG_LOCAL };
+	multicall_entry_t m[2];
+
+	op.arg1.linear_addr = (uint64_t)slot_va(0);
+	m[0].op = __HYPERVISOR_mmu_update;
+	m[0].args[0] = (uint64_t)&u;
+	m[0].args[1] = 1;
+	m[0].args[2] = 0;
+	m[0].args[3] = DOMID_SELF;
+	m[1].op = __HYPERVISOR_mmuext_op;
+	m[1].args[0] = (uint64_t)&op;
+	m[1].args[1] = 1;
+	m[1].args[2] = 0;
+	m[1].args[3] = DOMID_SELF;
+	calls++;
+	flushes++;
+	if (hypercall5(__HYPERVISOR_multicall, (uint64_t)m, 2, 0, 0, 0))
+		return -PTEBATCH_EINVAL;
+	return (int)(m[0].result ? m[0].result : m[1].result);
 }
 
 /* Without the library, as a guest that does not batch. */
@@ -289,6 +338,14 @@ static const struct method {
 	{ "x-sparse", singles, &ptebatch_hypercall, EVERY, SPARSE, 256 },
 	{ "x-one", straight, &ptebatch_hypercall, EVERY, 0, 1 },
 	{ "x-one-invlpg", straight_invlpg, &ptebatch_hypercall, EVERY, 0, 1 },
+	{ "x-one-invlpg-at", straight_invlpg_at, &ptebatch_hypercall, EVERY, 0,
+	  1 },
+	{ "x-one-invlpg-at-ad", straight_invlpg_at, &ptebatch_hypercall, EVERY,
+	  AD, 1 },
+	{ "x-value-invlpg-at-ad", one_value_invlpg_at, &ptebatch_hypercall,
+	  RO_RW, AD, 1 },
+	{ "x-update-va-invlpg", update_va_invlpg, NULL, EVERY, 0, 1 },
+	{ "x-multicall-invlpg", multicall_invlpg, NULL, RO_RW, 0, 1 },
 	{ "x-mmu-sole", mmu_update_raw, NULL, RO_RW, SOLE, 512 },
 	{ "x-mmu-raw", mmu_update_raw, NULL, RO_RW | 1u << DIR_NX | ABSENT, 0,
 	  512 },
@@ -464,6 +521,8 @@ unsigned int bench_run(int all)
 	env = xen_env;
 	if (ptebatch_hypercall.probe(&env))
 		panic("the hypercall backend cannot work here");
+	env_at = env;
+	env_at.features |= PTEBATCH_ENV_ADDR_OF_SLOT;
 	print("# bench: new calls: runs %s, values %s\n",
 	      env.have & PTEBATCH_HAVE_RUNS ? "yes" : "no",
 	      env.have & PTEBATCH_HAVE_VALUES ? "yes" : "no");
