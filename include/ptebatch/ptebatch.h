@@ -39,6 +39,11 @@
 #ifndef PTEBATCH_H
 #define PTEBATCH_H
 
+/* Entries, machine addresses and pointers are all of 64 bits here. */
+#if !defined(__x86_64__) || defined(__ILP32__)
+#error "libptebatch is for 64-bit x86 only: compile without -m32 or -mx32"
+#endif
+
 #include <ptebatch/port.h>
 #include <ptebatch/abi.h>
 
