@@ -140,11 +140,11 @@ class Run:
     the tests that ended, why the reasons to call it failed."""
 
     def __init__(self, o, command, closing, forward=TAP, bad=None, fatal=None,
-                 excused=None, expect=None):
+                 excused=None, expect=()):
         """Lines that match closing (whose group is the number of failures)
         or fatal end it; those that match bad or fatal count as trouble, but for
-        those between matches of the pair excused. That no line matches expect
-        is trouble too."""
+        those between matches of the pair excused. That no line matches one of
+        expect is trouble too."""
         self.done, self.ran, failed, plan, complaints = None, 0, 0, None, []
         excusing = False
         log = open(o.log or os.devnull, "w", encoding="utf-8")
@@ -156,8 +156,7 @@ class Run:
                              closing):
                 log.write(line + "\n")
                 log.flush()
-                if expect and re.search(expect, line):
-                    expect = None
+                expect = [e for e in expect if not re.search(e, line)]
                 if forward.match(line) and not o.quiet:
                     print(line, flush=True)
                 if line.startswith("ok "):
@@ -205,8 +204,7 @@ class Run:
         if plan is not None and plan != self.ran:
             self.why.append(f"{plan} tests were planned, {self.ran} ran")
         self.why += [f"on the console: {c}" for c in complaints]
-        if expect:
-            self.why.append(f"not on the console: {expect}")
+        self.why += [f"not on the console: {e}" for e in expect]
 
     def verdict(self, name, guest):
         """Says why it failed if it did; the exit status."""
