@@ -125,6 +125,8 @@ struct page_info *hx_page(unsigned long mfn)
 #else
 struct page_info *hx_page(unsigned long mfn)
 {
+	if (mfn >= max_page)
+		return NULL;
 	for (unsigned long r = 0; r < NR_REGIONS; r++) {
 		unsigned long at = mfn - MFN_REGION(r);
 
@@ -924,6 +926,8 @@ void harness_reset(void)
 	memset(last_read, 0, sizeof(last_read));
 	held = NULL;
 	maps = 0;
+	max_page = MFN_END;
+	max_pdx = NR_FRAMES;
 	if (!pdx_group_valid[0])
 		memory_map();
 

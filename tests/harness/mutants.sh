@@ -150,6 +150,8 @@ mutant 'found: a frame that is compressed taken for one that exists' \
 	'mfn_to_page(_mfn(mfn))'
 mutant 'found: a window that is larger than a group' compat.h \
 	'PDX_GROUP_COUNT + 0UL' '2UL * PDX_GROUP_COUNT'
+mutant 'found: a window past the end of memory' compat.h \
+	'min(max_page - first, PDX_GROUP_COUNT + 0UL)' 'PDX_GROUP_COUNT'
 
 mutant 'found: a missing put of what is not an own page' ptebatch.c \
 	'put_page_from_l1e(l1e_from_intpte(*pte), c->pt_owner);' ''

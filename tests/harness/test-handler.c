@@ -179,6 +179,22 @@ static void frame_numbers(void)
 	}
 	end();
 
+	begin("where memory ends within a group, the window ends too");
+	for (unsigned int i = NR_PAGES - 9; i < NR_PAGES; i++)
+		hx_hold(MFN_PAGE + i, 2);
+	max_page = MFN_PAGE + NR_PAGES - 8;
+	max_pdx = pfn_to_pdx(max_page - 1) + 1;
+	for (unsigned int i = NR_PAGES - 8; i < NR_PAGES; i++) {
+		struct ptebatch_value v[] = {
+			{hx_slot(0, 0), page(NR_PAGES - 9, RW)},
+			{hx_slot(0, 1), page(i, RW)},
+		};
+
+		EQ(hx_call(VALUES, (uintptr_t)v, 2, 0, SELF, 0),
+		   ANS(1, 0, EPERM));
+	}
+	end();
+
 	begin("a page of another domain's is not taken for an own one");
 	for (unsigned int i = 0; i < 64; i++) {
 		uint64_t old;
