@@ -107,8 +107,10 @@
  * and IOTLB flush), pass between two checks for preemption. At each of them the
  * table is let go, since those that wait for it in page_lock() serve nobody
  * else. A restarted call has its progress in its arguments (bits 32-63 of
- * count, 32-47 of owner), all arguments are checked again, and the worst that a
- * guest gains by forging them is that entries are passed over.
+ * count, 32-47 of owner), and all arguments are checked again. A guest that
+ * forges them gains only that entries are passed over. The slot that they lead
+ * to is reduced to its table before it is read, so this also holds for a CPU
+ * that runs ahead of the checks.
  */
 
 #include <xen/event.h>
@@ -761,7 +763,8 @@ static always_inline unsigned int fast_slots(
     struct change to = change_to(~run->clear, run->set);
     struct ptebatch_frames frames = c->frames;
     void *const l1 = c->l1;
-    intpte_t *p = l1 + PAGE_OFFSET(run->pte) + i * sizeof(*p);
+    /* i may be forged: a CPU that runs ahead of its check stays in the table. */
+    intpte_t *p = l1 + PAGE_OFFSET(run->pte + i * sizeof(*p));
     unsigned int left;
 
     to.gain = kind == RUN_GAIN;
@@ -841,7 +844,7 @@ static always_inline int run_slots(
     const unsigned int start = *done;
 
     do {
-        unsigned int i = *done, offset;
+        unsigned int i = *done;
         intpte_t *p, *o = olds ? olds + (i - start) : NULL, old;
         int rc;
 
@@ -877,8 +880,7 @@ static always_inline int run_slots(
             break;
 
         /* The slot that stopped the loop, one way or another. */
-        offset = PAGE_OFFSET(run->pte) + *done * sizeof(*p);
-        p = c->l1 + (offset & ~PAGE_MASK);
+        p = c->l1 + PAGE_OFFSET(run->pte + *done * sizeof(*p));
         old = ACCESS_ONCE(*p);
         rc = !flags || (old & _PAGE_PRESENT)
              ? update_slot(c, p, old, flags ? ~(run->clear | run->set) : 0,

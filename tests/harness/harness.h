@@ -29,6 +29,7 @@
 #define HARNESS_H
 
 #include <errno.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -512,6 +513,10 @@ struct harness {
 	unsigned int copies;
 	/* Faults the nth copy from now on, at byte fault_byte; 0: none. */
 	unsigned int fault_copy, fault_byte;
+
+	/* Jump here at the first entry read; was it inside a table? */
+	jmp_buf *ahead;
+	bool inside;
 
 	/* Of a page that is about to be referenced inline: given away just then. */
 	unsigned long steal_mfn;

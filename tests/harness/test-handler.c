@@ -9,7 +9,8 @@
  *     tests/harness/{harness,test-handler}.c backends/xen-hv/ptebatch.c
  *
  * once as it is and once with -DPTEBATCH_PREEMPT=1U: preempted at each entry.
- * Argument: seed of the random part (default 1), and its rounds (20000).
+ * Argument: seed of the random part (default 1), and its rounds (20000); or
+ * "forged" for that test alone.
  */
 #include <harness.h>
 
@@ -1350,6 +1351,51 @@ static void lose_owner(uint64_t *args)
 	hx_foreign.domain_id = 77;
 }
 
+/*
+ * Progress that is past the end. The calls refuse it. mutants.sh takes their
+ * checks away, as a CPU does that runs ahead of them: the first entry looked at
+ * must still lie in a table.
+ */
+static void forged_progress(void)
+{
+	static const struct {
+		uint64_t clear, set;
+		uint32_t op;
+		unsigned int paging_mode;
+	} ways[] = {
+		{RW, 0, FLAGS, 0}, {0, RW, FLAGS, 0}, {NX, 0, FLAGS, 0},
+		{0, NX, FLAGS, 0}, {0, 0, CLEAR, 0},  {UC, 0, FLAGS, 0},
+		{RW, 0, FLAGS, PG_shadow},
+	};
+	static struct ptebatch_run run[1];
+	jmp_buf back;
+
+	begin("no progress leads to an entry outside its table");
+	for (volatile unsigned int i = 0; i < 4 * ARRAY_SIZE(ways); i++) {
+		const unsigned int w = i / 4;
+		const uint64_t far = i & 1 ? 600 : 0xffff;
+
+		harness_reset();
+		fill(0, RW, 1);
+		hx_self.paging_mode = ways[w].paging_mode;
+		hx.ahead = &back;
+		hx.inside = true;
+		run[0] = (struct ptebatch_run){hx_slot(0, 500), 10, ways[w].op,
+					       ways[w].clear, ways[w].set, 0};
+		if (!setjmp(back)) {
+			if (i & 2)
+				hx_call(RUNS, run[0].pte, 10 | far << 32,
+					run[0].op, run[0].clear, run[0].set);
+			else
+				hx_call(RUNS, (uintptr_t)run, 1, LIST,
+					SELF | far << 32, 0);
+		}
+		CHECK(hx.inside);
+	}
+	harness_reset();
+	end();
+}
+
 static void preemption(void)
 {
 	static struct ptebatch_run runs[80];
@@ -1820,6 +1866,10 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	harness_reset();
+	if (argc > 1 && !strcmp(argv[1], "forged")) {
+		forged_progress();
+		return test_failed != 0;
+	}
 	frame_numbers();
 	refusals();
 	tlb_records();
@@ -1828,6 +1878,7 @@ int main(int argc, char **argv)
 	olds_and_values();
 	come_and_go_tests();
 	preemption();
+	forged_progress();
 	turned_off();
 	differential(seed, rounds);
 	printf("1..%u\n", test_nr);
