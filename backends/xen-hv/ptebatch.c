@@ -147,6 +147,7 @@ boolean_runtime_param("ptebatch", opt_ptebatch);
 #define WORK_SLOW        16U
 
 #define WORK_RECORD      4U
+#define WORK_TABLE       16U    /* giving one table back, taking the next */
 
 /* Records copied in one go, to the stack: 960 and 1024 bytes. */
 #define RUN_CHUNK        24U
@@ -258,7 +259,10 @@ static int table_lock(struct ptebatch_call *c, uint64_t slot)
     mfn_t mfn = maddr_to_mfn(slot);
 
     if ( c->page && !mfn_eq(mfn, c->mfn) )
+    {
         table_put(c);
+        c->work += WORK_TABLE;
+    }
 
     if ( !c->page )
     {

@@ -768,7 +768,8 @@ bool hypercall_preempt_check(void)
 {
 	if (held)
 		hx_rule("a table held where others may have to run");
-	return hx.preempt && ++hx.checks % hx.preempt == 0;
+	hx.checks++;
+	return hx.preempt && hx.checks % hx.preempt == 0;
 }
 
 unsigned long hypercall_create_continuation(unsigned int nr, const char *fmt,

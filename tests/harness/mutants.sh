@@ -287,6 +287,8 @@ mutant 'found: a flush lost where an owner is gone' ptebatch.c \
 	'c->pt_owner = d; /* whom refuse() flushes */' ''
 mutant 'found: a table held while others wait for it' ptebatch.c \
 	'c->work = 0; table_unlock(c);' 'c->work = 0;'
+mutant 'found: changes of table that cost nothing' ptebatch.c \
+	'c->work += WORK_TABLE;' ''
 mutant 'found: progress lost where the calls are turned off' ptebatch.c \
 	'likely(!(done | slots)) ) return -ENOSYS;' 'true ) return -ENOSYS;'
 mutant 'found: a flush lost there' ptebatch.c \

@@ -1436,6 +1436,32 @@ static void preemption(void)
 		EQ(hx.continuations, 511);
 	end();
 
+	begin("each change of table counts towards the next check");
+	for (unsigned int i = 0; i < 80; i++) {
+		hx_set(i % 2, i, page(i, A));
+		runs[i] = (struct ptebatch_run){
+			hx_slot(i % 2, i), 1, FLAGS, A, 0, 0};
+	}
+	EQ(hx_call(RUNS, (uintptr_t)runs, 80, LIST, SELF, 0), ANS(80, 0, 0));
+	/* 16 units each, so 32 changes between two checks. */
+	CHECK(hx.checks >= 2);
+	end();
+
+	begin("the same of values");
+	{
+		static struct ptebatch_value v[80];
+
+		for (unsigned int i = 0; i < 80; i++) {
+			hx_set(i % 2, i, page(i, A));
+			v[i] = (struct ptebatch_value){hx_slot(i % 2, i) | KEEP,
+						       page(i, 0)};
+		}
+		EQ(hx_call(VALUES, (uintptr_t)v, 80, 0, SELF, 0),
+		   ANS(80, 0, 0));
+		CHECK(hx.checks >= 2);
+	}
+	end();
+
 	begin("no more than 512 fast or 32 slow entries without a check");
 	fill(0, RW, 1);
 	hx.preempt = 1;
