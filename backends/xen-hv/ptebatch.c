@@ -102,15 +102,29 @@
  * D both set, and keeps both: then hardware has nothing left to set in it,
  * before or after, and nobody else may write.
  *
- * Bounds: at most 512 entries that cost a few dozen instructions, or 32 that
+ * Preemption. Work is counted in entries that move no reference (WORK_*).
+ * Between two checks for preemption pass 512 units of it, and at most one chunk
+ * of records more: 512 such entries, or 256 that move references, or 32 that
  * cost what one of mmu_update's does (at worst a change of type, with its IPI
- * and IOTLB flush), pass between two checks for preemption. At each of them the
- * table is let go, since those that wait for it in page_lock() serve nobody
- * else. A restarted call has its progress in its arguments (bits 32-63 of
- * count, 32-47 of owner), and all arguments are checked again. A guest that
- * forges them gains only that entries are passed over. The slot that they lead
- * to is reduced to its table before it is read, so this also holds for a CPU
- * that runs ahead of the checks.
+ * and IOTLB flush). Records and changes of table count as well. A restarted
+ * call has its progress in its arguments (bits 32-63 of count, 32-47 of owner),
+ * and all arguments are checked again. A guest that forges them gains only that
+ * entries are passed over. The slot that they lead to is reduced to its table
+ * before it is read, so this also holds for a CPU that runs ahead of the checks.
+ *
+ * The lock. Who waits in page_lock() serves nobody else meanwhile, and
+ * page_lock() is not fair: a CPU that unlocks a table and locks it again at once
+ * nearly always gets it. To hand a table over, a call unlocks it, and pauses
+ * HAND_OVER times before it locks it again. The pause must outlast a waiter's
+ * own pause and two transfers of the cache line. It costs as much as dozens of
+ * entries, so must_hand_over() decides at each check whether it is due:
+ *  - All callers of page_lock() hold a general reference to the table. One more
+ *    than there were when the call took its own is a possible waiter.
+ *  - A guest can hide a waiter, by dropping another reference to the table at
+ *    the same time. So each CHECKS_ALONE-th check hands over in any case.
+ *  - So does each check that follows a slow entry. The pause is short compared
+ *    with what was done, and waiters have waited long.
+ * Nothing but the time of others depends on this count.
  */
 
 #include <xen/event.h>
@@ -143,11 +157,17 @@ boolean_runtime_param("ptebatch", opt_ptebatch);
 #ifndef PTEBATCH_PREEMPT
 #define PTEBATCH_PREEMPT 512U
 #endif
+/* What counts towards that, in units of an entry that moves no reference. */
 #define WORK_FAST        1U
+#define WORK_MOVE        2U
 #define WORK_SLOW        16U
-
 #define WORK_RECORD      4U
 #define WORK_TABLE       16U    /* giving one table back, taking the next */
+
+/* Checks with no other user of the table seen before it is handed over. */
+#define CHECKS_ALONE     4U
+/* cpu_relax() between unlock and lock: some 500 cycles, for a waiter to lock. */
+#define HAND_OVER        8U
 
 /* Records copied in one go, to the stack: 960 and 1024 bytes. */
 #define RUN_CHUNK        24U
@@ -192,6 +212,10 @@ struct ptebatch_call {
     void *l1;
     mfn_t mfn;
     uint64_t locked;            /* its address while locked, else NOWHERE */
+    unsigned long refs;         /* its references with no other user of it */
+    unsigned int checks;        /* since it was handed over */
+    bool slow;                  /* and whether any entry was slow since */
+    bool hand_over;             /* before it is locked again */
 
     unsigned int work;          /* since the last check for preemption */
     uint32_t xsm_checked;
@@ -221,10 +245,30 @@ static void table_unlock(struct ptebatch_call *c)
     }
 }
 
+/* An entry took as long as one of mmu_update's, or longer. */
+static void worked_slow(struct ptebatch_call *c)
+{
+    c->work += WORK_SLOW;
+    c->slow = true;
+}
+
+/* Whether to let another CPU have the table: see "The lock" above. */
+static bool must_hand_over(struct ptebatch_call *c)
+{
+    unsigned long refs = ACCESS_ONCE(c->page->count_info);
+
+    if ( refs > c->refs )
+        return true;
+
+    c->refs = refs;             /* a former user is gone */
+
+    return c->slow || ++c->checks >= CHECKS_ALONE;
+}
+
 /*
  * Between two entries, and never before the first of an invocation, so that a
- * restarted call always gets on: is it time to let others run? Those that wait
- * for the table, in page_lock() and so deaf to softirqs, in any case.
+ * restarted call always makes progress: is it time to let others run? Callers
+ * then give up the table. Otherwise a waiter may get it here.
  */
 static bool preempt(struct ptebatch_call *c)
 {
@@ -232,9 +276,16 @@ static bool preempt(struct ptebatch_call *c)
         return false;
 
     c->work = 0;
-    table_unlock(c);
+    if ( hypercall_preempt_check() )
+        return true;
 
-    return hypercall_preempt_check();
+    if ( c->page && must_hand_over(c) )
+    {
+        table_unlock(c);
+        c->hand_over = true;
+    }
+
+    return false;
 }
 
 static void table_put(struct ptebatch_call *c)
@@ -275,8 +326,24 @@ static int table_lock(struct ptebatch_call *c, uint64_t slot)
         if ( unlikely(!page) || unlikely(!get_page(page, c->pt_owner)) )
             return -EINVAL;
         c->page = page;
+        c->refs = ACCESS_ONCE(page->count_info);
+        /* Its holder has a reference as well. */
+        if ( ACCESS_ONCE(page->u.inuse.type_info) & PGT_locked )
+            c->refs--;
+        c->checks = 0;
+        c->slow = c->hand_over = false;
         c->mfn = mfn;
         c->l1 = ptebatch_map_table(page, mfn);
+    }
+
+    if ( unlikely(c->hand_over) )
+    {
+        unsigned int i;
+
+        c->checks = 0;
+        c->slow = c->hand_over = false;
+        for ( i = 0; i < HAND_OVER; i++ )
+            cpu_relax();
     }
 
     if ( unlikely(!page_lock(c->page)) )
@@ -400,7 +467,7 @@ static always_inline bool drop_writable(struct ptebatch_call *c,
      */
     smp_mb();
     put_page_type(page);
-    c->work += WORK_SLOW;
+    worked_slow(c);
 
     return true;
 }
@@ -418,7 +485,7 @@ static always_inline bool drop_entry(struct ptebatch_call *c,
         return false;
 
     put_page(page);
-    c->work += WORK_SLOW;
+    worked_slow(c);
 
     return true;
 }
@@ -581,7 +648,7 @@ static int update_slow(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
 {
     intpte_t new = (pte & keep) | set;
 
-    c->work += WORK_SLOW;
+    worked_slow(c);
 
     if ( new & _PAGE_PRESENT )
     {
@@ -623,7 +690,7 @@ static noinline bool clear_other(struct ptebatch_call *c, intpte_t *p,
 {
     *pte = xchg(p, 0);
     put_page_from_l1e(l1e_from_intpte(*pte), c->pt_owner);
-    c->work += WORK_SLOW;
+    worked_slow(c);
 
     return c->work >= PTEBATCH_PREEMPT;
 }
@@ -662,7 +729,7 @@ static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
         page = ptebatch_own_page(pte, &c->frames);
         if ( page && !(pte & PTEBATCH_PTE_CACHE) )
         {
-            c->work += WORK_SLOW;
+            worked_slow(c);
             if ( !get_page_type(page, PGT_writable_page) )
                 return -EBUSY;
             *old = write_pte(p, pte, &to);
@@ -745,6 +812,11 @@ static enum run_kind run_kind(const struct ptebatch_call *c,
         return RUN_DROP;
 
     return run->set ? RUN_FREE_SET : RUN_FREE;
+}
+
+static always_inline unsigned int run_cost(enum run_kind kind)
+{
+    return kind == RUN_FREE || kind == RUN_FREE_SET ? WORK_FAST : WORK_MOVE;
 }
 
 /* Whether a flags run changes RW of this entry. */
@@ -845,7 +917,7 @@ static always_inline int run_slots(
 {
     const enum run_kind kind = run_kind(c, run);
     const bool flags = run->op == PTEBATCH_OP_FLAGS;
-    const unsigned int start = *done;
+    const unsigned int start = *done, cost = run_cost(kind);
 
     do {
         unsigned int i = *done;
@@ -879,7 +951,7 @@ static always_inline int run_slots(
             break;
         }
 
-        c->work += *done - i;
+        c->work += (*done - i) * cost;
         if ( *done == end || c->work >= PTEBATCH_PREEMPT )
             break;
 
@@ -929,6 +1001,7 @@ static int do_slots(struct ptebatch_call *c, const struct ptebatch_run *run,
     /* Both masks: not one "lock and" or "lock or", so as if asked for olds. */
     const bool want_olds = run->old ||
                            (run->set && (run->clear & ~run->set));
+    const unsigned int cost = run_cost(run_kind(c, run));
 
     while ( *done < run->count )
     {
@@ -938,11 +1011,12 @@ static int do_slots(struct ptebatch_call *c, const struct ptebatch_run *run,
         if ( preempt(c) )
             return -ERESTART;
 
+        end = min(end, start + DIV_ROUND_UP(PTEBATCH_PREEMPT - c->work, cost));
+
         rc = table_at(c, run->pte);
         if ( unlikely(rc) )
             return rc;
 
-        end = min(end, start + PTEBATCH_PREEMPT);
         if ( want_olds )
         {
             end = min(end, start + PTEBATCH_OLD_CHUNK);
@@ -1069,7 +1143,7 @@ static always_inline int do_value(struct ptebatch_call *c,
             return update_slot(c, p, pte, keep, new, &old);
     }
 
-    c->work += WORK_SLOW;
+    worked_slow(c);
 
     return ptebatch_mod_l1_entry((l1_pgentry_t *)p, l1e_from_intpte(val),
                                  c->mfn, mode, c->pt_vcpu, c->pg_owner);
@@ -1150,7 +1224,7 @@ static always_inline const struct ptebatch_value *fast_values(
 
             if ( (val & _PAGE_RW) && unlikely(!type_get(page)) )
             {
-                c->work += WORK_SLOW;
+                worked_slow(c);
                 if ( !get_page_type(page, PGT_writable_page) )
                 {
                     put_page(page);
@@ -1633,7 +1707,7 @@ static long runs_list(unsigned long what, unsigned long count,
                 }
 
                 next = fast_singles(&c, runs, i, n);
-                c.work += (next - i) * (WORK_FAST + WORK_RECORD);
+                c.work += (next - i) * (WORK_MOVE + WORK_RECORD);
                 done += next - i;
                 i = next;
                 if ( i == n )
@@ -1789,7 +1863,7 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
 
             next = v->ptr & PTEBATCH_VALUE_KEEP ? keep_values(&c, v, end)
                                                 : exact_values(&c, v, end);
-            c.work += next - v;
+            c.work += (next - v) * WORK_MOVE;
             if ( next != v )
             {
                 v = next;

@@ -17,6 +17,7 @@
  *    to 0 nor from it, nor to what is kept back;
  *  - entries change under their table's lock only, one lock at a time, and
  *    guest memory is not touched under a lock;
+ *  - a table is not kept from other CPUs for long: HX_KEPT_MAX;
  *  - in a paging mode every write goes through the paging code.
  * A broken rule is counted and named (hx.broken); tests require none.
  *
@@ -359,6 +360,7 @@ intpte_t paging_cmpxchg_guest_entry(struct vcpu *v, intpte_t *p, intpte_t old,
 #define read_atomic(p) ACCESS_ONCE(*(p))
 #define write_atomic(p, v) ((void)(*(volatile typeof(*(p)) *)(p) = (v)))
 #define smp_mb() __sync_synchronize()
+#define cpu_relax() __builtin_ia32_pause()
 #define cmpxchg(p, o, n) __sync_val_compare_and_swap(p, o, n)
 #define xchg(p, n) __atomic_exchange_n(p, (typeof(*(p)))(n), __ATOMIC_SEQ_CST)
 #else
@@ -376,6 +378,7 @@ static inline bool hx_try_cmpxchg(volatile void *p, uint64_t *old, uint64_t new)
 	return seen == was;
 }
 #define smp_mb() ((void)(hx.buffered = 0))
+#define cpu_relax() ((void)hx.pauses++)
 #define ptebatch_try_cmpxchg hx_try_cmpxchg
 /* Hardware may act before each, never between its read and its write. */
 #define ptebatch_lock_and(p, mask) hx_lock_and(p, mask)
@@ -487,6 +490,16 @@ extern char *hx_bench_tables;
 void harness_bench(void *table_memory);
 #endif
 
+/*
+ * A table may be kept from other CPUs for this many units of work (an entry
+ * written, a type reference taken or dropped), and for this many of Xen's own
+ * type references, at most two an entry. Other CPUs can have the table if the
+ * handlers pause HX_HAND_OVER times between an unlock and the next lock.
+ */
+#define HX_KEPT_MAX (4 * 512 + 256U)
+#define HX_KEPT_SLOW (2 * 32 + 2U)
+#define HX_HAND_OVER 8
+
 struct hx_flush {
 	uint64_t cpus, addr, pages, step;
 };
@@ -514,6 +527,14 @@ struct harness {
 	/* Faults the nth copy from now on, at byte fault_byte; 0: none. */
 	unsigned int fault_copy, fault_byte;
 
+	/*
+	 * Another CPU, which comes for the table at hand and waits for its lock.
+	 * visit_at: units of work until it comes (0: never). hidden: another
+	 * reference goes at the same time. waited: units done while it waits.
+	 */
+	unsigned int visit_at, waited;
+	bool hidden, waiting;
+
 	/* Jump here at the first entry read; was it inside a table? */
 	jmp_buf *ahead;
 	bool inside;
@@ -536,7 +557,8 @@ struct harness {
 	/* Taken away by a plain store, and no locked instruction since */
 	unsigned long buffered;
 	unsigned int plain_stores, pte_atomics, type_atomics, count_atomics;
-	unsigned int page_gets, generic_gets, generic_puts, locks, fences;
+	unsigned int page_gets, generic_gets, generic_puts, locks, pauses;
+	unsigned int fences;
 	unsigned int paging_writes, full_validations;
 	struct hx_flush flush[64];
 	unsigned int flushes;
@@ -545,7 +567,13 @@ struct harness {
 	uint64_t hw_set[NR_TABLES + 1][512];
 	unsigned int hw_walks; /* how often it did */
 };
-extern struct harness hx;
+#ifdef HARNESS_BENCH
+/* Two threads may be at work: no line of memory is to go between them. */
+#define HX_OWN __thread
+#else
+#define HX_OWN
+#endif
+extern HX_OWN struct harness hx;
 extern struct domain hx_self, hx_foreign, hx_io;
 
 /* A fresh world: tables empty, counts at their base. */

@@ -196,8 +196,8 @@ mutant 'found: an entry written before its reference is taken' ptebatch.c \
 	'unlikely(!page_get(page, &frames))' \
 	'(write_atomic(p, val | PTEBATCH_PTE_G), !page_get(page, &frames))'
 mutant 'found: an entry written before its type is taken' ptebatch.c \
-	'unlikely(!type_get(page)) ) { c->work' \
-	'(write_atomic(p, val | PTEBATCH_PTE_G), !type_get(page)) ) { c->work'
+	'unlikely(!type_get(page)) ) { worked_slow' \
+	'(write_atomic(p, val | PTEBATCH_PTE_G), !type_get(page)) ) { worked_slow'
 mutant 'found: the reference dropped before an entry goes' ptebatch.c \
 	'*pte = write_pte(p, *pte, to); return page;' \
 	'put_page(page); *pte = write_pte(p, *pte, to);
@@ -286,9 +286,21 @@ mutant 'found: a page stamped before the write to its entry is seen' \
 mutant 'found: a flush lost where an owner is gone' ptebatch.c \
 	'c->pt_owner = d; /* whom refuse() flushes */' ''
 mutant 'found: a table held while others wait for it' ptebatch.c \
-	'c->work = 0; table_unlock(c);' 'c->work = 0;'
+	'table_unlock(c); c->hand_over = true;' ''
+mutant 'found: a table unlocked and locked again with no pause' ptebatch.c \
+	'cpu_relax();' ';'
+mutant 'found: a waiter that came during the call not seen' ptebatch.c \
+	'refs > c->refs' '0'
+mutant 'found: a hidden waiter left waiting' ptebatch.c \
+	'++c->checks >= CHECKS_ALONE' '0'
+mutant 'found: a table kept over many slow entries' ptebatch.c \
+	'c->slow || ++c->checks' '++c->checks'
+mutant 'found: a table unlocked where nobody wants it' ptebatch.c \
+	'c->page && must_hand_over(c)' 'c->page'
 mutant 'found: changes of table that cost nothing' ptebatch.c \
 	'c->work += WORK_TABLE;' ''
+mutant 'found: a long run in one go, whatever was done before' ptebatch.c \
+	'PTEBATCH_PREEMPT - c->work, cost' 'PTEBATCH_PREEMPT, 1'
 mutant 'found: progress lost where the calls are turned off' ptebatch.c \
 	'likely(!(done | slots)) ) return -ENOSYS;' 'true ) return -ENOSYS;'
 mutant 'found: a flush lost there' ptebatch.c \

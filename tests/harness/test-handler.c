@@ -1351,6 +1351,114 @@ static void lose_owner(uint64_t *args)
 	hx_foreign.domain_id = 77;
 }
 
+/* --- Other CPUs that want the table --------------------------------------- */
+
+static struct ptebatch_run whole[64]; /* a table, again and again */
+static struct ptebatch_value every[8192];
+
+static void whole_table(uint64_t bit, uint64_t *old)
+{
+	fill(0, RW, 1);
+	for (unsigned int i = 0; i < 64; i++)
+		whole[i] = (struct ptebatch_run){
+			hx_slot(0, 0), 512, FLAGS, i & 1 ? 0 : bit,
+			i & 1 ? bit : 0, (uintptr_t)old};
+	for (unsigned int i = 0; i < ARRAY_SIZE(every); i++)
+		every[i] = (struct ptebatch_value){
+			hx_slot(0, i % 512) | KEEP,
+			page(i % 512, RW) ^ (i / 512 & 1 ? 0 : bit)};
+}
+
+/* It came at the time, and got the table after so much work at most. */
+static void handed_over(unsigned int within)
+{
+	EQ(hx.visit_at, 0);
+	CHECK(!hx.waiting);
+	CHECK(hx.waited > 0 && hx.waited <= within);
+}
+
+static void contention(void)
+{
+	static uint64_t old[512];
+	static const uint64_t bits[] = {RW, NX};
+
+	for (unsigned int b = 0; b < 2; b++) {
+		begin(b ? "a CPU that waits for a table gets it, by a list, NX"
+			: "a CPU that waits for a table gets it, by a list, RW");
+		whole_table(bits[b], NULL);
+		hx.visit_at = 5000;
+		EQ(hx_call(RUNS, (uintptr_t)whole, 64, LIST, SELF, 0),
+		   ANS(64, 0, 0));
+		handed_over(512 + 64);
+		end();
+
+		begin(b ? "the same with old values, NX"
+			: "the same with old values, RW");
+		whole_table(bits[b], old);
+		hx.visit_at = 5000;
+		EQ(hx_call(RUNS, (uintptr_t)whole, 64, LIST, SELF, 0),
+		   ANS(64, 0, 0));
+		handed_over(512 + 128);
+		end();
+
+		begin(b ? "the same of values, NX" : "the same of values, RW");
+		whole_table(bits[b], NULL);
+		hx.visit_at = 5000;
+		EQ(hx_call(VALUES, (uintptr_t)every, ARRAY_SIZE(every), 0, SELF,
+			   0), ANS(ARRAY_SIZE(every), 0, 0));
+		handed_over(512 + 128);
+		end();
+
+		begin(b ? "the same of one it cannot see, NX"
+			: "the same of one it cannot see, RW");
+		whole_table(bits[b], NULL);
+		hx.visit_at = 5000;
+		hx.hidden = true;
+		EQ(hx_call(RUNS, (uintptr_t)whole, 64, LIST, SELF, 0),
+		   ANS(64, 0, 0));
+		handed_over(HX_KEPT_MAX);
+		end();
+	}
+
+	begin("the same within a run of the whole table");
+	whole_table(RW, NULL);
+	hx.visit_at = 20;
+	EQ(flags(hx_slot(0, 0), 512, RW, 0), ANS(512, 0, 0));
+	handed_over(512 + 64);
+	end();
+
+	begin("the same where entries are slow");
+	fill(0, RW, 1);
+	hx_self.paging_mode = PG_shadow;
+	hx.visit_at = 20;
+	hx.hidden = true;
+	EQ(flags(hx_slot(0, 0), 512, RW, 0), ANS(512, 0, 0));
+	handed_over(HX_KEPT_SLOW);
+	end();
+
+	begin("a table that nobody waits for is locked once, with no pause");
+	fill(0, RW, 1);
+	EQ(flags(hx_slot(0, 0), 512, RW, 0), ANS(512, 0, 0));
+	if (!PTEBATCH_PREEMPT_IS_1) {
+		EQ(hx.locks, 1);
+		EQ(hx.pauses, 0);
+	}
+	end();
+
+	begin("nor is there a pause before another table");
+	for (unsigned int i = 0; i < NR_TABLES; i++) {
+		for (unsigned int n = 0; n < 512; n++)
+			hx_set(i, n, page(n, RW));
+		whole[i] = (struct ptebatch_run){hx_slot(i, 0), 512, FLAGS, NX,
+						 0, 0};
+	}
+	EQ(hx_call(RUNS, (uintptr_t)whole, NR_TABLES, LIST, SELF, 0),
+	   ANS(NR_TABLES, 0, 0));
+	if (!PTEBATCH_PREEMPT_IS_1)
+		EQ(hx.pauses, 0);
+	end();
+}
+
 /*
  * Progress that is past the end. The calls refuse it. mutants.sh takes their
  * checks away, as a CPU does that runs ahead of them: the first entry looked at
@@ -1904,6 +2012,7 @@ int main(int argc, char **argv)
 	olds_and_values();
 	come_and_go_tests();
 	preemption();
+	contention();
 	forged_progress();
 	turned_off();
 	differential(seed, rounds);
