@@ -130,6 +130,7 @@
 #include <xen/event.h>
 #include <xen/guest_access.h>
 #include <xen/hypercall.h>
+#include <xen/init.h>
 #include <xen/param.h>
 #include <xen/sched.h>
 #include <xen/softirq.h>
@@ -1893,6 +1894,54 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
     owners_put(&c, arg4);
 
     return ret;
+}
+
+/*
+ * The public header has numbers of its own, so that guests need no other, and
+ * the fast paths know how Xen lays out its counts. All of that must be Xen's.
+ */
+static void __init __maybe_unused build_assertions(void)
+{
+/* put_pte_flags() as a constant. */
+#define PTE_FLAGS(x) ((((x) & ~0xfffUL) << 40) | ((x) & 0xfffUL))
+    BUILD_BUG_ON(PTEBATCH_VALUE_EXACT != MMU_NORMAL_PT_UPDATE);
+    BUILD_BUG_ON(PTEBATCH_VALUE_KEEP != MMU_PT_UPDATE_PRESERVE_AD);
+    BUILD_BUG_ON(PTEBATCH_DOMID_SELF != DOMID_SELF);
+
+    BUILD_BUG_ON(PTEBATCH_PTE_P != _PAGE_PRESENT);
+    BUILD_BUG_ON(PTEBATCH_PTE_RW != _PAGE_RW);
+    BUILD_BUG_ON(PTEBATCH_PTE_US != _PAGE_USER);
+    BUILD_BUG_ON(PTEBATCH_PTE_CACHE != PAGE_CACHE_ATTRS);
+    BUILD_BUG_ON(PTEBATCH_PTE_A != _PAGE_ACCESSED);
+    BUILD_BUG_ON(PTEBATCH_PTE_D != _PAGE_DIRTY);
+    BUILD_BUG_ON(PTEBATCH_PTE_G != _PAGE_GLOBAL);
+    BUILD_BUG_ON(PTEBATCH_PTE_NX != PTE_FLAGS(_PAGE_NX_BIT));
+    BUILD_BUG_ON(PTEBATCH_PTE_FRAME != (PADDR_MASK & PAGE_MASK));
+    BUILD_BUG_ON(PTEBATCH_TABLE_SLOTS * sizeof(intpte_t) != PAGE_SIZE);
+
+    /* Software's bits, and none that Xen has a meaning for. */
+    BUILD_BUG_ON(PTEBATCH_PTE_AVAIL &
+                 ~PTE_FLAGS(_PAGE_AVAIL | _PAGE_AVAIL_HIGH));
+    BUILD_BUG_ON(PTEBATCH_PTE_AVAIL &
+                 PTE_FLAGS(_PAGE_GUEST_KERNEL | _PAGE_GNTTAB));
+    /* What mod_l1_entry() changes with no reference moving. */
+    BUILD_BUG_ON(FREE_BITS & ~PTE_FLAGS(_PAGE_NX_BIT | _PAGE_AVAIL_HIGH |
+                                        _PAGE_AVAIL | _PAGE_DIRTY |
+                                        _PAGE_ACCESSED));
+
+    /*
+     * TYPE_IS_WRITABLE(): the count is the low end, and every state but
+     * "writable, validated" is a bit above it that has to be 0.
+     */
+    BUILD_BUG_ON(PGT_count_mask != (1UL << PGT_count_width) - 1);
+    BUILD_BUG_ON(PGT_writable_page != PGT_type_mask);
+    BUILD_BUG_ON(TYPE_WRITABLE(0) & PGT_count_mask);
+    BUILD_BUG_ON((PGT_locked | PGT_pinned | PGT_partial | PGT_non_coherent) &
+                 (TYPE_WRITABLE(0) | (PGT_count_mask >> 1)));
+
+    /* COUNT_UP(): the same of the general count. */
+    BUILD_BUG_ON(PGC_count_mask != (1UL << PGC_count_width) - 1);
+#undef PTE_FLAGS
 }
 
 /*

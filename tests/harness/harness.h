@@ -48,6 +48,8 @@
 #define always_inline inline __attribute__((always_inline))
 #define noinline __attribute__((__noinline__))
 #define __read_mostly
+#define __init
+#define __maybe_unused __attribute__((__unused__))
 /* Xen's parameter, which tests turn off and harness_reset() on. */
 #define boolean_runtime_param(name, var) bool *const hx_switch = &(var)
 #define OPTIMIZER_HIDE_VAR(v) __asm__("" : "=r"(v) : "0"(v))
