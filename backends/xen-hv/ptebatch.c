@@ -53,14 +53,16 @@
  *    other order would let the page be retyped while the entry is writable.
  *  - RO to RW: the reference is taken first, the entry written after, for the
  *    same reason.
- *  - A CPU may hold a stale writable TLB entry after RW to RO. Whoever drops
- *    the count to 0 stamps the page with the TLB clock, and whoever then
- *    retypes it flushes every CPU of the domain that has not flushed since.
- *    Our drop comes after our write, and the drop to 0 is later still or is
- *    ours. The stamp must be later than every write that took away a writable
- *    mapping, and later as others see it: a locked instruction, or smp_mb()
- *    where the write was a plain store, lies between our write and our drop,
- *    and the clock is not read before. Nothing rests on the guest's flush.
+ *  - A CPU may hold a stale writable TLB entry after RW to RO. Retyping a page
+ *    flushes every CPU of the domain that has not flushed since the page's time
+ *    stamp. put_page_type() takes that stamp in two steps: it sees a count of 1,
+ *    reads the TLB clock into the page, and then drops the count to 0 by a
+ *    cmpxchg that insists on what it saw. A stamp that is older than the write
+ *    that took the mapping away would spare a CPU its flush. So the clock must
+ *    be read after that write, as others see it. A locked instruction, or
+ *    smp_mb() where the write was a plain store, lies between our write and our
+ *    drop. The drop to 0 is later still or is ours, and put_page_type() reads
+ *    the clock inside. No flush that Xen needs is left to the guest.
  *  - A count of 0 on either side goes through get_page_type() and
  *    put_page_type(), and with it the stamp, the retyping, the IOMMU's map.
  *  - type_get()/type_put() insist on the exact state "writable, validated, not

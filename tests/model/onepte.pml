@@ -15,8 +15,10 @@
  *   1. A PTE is written by cmpxchg; by a plain store only where A and D are
  *      both set and stay set, so that hardware has nothing left to set.
  *   2. RW to RO: write the PTE, then drop the writable type. The drop is a
- *      cmpxchg where the count stays above 0, else Xen's put_page_type, whose
- *      stamp of the TLB clock is therefore later than the write.
+ *      cmpxchg where the count stays above 0, else Xen's put_page_type: if the
+ *      count is 1, it stamps the page with the TLB clock, and in a second step
+ *      drops the count by a cmpxchg, or starts over. So the clock is read after
+ *      the write.
  *   3. RO to RW: take the type, then write the PTE. The take is a cmpxchg
  *      where the count is above 0 already, else Xen's get_page_type.
  *
@@ -25,9 +27,9 @@
  * writable PTE, no writable TLB entry, and is not written. Checked at the end:
  * the counts balance.
  *
- * Assumed of Xen, not shown: the stamp and the drop to 0 in put_page_type are
- * one step, and so is a flush. All stores are seen at once: stamp.pml has the
- * store buffer.
+ * Assumed of Xen, not shown: a flush is one step, and the cmpxchg of
+ * put_page_type fails where the count was written since the stamp. All stores
+ * are seen at once: stamp.pml has the store buffer.
  *
  * -DPLAIN, -DDROP_FIRST, -DTAKE_LAST, -DNO_FLUSH, -DNO_STAMP, -DSTAMP_FIRST,
  * -DNO_PUT, -DCLEAR_PLAIN each break one rule; spin must find each.
@@ -57,11 +59,21 @@ bool tlb[2], tlb_rw[2], tlb_d[2];
 
 /* Ghosts: what hardware has set and no test-and-clear has handed back. */
 byte seen[2];
+/* Whether ti has stayed unwritten since the handler read it. */
+bool same[2];
 byte done;
 
 #define NR_RW ((pte[0] & RW) + (pte[1] & RW))
 #define IS_TABLE (!(ti & WRITABLE) && COUNT(ti) && (ti & VALIDATED))
 #define TLB_RW ((tlb[0] && tlb_rw[0]) || (tlb[1] && tlb_rw[1]))
+
+#define SAME(p, x) (same[p] || !NEEDS_STAMP(x))
+
+inline ti_changed()
+{
+	same[0] = false;
+	same[1] = false
+}
 
 inline check()
 {
@@ -112,23 +124,26 @@ inline write_pte(p, clr, set, cleared)
 #define NEEDS_STAMP(x) (COUNT(x) == 1)
 #endif
 
-inline put_type()
+inline put_type(p)
 {
-	x = ti;
+	d_step { x = ti; same[p] = NEEDS_STAMP(x) };
 	do
-	:: atomic {
-		ok = (ti == x);
+	:: true ->
+#ifndef STAMP_FIRST
+		/* A step of its own, before the cmpxchg. */
+		if
+		:: NEEDS_STAMP(x) -> page_stamp = clock
+		:: else
+		fi;
+#endif
+	   atomic {
+		ok = (ti == x) && SAME(p, x);
 		if
 		:: ok ->
-			if
-#ifndef STAMP_FIRST
-			:: NEEDS_STAMP(x) -> page_stamp = clock
-#endif
-			:: else
-			fi;
 			ti = x - 1;
+			ti_changed();
 			check()
-		:: else -> x = ti
+		:: else -> x = ti; same[p] = NEEDS_STAMP(x)
 		fi;
 		if
 		:: ok -> break
@@ -152,6 +167,7 @@ inline get_type()
 		if
 		:: ok && got ->
 			ti = (COUNT(x) -> x + 1 : FREE_W + 1);
+			ti_changed();
 			check()
 		:: ok && !got
 		:: else -> x = ti
@@ -178,12 +194,12 @@ proctype handler(byte p)
 			page_stamp = clock
 #endif
 #ifdef DROP_FIRST
-			put_type();
+			put_type(p);
 			write_pte(p, RW, 0, 0)
 #else
 			write_pte(p, RW, 0, 0);
 #ifndef NO_PUT
-			put_type()
+			put_type(p)
 #endif
 #endif
 		:: !(pte[p] & RW) ->		/* RO to RW */
@@ -201,7 +217,7 @@ proctype handler(byte p)
 			write_pte(p, A, 0, A)
 		fi;
 		/* Dead values would only multiply states. */
-		atomic { o = 0; n = 0; x = 0; ok = 0; got = 0 }
+		atomic { o = 0; n = 0; x = 0; ok = 0; got = 0; same[p] = 0 }
 	:: else -> break
 	od;
 	done++
@@ -232,6 +248,7 @@ proctype retype()
 		x = ti;
 		COUNT(x) == 0;
 		ti = 1 + (x & WRITABLE -> 0 : x & VALIDATED);
+		ti_changed();
 		check()
 	   } ->
 		if
