@@ -55,6 +55,12 @@
  *   count as done. The masks may hold PTEBATCH_RUN_FLAGS, nothing else.
  * CLEAR: every entry becomes 0; both masks must be 0.
  *
+ * Some Xens (XCP-ng's) leave out the TLB flush when a grant is unmapped whose
+ * entry has A clear: it was never accessed, so no TLB can hold it. A guest that
+ * clears A of a grant's entry must flush that page itself before it unmaps the
+ * grant, or a stale translation stays behind. The same holds for mmu_update,
+ * which can clear A too.
+ *
  * old: 0, or the caller's virtual address of "count" uint64_t that receive
  *   each entry as it was when it was changed, absent ones included. If storing
  *   there faults, the call stops with EFAULT; the slots of the chunk at hand
