@@ -20,6 +20,10 @@
 #define LIMIT_MASK 31u
 #define MOST_RECORDS 0x7fffffffu
 
+/* The way of a list that is done in one call is straight; the rest is apart. */
+#define INLINE inline __attribute__((__always_inline__))
+#define NOINLINE __attribute__((__noinline__))
+
 struct call {
 	uint32_t nr;
 	uint32_t have;
@@ -72,7 +76,7 @@ static uint64_t how_simple(const struct ptebatch_tlb *tlb)
 	       (tlb->pages - 1) << PTEBATCH_HOW_TLB_MORE_SHIFT | tlb->addr;
 }
 
-static uint64_t how_tlb(const struct ptebatch_tlb *tlb)
+static INLINE uint64_t how_tlb(const struct ptebatch_tlb *tlb)
 {
 	if (!wanted(tlb))
 		return 0;
@@ -99,9 +103,9 @@ static void note(struct work *w, int applied, uint32_t flushes)
 		w->owed = 1;
 }
 
-static int64_t list_call(struct work *w, const struct call *call,
-			 const void *records, uint32_t nr,
-			 const struct ptebatch_tlb *tlb)
+static INLINE int64_t list_call(struct work *w, const struct call *call,
+				const void *records, uint32_t nr,
+				const struct ptebatch_tlb *tlb)
 {
 	uint64_t record = 0;
 	int64_t ret;
@@ -120,8 +124,8 @@ static int64_t list_call(struct work *w, const struct call *call,
 }
 
 /* Goes on from the record reached, until there is an error or no more. */
-static void list(struct work *w, const struct call *call, const void *records,
-		 uint32_t nr)
+static INLINE void list(struct work *w, const struct call *call,
+			const void *records, uint32_t nr)
 {
 	struct ptebatch_progress *p = w->progress;
 	uint32_t have = __atomic_load_n(&w->env->have, __ATOMIC_RELAXED);
@@ -210,7 +214,7 @@ static void legacy_rest(struct work *w, const struct ptebatch_run *runs,
 }
 
 /* A TLB flush alone, by whatever call there is. */
-static void flush_alone(struct work *w)
+static NOINLINE void flush_alone(struct work *w)
 {
 	const struct call *calls[] = { &runs_call, &values_call };
 	struct ptebatch_progress *p = w->progress;
@@ -236,16 +240,16 @@ static void flush_alone(struct work *w)
 }
 
 /* Flushes the TLB if that is still to be done. */
-static void finish(struct work *w, uint32_t nr)
+static INLINE void finish(struct work *w, uint32_t nr)
 {
 	if (wanted(w->tlb) && (w->owed || !nr))
 		flush_alone(w);
 }
 
-static __attribute__((__noinline__)) void
-many_runs(struct ptebatch_env *env, uint32_t owner,
-	  const struct ptebatch_run *runs, uint32_t nr,
-	  const struct ptebatch_tlb *tlb, struct ptebatch_progress *progress)
+static NOINLINE void many_runs(struct ptebatch_env *env, uint32_t owner,
+			       const struct ptebatch_run *runs, uint32_t nr,
+			       const struct ptebatch_tlb *tlb,
+			       struct ptebatch_progress *progress)
 {
 	struct work w = { env, tlb, progress, owner, 0 };
 
@@ -260,10 +264,11 @@ many_runs(struct ptebatch_env *env, uint32_t owner,
 }
 
 /* The register form answered something else than "all done". */
-static __attribute__((__noinline__)) void
-one_run_stopped(struct ptebatch_env *env, const struct ptebatch_run *run,
-		const struct ptebatch_tlb *tlb,
-		struct ptebatch_progress *progress, int64_t ret)
+static NOINLINE void one_run_stopped(struct ptebatch_env *env,
+				     const struct ptebatch_run *run,
+				     const struct ptebatch_tlb *tlb,
+				     struct ptebatch_progress *progress,
+				     int64_t ret)
 {
 	struct work w = { env, tlb, progress, PTEBATCH_DOMID_SELF, 0 };
 
