@@ -65,17 +65,15 @@ struct change {
  * As the kernel decides whether an entry may become writable without a fault:
  * by its flags, and by the page, if the memory is private.
  */
-static __always_inline bool flags_may_write(const struct vm_area_struct *vma,
-					    u64 flags)
+static __always_inline bool flags_may_write(unsigned long vm_flags, u64 flags)
 {
-	const bool shared = vma->vm_flags & VM_SHARED;
+	const bool shared = vm_flags & VM_SHARED;
 
 	if ((shared || PTB_PRIVATE_NEEDS_DIRTY) && !(flags & PTB_DIRTY))
 		return false;
 	/* Someone wants to hear of each first write. */
 	if (IS_ENABLED(CONFIG_MEM_SOFT_DIRTY) &&
-	    unlikely(!(vma->vm_flags & VM_SOFTDIRTY)) &&
-	    !(flags & _PAGE_SOFT_DIRTY))
+	    unlikely(!(vm_flags & VM_SOFTDIRTY)) && !(flags & _PAGE_SOFT_DIRTY))
 		return false;
 	return shared || !(flags & _PAGE_SPECIAL);
 }
@@ -90,22 +88,21 @@ static __always_inline bool page_may_write(unsigned long pfn)
 	return PageAnon(page) && test_bit(PG_anon_exclusive, &page->flags);
 }
 
-static __always_inline bool may_write(const struct vm_area_struct *vma,
-				      u64 flags, unsigned long pfn)
+static __always_inline bool may_write(unsigned long vm_flags, u64 flags,
+				      unsigned long pfn)
 {
-	return flags_may_write(vma, flags) &&
-	       ((vma->vm_flags & VM_SHARED) || page_may_write(pfn));
+	return flags_may_write(vm_flags, flags) &&
+	       ((vm_flags & VM_SHARED) || page_may_write(pfn));
 }
 
 /*
  * The same of a present entry. One of a device's memory is nobody's own, and
  * Xen's table of frames may have no place for its frame.
  */
-static __always_inline bool may_write_present(const struct vm_area_struct *vma,
-					      u64 e)
+static __always_inline bool may_write_present(unsigned long vm_flags, u64 e)
 {
-	return flags_may_write(vma, e) &&
-	       ((vma->vm_flags & VM_SHARED) ||
+	return flags_may_write(vm_flags, e) &&
+	       ((vm_flags & VM_SHARED) ||
 		(likely(!(e & _PAGE_DEVMAP)) && page_may_write(ptb_pfn(e))));
 }
 
@@ -128,8 +125,11 @@ struct runs {
 	bool queued;
 };
 
+/* Without a batch there is no second run. */
 static int queue(struct runs *r)
 {
+	if (!r->batch)
+		return -ENOSPC;
 	r->queued = true;
 	return ptebatch_add_run(r->batch, r->run.pte, r->run.count,
 				r->run.clear, r->run.set);
@@ -154,18 +154,19 @@ static void note(struct ptb_cpu *c, const struct ptebatch_tlb *tlb,
 }
 
 /*
- * A single run goes straight to the backend, which need not be asked to check
- * what was made here: one page must not pay for more.
+ * One run, or one of each of two tables, goes straight to the backend, which
+ * need not be asked to check what was made here: one page must not pay for more.
  */
-static __always_inline int apply_run(struct ptb_cpu *c,
-				     const struct ptebatch_run *run,
-				     const struct ptebatch_tlb *tlb)
+static __always_inline int apply_runs(struct ptb_cpu *c,
+				      const struct ptebatch_run *runs,
+				      unsigned int nr,
+				      const struct ptebatch_tlb *tlb)
 {
 	struct ptebatch_progress progress PTB_UNINITIALIZED;
 
 	progress.hypercalls = 0;
 	progress.tlb_flushes = 0;
-	ptebatch_hypercall.runs(&ptb_env, PTEBATCH_DOMID_SELF, run, 1, tlb,
+	ptebatch_hypercall.runs(&ptb_env, PTEBATCH_DOMID_SELF, runs, nr, tlb,
 				&progress);
 	c->counters[PTB_MPROTECT].hypercalls += progress.hypercalls;
 	return progress.err;
@@ -174,7 +175,7 @@ static __always_inline int apply_run(struct ptb_cpu *c,
 static void apply_one(struct ptb_cpu *c, const struct ptebatch_run *run,
 		      const struct ptebatch_tlb *tlb, struct outcome *o)
 {
-	o->err = apply_run(c, run, tlb);
+	o->err = apply_runs(c, run, 1, tlb);
 	note(c, tlb, o);
 }
 
@@ -202,23 +203,38 @@ static void apply_queued(struct ptb_cpu *c, const struct ptebatch_tlb *tlb,
 	note(c, tlb, o);
 }
 
+/* Whether all of eight slots are present, which only the kernel changes. */
+static __always_inline bool eight_present(const u64 *slot)
+{
+	return slot[0] & slot[1] & slot[2] & slot[3] & slot[4] & slot[5] &
+	       slot[6] & slot[7] & _PAGE_PRESENT;
+}
+
 /* All entries alike. Returns false if the table holds something unusual. */
 static __always_inline bool same_for_all(const struct change *change,
 					 const struct ptb_table *t,
 					 struct ptebatch_run *run)
 {
-	const u64 *slot = t->slots, *end = slot + t->nr;
+	const u64 *slot = t->slots, *end = slot + t->nr, *stop;
 	unsigned int absent = 0;
 
 	do {
-		u64 e = READ_ONCE(*slot);
-
-		if (unlikely(!(e & _PAGE_PRESENT))) {
-			if (e && !stays(e))
-				return false;
-			absent++;
+		stop = end;
+		if (likely(end - slot >= 8)) {
+			stop = slot + 8;
+			if (likely(eight_present(slot)))
+				continue;
 		}
-	} while (++slot != end);
+		do {
+			u64 e = READ_ONCE(*slot);
+
+			if (unlikely(!(e & _PAGE_PRESENT))) {
+				if (e && !stays(e))
+					return false;
+				absent++;
+			}
+		} while (++slot != stop);
+	} while (slot = stop, slot != end);
 
 	run->pte = t->maddr;
 	run->count = absent == t->nr ? 0 : t->nr;
@@ -229,6 +245,15 @@ static __always_inline bool same_for_all(const struct change *change,
 	return true;
 }
 
+static void set_run(struct runs *r, const struct ptb_table *t,
+		    unsigned int first, unsigned int end, u64 set)
+{
+	r->run.pte = t->maddr + 8 * first;
+	r->run.count = end - first;
+	r->run.set = set;
+	r->run.clear = DECIDED & ~set;
+}
+
 /*
  * Whether an entry becomes writable depends on it: a run for each stretch of
  * equal ones. Queues all but the last. Returns false as above; then nothing
@@ -237,39 +262,41 @@ static __always_inline bool same_for_all(const struct change *change,
 static noinline bool each(const struct change *change,
 			  const struct ptb_table *t, struct runs *r)
 {
-	unsigned int i;
+	const unsigned long vm_flags = change->vma->vm_flags;
+	const u64 prot = change->prot & DECIDED;
+	const u64 *slots = t->slots;
+	const unsigned int nr = t->nr;
+	unsigned int i, first = 0, end = 0; /* of the run; end 0: none */
+	u64 run_set = 0;
 
-	for (i = 0; i < t->nr; i++) {
-		u64 e = READ_ONCE(t->slots[i]), set, clear;
+	for (i = 0; i < nr; i++) {
+		u64 e = READ_ONCE(slots[i]), set = prot;
 
 		if (!(e & _PAGE_PRESENT)) {
 			if (e && !stays(e))
 				return false;
 			continue;
 		}
-		set = change->prot & DECIDED;
-		if (may_write_present(change->vma, e))
+		if (may_write_present(vm_flags, e))
 			set |= _PAGE_RW;
-		clear = DECIDED & ~set;
-
-		if (r->run.count && r->run.set == set) {
-			r->run.count = i + 1 - (r->run.pte - t->maddr) / 8;
+		if (set == run_set && end) {
+			end = i + 1;
 			continue;
 		}
-		if (((e & ~clear) | set) == e) {
-			/* As it should be, but not for the run before it. */
-			if (r->run.count && queue(r))
+		if (end) {
+			set_run(r, t, first, end, run_set);
+			if (queue(r))
 				return false;
-			r->run.count = 0;
-			continue;
+			first = end = 0;
 		}
-		if (r->run.count && queue(r))
-			return false;
-		r->run.pte = t->maddr + 8 * i;
-		r->run.count = 1;
-		r->run.set = set;
-		r->run.clear = clear;
+		/* Else it is as it should be, but not for the run before it. */
+		if ((e & DECIDED) != set) {
+			first = i;
+			end = i + 1;
+			run_set = set;
+		}
 	}
+	set_run(r, t, first, end, run_set);
 	return true;
 }
 
@@ -317,7 +344,7 @@ static __always_inline int values_of(const struct ptb_table *t,
 			if (unlikely(mfn == PTB_NOFRAME))
 				return -1;
 			e = (u64)mfn << PAGE_SHIFT;
-			if (choose && may_write(choose, kept, pfn))
+			if (choose && may_write(choose->vm_flags, kept, pfn))
 				e |= _PAGE_RW;
 		}
 		value->ptr = (uintptr_t)slot + to_ptr;
@@ -416,14 +443,14 @@ static __always_inline bool change_one(struct mmu_gather *tlb,
 	run.count = 1;
 	run.op = PTEBATCH_OP_FLAGS;
 	run.set = prot & DECIDED;
-	if (choose && may_write_present(vma, e))
+	if (choose && may_write_present(vma->vm_flags, e))
 		run.set |= _PAGE_RW;
 	run.clear = DECIDED & ~run.set;
 	run.old = 0;
 
 	c = this_cpu_read(ptb_cpus);
 	ptb_flush_begin(mm, addr, 1, c, &flush);
-	done = likely(!apply_run(c, &run, &flush));
+	done = likely(!apply_runs(c, &run, 1, &flush));
 	if (unlikely(ptb_flush_missed(mm, c))) {
 		tlb_flush_pte_range(tlb, addr, PAGE_SIZE);
 		c->counters[PTB_MPROTECT].late++;
@@ -432,6 +459,84 @@ static __always_inline bool change_one(struct mmu_gather *tlb,
 	c->counters[PTB_MPROTECT].singles += done;
 unlock:
 	ptb_unlock(lock);
+	return done;
+}
+
+/* ---- Two tables ---------------------------------------------------------------- */
+
+/* The run that is all a table needs, or a count of 0. False: it needs more. */
+static __always_inline bool one_run(const struct change *change,
+				    const struct ptb_table *t,
+				    struct ptebatch_run *run)
+{
+	struct runs r PTB_UNINITIALIZED;
+
+	if (!change->choose)
+		return same_for_all(change, t, run);
+	r = (struct runs){};
+	if (!each(change, t, &r))
+		return false;
+	*run = r.run;
+	return true;
+}
+
+static void owe(struct mmu_gather *tlb, unsigned long start, unsigned long end)
+{
+	/* It takes the size as 32 bits: the first page and the last. */
+	tlb_flush_pte_range(tlb, start, PAGE_SIZE);
+	tlb_flush_pte_range(tlb, end - PAGE_SIZE, PAGE_SIZE);
+}
+
+/*
+ * A range that lies in two tables but is no longer than one, where each table
+ * needs one run: both in one hypercall. The first table's run cannot wait for
+ * the second's after the first lock is released, since its slots may be others'
+ * by then. So both locks are held, over no more slots than one table has.
+ * False: the range is still to be done, table by table.
+ */
+static noinline bool change_two(const struct change *change,
+				unsigned long start, unsigned long end)
+{
+	struct mm_struct *mm = change->vma->vm_mm;
+	struct ptebatch_run runs[2] PTB_UNINITIALIZED;
+	struct ptebatch_tlb tlb PTB_UNINITIALIZED;
+	struct ptb_table t[2] PTB_UNINITIALIZED;
+	spinlock_t *lock[2] PTB_UNINITIALIZED;
+	unsigned long middle;
+	struct ptb_counters *n;
+	struct ptb_cpu *c;
+	bool done, missed;
+
+	ptb_tables_hold();
+	done = ptb_walk(mm, start, end, &middle, &t[0]) == PTB_TABLE &&
+	       ptb_walk_on(middle, end, &t[0], &t[1]) == PTB_TABLE &&
+	       ptb_lock_two(mm, t, lock);
+	ptb_tables_release();
+	if (unlikely(!done))
+		return false;
+
+	if (!one_run(change, &t[0], &runs[0]) || !runs[0].count ||
+	    !one_run(change, &t[1], &runs[1]) || !runs[1].count) {
+		ptb_unlock(lock[1]);
+		ptb_unlock(lock[0]);
+		return false;
+	}
+	c = this_cpu_read(ptb_cpus);
+	ptb_flush_begin(mm, start, (end - start) >> PAGE_SHIFT, c, &tlb);
+	done = !apply_runs(c, runs, 2, &tlb);
+	missed = ptb_flush_missed(mm, c);
+
+	n = &c->counters[PTB_MPROTECT];
+	n->tables += done ? 2 : 0;
+	n->ptes += done ? t[0].nr + t[1].nr : 0;
+	n->folded += done;
+	n->late += done && missed;
+	n->failures += !done;
+	ptb_unlock(lock[1]);
+	ptb_unlock(lock[0]);
+
+	if (unlikely(!done || missed))
+		owe(change->tlb, start, end);
 	return done;
 }
 
@@ -528,11 +633,8 @@ static noinline long change_range(const struct change *change,
 			cond_resched();
 	} while (addr = next, addr != end);
 
-	if (unlikely(owed)) {
-		/* It takes the size as 32 bits: the first page and the last. */
-		tlb_flush_pte_range(change->tlb, start, PAGE_SIZE);
-		tlb_flush_pte_range(change->tlb, end - PAGE_SIZE, PAGE_SIZE);
-	}
+	if (unlikely(owed))
+		owe(change->tlb, start, end);
 	return pages;
 }
 
@@ -560,6 +662,11 @@ long ptb_change_protection(struct mmu_gather *tlb, struct vm_area_struct *vma,
 		    likely(change_one(tlb, vma, change.prot, change.choose,
 				      start)))
 			pages = 1;
+		else if (end - start <= PMD_SIZE &&
+			 ((start ^ (end - 1)) & PMD_MASK) &&
+			 (change.prot & _PAGE_PRESENT) &&
+			 change_two(&change, start, end))
+			pages = (end - start) >> PAGE_SHIFT;
 		else
 			pages = change_range(&change, start, end, prot,
 					     cp_flags);

@@ -122,6 +122,19 @@ static char *file(size_t pages)
 	return p;
 }
 
+/* Half of the pages in one page table, half in the next. */
+static char *anon_across(size_t pages)
+{
+	const size_t table = 512 * PAGE;
+	char *p = place(2 * table) + table - pages / 2 * PAGE;
+
+	p = mmap(p, pages * PAGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	if (p == MAP_FAILED)
+		die("mmap of anonymous memory");
+	return p;
+}
+
 static void mprotects(void)
 {
 	static const size_t sizes[] = { 4096, 512, 32, 1 };
@@ -141,6 +154,9 @@ static void mprotects(void)
 		ro_and_rw("mprotect-anon", p, others[i]);
 		munmap(p, others[i] * PAGE);
 	}
+	p = anon_across(32);
+	ro_and_rw("mprotect-anon-across", p, 32);
+	munmap(p, 32 * PAGE);
 	/* A page amid others: the VMA is split and merged again. */
 	p = anon(64);
 	memset(p, 1, 64 * PAGE);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 static void read_only_refuses(void)
@@ -806,6 +807,106 @@ static void threads_see_4_gib(void)
 	no_write_lands_within(1ul << 32, false);
 }
 
+/* --- Across two tables --------------------------------------------------- */
+
+#define TABLE_PAGES 512ul
+
+/* Some of the pages on both sides of a boundary, the boundary itself amid. */
+static struct range across(char *table, size_t before, size_t after)
+{
+	return (struct range){ table - before * PAGE, before + after, 1 };
+}
+
+static void across_child(void *arg)
+{
+	struct range *r = arg;
+
+	CHECK(holds(r, 1));
+	CHECK(!protect(r, PROT_READ));
+	CHECK(all_allow(r, PROT_READ));
+	CHECK(!protect(r, RW));
+	CHECK(holds(r, 1));
+	fill(r, 5);
+	CHECK(holds(r, 5));
+}
+
+/*
+ * Each side from one page to most of a table; full, with holes on one side or
+ * on both, and with pages that a child shares, so that entries differ.
+ */
+static void across_tables(void)
+{
+	static const size_t sides[] = { 1, 7, 8, 9, 16, 300 };
+	const size_t n = sizeof(sides) / sizeof(*sides);
+
+	for (size_t k = 0; k < n * n; k++) {
+		const size_t before = sides[k / n], after = sides[k % n];
+		char *p = anon(2 * TABLE_PAGES);
+		struct range all = { p, 2 * TABLE_PAGES, 1 };
+		struct range r = across(p + TABLE_PAGES * PAGE, before, after);
+		struct range part = r;
+
+		/* Holes: nothing at all, then one side, then every third. */
+		CHECK(!protect(&r, PROT_READ) && !protect(&r, RW));
+		part.pages = before;
+		fill(&part, 1);
+		CHECK(!protect(&r, PROT_READ));
+		CHECK(holds(&part, 1) && all_allow(&part, PROT_READ));
+		CHECK(!protect(&r, RW));
+		CHECK(!madvise(all.p, all.pages * PAGE, MADV_DONTNEED));
+		part = (struct range){ r.p, r.pages, 3 };
+		fill(&part, 1);
+		CHECK(!protect(&r, PROT_READ));
+		CHECK(holds(&part, 1) && all_allow(&part, PROT_READ));
+		CHECK(!protect(&r, RW));
+		CHECK(all_allow(&part, RW));
+		/* Full; the neighbours keep their rights. */
+		fill(&all, 3);
+		fill(&r, 1);
+		CHECK(!protect(&r, PROT_READ));
+		CHECK(all_allow(&r, PROT_READ) && holds(&r, 1));
+		CHECK(allowed(r.p - PAGE) == RW &&
+		      allowed(r.p + r.pages * PAGE) == RW);
+		CHECK(!protect(&r, RW));
+		CHECK(all_allow(&r, RW) && holds(&r, 1));
+		/* Of a child's, and after it some pages are our own again. */
+		in_child(across_child, &r);
+		CHECK(holds(&r, 1));
+		fill(&part, 1);
+		CHECK(!protect(&r, PROT_READ));
+		CHECK(all_allow(&r, PROT_READ) && holds(&r, 1));
+		CHECK(!protect(&r, PROT_NONE));
+		CHECK(all_allow(&r, PROT_NONE));
+		CHECK(!protect(&r, RW));
+		CHECK(all_allow(&r, RW) && holds(&r, 1));
+		CHECK(!munmap(all.p, all.pages * PAGE));
+	}
+}
+
+/* Another CPU writes into both tables while their rights change. */
+static void across_written(void)
+{
+	char *p = anon(2 * TABLE_PAGES);
+	struct writer w = { .r = across(p + TABLE_PAGES * PAGE, 16, 16) };
+	struct range beside = across(p + TABLE_PAGES * PAGE, 48, 48);
+	time_t until = time(NULL) + WRITER_SECONDS;
+
+	writer_start(&w);
+	for (int i = 0; i < 4000 && (i < 50 || time(NULL) < until); i++) {
+		/* Not the pages that are written, but their neighbours. */
+		struct range left = { beside.p, 32, 1 };
+		struct range right = { w.r.p + 32 * PAGE, 32, 1 };
+
+		CHECK(!protect(&left, i & 1 ? RW : PROT_READ));
+		CHECK(!protect(&right, i & 1 ? RW : PROT_READ));
+		/* And those: a change that takes no right away. */
+		CHECK(!mprotect(w.r.p, w.r.pages * PAGE,
+				i & 1 ? RW : RW | PROT_EXEC));
+	}
+	writer_end(&w);
+	CHECK(written(&w, w.r.p));
+}
+
 const struct test tests_anon[] = {
 	{ "private memory that is read-only refuses writes and keeps contents",
 	  read_only_refuses },
@@ -848,5 +949,9 @@ const struct test tests_anon[] = {
 	  threads_see_16_tib },
 	{ "threads: nor into that of 4 GiB with nothing at its end",
 	  threads_see_4_gib },
+	{ "mprotect across two tables changes these pages and no others",
+	  across_tables },
+	{ "mprotect across two tables loses no write of another CPU",
+	  across_written },
 	{ NULL, NULL },
 };
