@@ -568,6 +568,14 @@ one_failed(struct ptebatch_progress *progress, int64_t ret)
 	return finish_one(progress, (int)ret, 1, 0);
 }
 
+static __attribute__((__noinline__)) int
+flush_failed(struct ptebatch_progress *progress, int64_t ret)
+{
+	finish_one(progress, 0, 2, 0);
+	progress->err = (int)ret;
+	return (int)ret;
+}
+
 /* The update is made by one hypercall; the TLB flush remains. */
 static inline int flush_after(struct ptebatch_env *env,
 			      const struct ptebatch_tlb *tlb,
@@ -584,9 +592,9 @@ static inline int flush_after(struct ptebatch_env *env,
 	op.vcpus = 0;
 	ret = env->hypercall(env->ctx, HYPERVISOR_mmuext_op, (uintptr_t)&op, 1,
 			     0, PTEBATCH_DOMID_SELF, 0);
-	finish_one(progress, 0, 2, !ret);
-	progress->err = (int)ret;
-	return (int)ret;
+	if (ret)
+		return flush_failed(progress, ret);
+	return finish_one(progress, 0, 2, 1);
 }
 
 /* Does the request name the page that the slot maps, and that alone? */
