@@ -396,6 +396,10 @@ static void flush_skip_go_on_skips_no_innocent_slot(void **state)
 		/* Every 7th has a mask that runs may not have. */
 		uint64_t mask = i % 7 == 6 ? PTEBATCH_PTE_P : RW;
 
+		if (i % 6 == 5 && ptebatch_flush(&b, NULL)) {
+			assert_int_equal(ptebatch_skip(&b), 1);
+			skipped++; /* and on, with others still queued */
+		}
 		for (;;) {
 			err = ptebatch_add_run(&b, SLOT(2 * i), 1, mask, 0);
 			if (!err)
