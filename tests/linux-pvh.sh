@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# A PVH guest, whose kernel writes its page tables itself and is told -ENOSYS by
-# both calls, on the SVM that QEMU emulates. Under that, Xen cannot tell how long
-# an RDTSCP is, Linux finds an XSAVE that it does not know, and a second vCPU
-# stands still.
+# A PVH guest on the SVM that QEMU emulates. Its kernel writes its page tables
+# itself, and both hypercalls return -ENOSYS to it. QEMU's SVM has three
+# defects, which the options below avoid: Xen cannot decode the length of an
+# RDTSCP, Linux finds XSAVE features that it does not know, and a second vCPU
+# makes no progress.
 set -- 6.1 release off \
 	"domu=not-pv domu.type=pvh domu.vcpus=1" \
 	--one-thread --cpu ,-rdtscp --timeout 900 \

@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Without Xen the module does not load, and says why. TAP.
+# Without Xen the module refuses to load, and logs the reason. TAP.
 # Environment: top_srcdir, top_builddir.
 : "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
 : "${top_builddir:=$top_srcdir/build}"
 
-# Is refused as it should be: the guest lacks the device, and the log the reason.
+# Succeeds if insmod fails with ENODEV and the kernel's log has the module's
+# reason.
 refused() {
 	image=$("$top_srcdir/tools/linux-image" "$1") || return 1
 	log=$top_builddir/tests/linux-refused-$1.console

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Boots something in QEMU and judges the run by its console.
+"""Boots a guest in QEMU and decides from its console whether the run passed.
 
-What tests/xen/run and tests/linux/run share. TAP lines go to stdout, the whole
-console to a file. QEMU is ended on the guest's closing line, or when time is
-up. What Xen says about itself (ASSERT, BUG, WARN, UBSAN, a crash) fails the
-run; what it says about the guest's mistakes does not.
+Shared by tests/xen/run and tests/linux/run. TAP lines go to stdout, the whole
+console to a file. QEMU is stopped at the guest's closing line, or at the time
+limit. Xen's messages about its own faults (ASSERT, BUG, WARN, UBSAN, a crash)
+fail the run; its messages about the guest's errors do not.
 """
 import gzip
 import os
@@ -16,26 +16,26 @@ import tempfile
 import time
 
 QEMU = "qemu-system-x86_64"
-# The serial line is the console, and nothing else can be seen or reached.
+# The serial line is the guest's only device for input and output.
 MACHINE = [QEMU, "-accel", "tcg", "-display", "none", "-serial", "stdio",
            "-monitor", "none", "-no-reboot", "-net", "none"]
-# For Xen: a fair comparison, and a console.
+# Xen's options: the console, and mitigations off for a fair comparison.
 CONSOLE = "console=com1 com1=115200,8n1 loglvl=warning"
 XEN_OPTIONS = f"{CONSOLE} spec-ctrl=no xpti=no pv-l1tf=no"
-# Xen's own choice for a CPU with Meltdown, L1TF and the like (CPU_FLAWED);
-# against L1TF it would guard other domains only.
+# Xen's defaults for a CPU with Meltdown, L1TF and similar flaws (CPU_FLAWED).
+# pv-l1tf=yes is added because Xen's default leaves dom0 out.
 XEN_OPTIONS_MITIGATED = f"{CONSOLE} pv-l1tf=yes"
 CPU_FLAWED = ",vendor=GenuineIntel"
 TAP = re.compile(r"^(ok|not ok|1\.\.|#|Bail out!)")
 PLAN = re.compile(r"1\.\.(\d+)")
 WHOLE = re.compile(r"(ok|not ok) \d|1\.\.|Bail out!")
-# What Xen prints when something is wrong with Xen.
+# Xen's messages about faults of its own.
 XEN_BAD = re.compile(
     r"^\(XEN\).*(Assertion|ASSERT|\bBUG\b|\bWARN\b|WARNING|UBSAN|Xen call trace"
     r"|FATAL|[Pp]anic|Debugger|domain_crash|Domain \d+ .*crashed"
     r"|Freeing a page|[Bb]ad page|List of)")
-# Said by any build with debugging on, of QEMU's machine, or of the PV shim's
-# scheduler, at boot.
+# Harmless boot messages: those of any debug build, and those about QEMU's
+# machine and the PV shim's scheduler.
 XEN_FINE = re.compile(
     r"debug build|CONSOLE OUTPUT IS SYNCHRONOUS|SPECULATIVE|Speculative"
     r"|UBSAN.*enabled|^\(XEN\) (Std|Guest) Loglevel"
@@ -43,8 +43,9 @@ XEN_FINE = re.compile(
 
 
 def lacking(parts):
-    """Says why the run cannot be, of {path: what it is}: the exit status, or 0.
-    Without QEMU there is no run; whatever else is missing should be there."""
+    """Checks that QEMU and the given files exist. parts maps each path to a
+    description of the file. Returns 0 if all exist. Otherwise prints the reason
+    and returns the exit status: 77 (skipped) without QEMU, 1 without a file."""
     if not shutil.which(QEMU):
         print(f"1..0 # SKIP {QEMU} is not installed")
         return 77
@@ -74,12 +75,13 @@ def differ(stock, patched):
 
 
 def comma(text):
-    """As QEMU's -initrd wants it."""
+    """Escapes commas for QEMU's -initrd, which takes a comma as a separator."""
     return text.replace(",", ",,")
 
 
 class Unpacked:
-    """A hypervisor that QEMU takes: a .gz is unpacked as long as needed."""
+    """A hypervisor image for QEMU. A .gz is unpacked to a temporary file, since
+    QEMU does not take it compressed."""
 
     def __init__(self, path):
         self.path, self.folder = path, None
@@ -99,7 +101,7 @@ class Unpacked:
 
 
 def console(qemu, deadline):
-    """Yields the console's lines until QEMU ends or time is up."""
+    """Yields the console's lines until QEMU exits or the deadline passes."""
     rest = b""
     while True:
         left = deadline - time.monotonic()
@@ -136,15 +138,20 @@ def mend(lines, closing):
 
 
 class Run:
-    """What came of it: done is the number in the closing line or None, ran
-    the tests that ended, why the reasons to call it failed."""
+    """One run and its result. done is the number in the closing line, or None
+    without such a line; ran is the number of tests that ran; why lists the
+    reasons for which the run failed, and is empty if it passed."""
 
     def __init__(self, o, command, closing, forward=TAP, bad=None, fatal=None,
                  excused=None, expect=()):
-        """Lines that match closing (whose group is the number of failures)
-        or fatal end it; those that match bad or fatal count as trouble, but for
-        those between matches of the pair excused. That no line matches one of
-        expect is trouble too."""
+        """All patterns are compiled, except those of expect.
+        closing   ends the run; its group is the number of failures
+        forward   lines to copy to stdout
+        bad       a matching line fails the run
+        fatal     a matching line fails the run and ends it
+        excused   a pair of patterns; bad is ignored from a match of the first
+                  to a match of the second
+        expect    the run fails if one of these matches no line"""
         self.done, self.ran, failed, plan, complaints = None, 0, 0, None, []
         excusing = False
         log = open(o.log or os.devnull, "w", encoding="utf-8")
@@ -207,7 +214,7 @@ class Run:
         self.why += [f"not on the console: {e}" for e in expect]
 
     def verdict(self, name, guest):
-        """Says why it failed if it did; the exit status."""
+        """Prints the reasons of a failure, if any. Returns the exit status."""
         for reason in self.why:
             print(f"# {name}: {reason}", flush=True)
         if self.done is None:

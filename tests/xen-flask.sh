@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Under a label that is allowed to map, and is not: pages of its own and of
-# another domain, by tables of its own and of the other.
+# With XSM and FLASK: a label that is allowed to map, and one that is not, for
+# the domain's own pages and another domain's, in its own tables and in the
+# other's.
 exec "$(dirname "$0")/xen-boot" flask policy "flask"

@@ -1,5 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Undefined behaviour in Xen, the handlers included, is told on its console, which
-# fails the run.
+# UBSAN reports undefined behaviour in Xen, the handlers included, on the
+# console. Such a report fails the run.
 exec "$(dirname "$0")/xen-boot" ubsan
