@@ -9,7 +9,7 @@ if (kind eq "svg") {
 }
 set output out
 set datafile separator ","
-set datafile missing NaN # rows of other lines: skipped, not gaps
+set datafile missing NaN # skip the rows of other lines, without gaps
 
 set multiplot layout 1,2
 set title sprintf("mprotect of anonymous memory, Linux %s\n" \

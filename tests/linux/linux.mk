@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
-# Builds what boots with one of Debian's kernels: OUT/ptebatch.ko, OUT/guest,
-# OUT/hypercall.ko and, of these and some of Debian's modules, OUT/initramfs;
-# OUT/initramfs-dom0, a dom0 that has kernel and initramfs in it to run a domU
-# with, and the minikernel; and OUT/initramfs-programs, with some of Debian's
-# programs.
+# Builds the files to boot with one of Debian's kernels:
+#   OUT/ptebatch.ko, OUT/guest, OUT/hypercall.ko
+#   OUT/initramfs           with these three and some of Debian's modules
+#   OUT/initramfs-dom0      a dom0; for its domUs it holds the kernel,
+#                           OUT/initramfs and the minikernel
+#   OUT/initramfs-programs  with some of Debian's programs
 #
 #   make -f tests/linux/linux.mk SERIES=6.1 OUT=dir [W=1] [TARGET]
 #
-# Kbuild writes beside the sources, so it gets a copy of them.
+# Kbuild writes its output beside the sources, so it builds a copy of them.
 
 HERE := $(dir $(lastword $(MAKEFILE_LIST)))
 TOP := $(HERE)../..
@@ -21,13 +22,15 @@ $(if $(IMAGE),,$(error there is no Linux $(SERIES) to build for))
 SOURCES := $(patsubst $(TOP)/%,%,$(foreach folder,examples/linux include/ptebatch \
 	lib backends/native backends/mmu-update backends/hypercall, \
 	$(wildcard $(addprefix $(TOP)/$(folder)/,*.[ch] Kbuild dkms.conf))))
-# For dom0's part in domUs; for swap, and for files on a disk.
+# The Xen modules let dom0 run domUs; zram is for swap, brd and minix for files
+# on a disk.
 MODULES := xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs zram brd minix
 
 all: $(OUT)/initramfs
 
-# The paths of what is taken from the cache, rewritten where they change: another
-# folder of it may be older than what was made of the one before.
+# These files hold the cached folders' paths, and are rewritten when a path
+# changes. Timestamps alone do not suffice: a new folder of the cache can be
+# older than the output made from the previous one.
 $(OUT)/image-path: path = $(IMAGE)
 $(OUT)/shim-path: path = $(SHIM)
 $(OUT)/image-path $(OUT)/shim-path: FORCE
@@ -41,7 +44,8 @@ $(OUT)/initramfs: $(OUT)/guest $(OUT)/ptebatch.ko $(OUT)/hypercall.ko \
 		/init=$(OUT)/guest /ptebatch.ko=$(OUT)/ptebatch.ko \
 		/modules/hypercall.ko=$(OUT)/hypercall.ko
 
-# The user's flags (sanitizers, coverage) are not for a static program.
+# CFLAGS are given here, since the user's (sanitizers, coverage) do not suit a
+# static program.
 $(OUT)/guest: $(wildcard $(HERE)guest/*) $(TOP)/include/ptebatch/abi.h
 	@mkdir -p $(OUT)
 	$(MAKE) -f $(HERE)guest/guest.mk OUT=$@ CFLAGS='-O2 -g -Wall -Wextra'
@@ -60,7 +64,7 @@ $(OUT)/hypercall.ko: $(wildcard $(HERE)hypercall/*) $(OUT)/image-path
 	$(MAKE) -C $(IMAGE)/headers M=$(abspath $(OUT))/hypercall modules
 	cp $(OUT)/hypercall/hypercall.ko $@
 
-# xl is of Xen 4.17, whatever the kernel.
+# xl is that of Xen 4.17 for every kernel.
 ifneq ($(filter initramfs-dom0,$(MAKECMDGOALS)),)
 SHIM := $(shell $(TOP)/tools/xen-image shim)
 $(if $(SHIM),,$(error there is no PV shim))
@@ -79,7 +83,8 @@ $(OUT)/initramfs-dom0: $(OUT)/initramfs $(wildcard $(HERE)dom0/*) \
 		/domu/minikernel=$(OUT)/minikernel/minikernel \
 		/domu/shim=$(SHIM)/xen
 
-# Against libxen-dev, to run with what xen-userland takes from the same suite.
+# Linked with libxen-dev, to run with xen-userland's libraries of the same
+# suite.
 DOMAIN := $(HERE)dom0/domain.c $(patsubst %,$(TOP)/%.c,lib/ptebatch \
 	backends/mmu-update/mmu-update backends/hypercall/hypercall \
 	backends/xencall/xencall)
@@ -94,7 +99,7 @@ $(OUT)/minikernel/minikernel: $(addprefix $(TOP)/,$(SOURCES)) \
 	$(MAKE) -f $(TOP)/examples/minikernel/kernel.mk OUT=$(OUT)/minikernel
 	touch $@
 
-# The same with real programs in it.
+# OUT/initramfs and real programs.
 initramfs-programs: $(OUT)/initramfs-programs
 $(OUT)/initramfs-programs: $(OUT)/initramfs $(wildcard $(HERE)programs/*) \
 		$(TOP)/tools/linux-programs

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the scenes (minikernel, beside this file) need of a domain in dom0, and
- * no command of xl does:
+ * Operations of dom0 on a domain that the script "minikernel" (beside this
+ * file) needs and xl does not have:
  *
- *   domain free              prints Xen's free pages and how many domains there are
- *   domain shadow ID         puts a domain on shadow page tables
- *   domain shadowed ID       fails if it is not; "unshadowed" if it is
- *   domain log-dirty ID      counts its writes from now on
- *   domain hold ID FRAME     maps a page of it until it is killed
- *   domain watch ID FRAME    tests: the bitmap of a domain in log-dirty mode
- *   domain foreign ID FRAME  tests: changing the tables of a paused domain
- *   domain end ID FRAME      has the minikernel power off
- *   domain calls on|off      turns Xen's calls for batches, as xenhypfs does
+ *   domain free              prints the numbers of free pages and of domains
+ *   domain shadow ID         moves the domain to shadow page tables
+ *   domain shadowed ID       succeeds if the domain is on shadow page tables
+ *   domain unshadowed ID     succeeds if it is not
+ *   domain log-dirty ID      puts the domain in log-dirty mode
+ *   domain hold ID FRAME     maps a page of the domain until killed
+ *   domain watch ID FRAME    tests the bitmap of a domain in log-dirty mode
+ *   domain foreign ID FRAME  tests that dom0 can change a paused domain's tables
+ *   domain end ID FRAME      makes the minikernel power off
+ *   domain calls on|off      turns Xen's hypercalls for batches on or off, as
+ *                            "xenhypfs write" does
  *
- * FRAME is that of the minikernel's mailbox. Tests are told as TAP without a
- * plan, and the exit status is how many failed.
+ * FRAME is the frame number of the minikernel's mailbox. Test results are
+ * printed as TAP without a plan. The exit status is the number of failures.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -83,7 +85,7 @@ static void *map(uint64_t frame, int prot)
 	return p;
 }
 
-/* Has the minikernel do something; false if that failed. */
+/* Makes the minikernel do a job ("what"). False if the job failed. */
 static bool ask(uint32_t what, bool stock)
 {
 	uint32_t number = box->asked + 1;
@@ -133,7 +135,7 @@ static bool dirty(unsigned long pfn)
 	return bitmap[pfn / 8] >> pfn % 8 & 1;
 }
 
-/* PEEK leaves Xen's bitmap as it is, CLEAN zeroes it. */
+/* With PEEK as op Xen keeps its bitmap, with CLEAN it clears it. */
 static void take_bitmap(unsigned int op)
 {
 	DECLARE_HYPERCALL_BUFFER(uint8_t, bits);
@@ -142,13 +144,13 @@ static void take_bitmap(unsigned int op)
 		xc, bits, (pages / 8 + XC_PAGE_SIZE) / XC_PAGE_SIZE);
 	if (!bits || xc_logdirty_control(xc, id, op, HYPERCALL_BUFFER(bits),
 					 pages, 0, NULL) < 0)
-		die("the bitmap cannot be had");
+		die("reading the log-dirty bitmap");
 	memcpy(bitmap, bits, pages / 8);
 	xc_hypercall_buffer_free_pages(
 		xc, bits, (pages / 8 + XC_PAGE_SIZE) / XC_PAGE_SIZE);
 }
 
-/* Of the pages for tests, those that were written and no others. */
+/* True if exactly the written ones among the test's pages are dirty. */
 static bool shows_writes(void)
 {
 	unsigned long pfn, wrong = 0, written = 0;
@@ -205,7 +207,7 @@ static bool table_is_as_wanted(uint64_t ignored)
 	return !wrong;
 }
 
-/* Runs, with old values and without, and a list longer than a call carries. */
+/* Runs with and without old values, and more of them than one call takes. */
 static bool change_runs(bool stock)
 {
 	uint32_t i, wrong = 0;
@@ -220,7 +222,7 @@ static bool change_runs(bool stock)
 		if (ptebatch_add_run(&batch, maddr(i), 1, 0, 0x200))
 			return false;
 	}
-	/* mmu_update hands no old values of a foreign table back. */
+	/* The mmu_update backend gives no old values of a foreign table. */
 	for (i = 256; i < 300; i++)
 		wanted[i] = 0;
 	if (ptebatch_add_clear(&batch, maddr(256), 44, stock ? NULL : old))
@@ -232,7 +234,7 @@ static bool change_runs(bool stock)
 	return !wrong;
 }
 
-/* Back to what was there, and two pages change places. */
+/* Restores the original values, except that two pages are exchanged. */
 static bool change_values(void)
 {
 	uint32_t i;
@@ -261,7 +263,7 @@ static bool domain_sees_it(void)
 	uint64_t sum = mailbox_sum(table);
 	uint32_t i, wrong = 0;
 
-	/* Looking sets A and D in some: the sum comes first. */
+	/* The minikernel's accesses set A and D, so the sum is taken first. */
 	if (!ask(MAILBOX_LOOK, false) || box->sum != sum)
 		return false;
 	for (i = 0; i < SLOTS; i++) {
@@ -281,7 +283,7 @@ static bool changes_while_paused(bool stock)
 	bool done;
 
 	if (xc_domain_pause(xc, id))
-		die("it cannot be paused");
+		die("pausing the domain");
 	memcpy(was, (const void *)table, sizeof(was));
 	memcpy(wanted, was, sizeof(was));
 	done = change_runs(stock) && table_is_as_wanted(0);
@@ -291,7 +293,7 @@ static bool changes_while_paused(bool stock)
 		       (unsigned long)batch.last.slots);
 	done &= flush_tlb(stock);
 	if (xc_domain_unpause(xc, id))
-		die("it cannot go on");
+		die("unpausing the domain");
 	return done;
 }
 
@@ -300,11 +302,11 @@ static bool changes_back(bool stock)
 	bool done;
 
 	if (xc_domain_pause(xc, id))
-		die("it cannot be paused");
-	/* The domain has set A and D meanwhile. */
+		die("pausing the domain");
+	/* The domain ran before this, and has set A and D in some entries. */
 	done = change_values() && table_is_as_wanted(AD) && flush_tlb(stock);
 	if (xc_domain_unpause(xc, id))
-		die("it cannot go on");
+		die("unpausing the domain");
 	return done;
 }
 
@@ -370,7 +372,7 @@ static void foreign(void)
 	}
 }
 
-/* ---- Both ---- */
+/* ---- Log-dirty mode, with changes by the domain and by dom0 ---- */
 
 static void watch(void)
 {
@@ -395,7 +397,7 @@ static void watch(void)
 			 round);
 		report(name, dirty(box->table_pfn));
 	}
-	/* A page that stays mapped writable is found again after CLEAN. */
+	/* Writes through a mapping made before CLEAN are logged again. */
 	take_bitmap(XEN_DOMCTL_SHADOW_OP_CLEAN);
 	report("log-dirty: the domain writes to all it can reach",
 	       ask(MAILBOX_LOOK, false));
@@ -403,7 +405,7 @@ static void watch(void)
 	report("log-dirty: what is written through older mappings is dirty, no more",
 	       shows_writes());
 
-	/* Nothing is written by the domain, which is paused. */
+	/* The domain is paused, so only dom0's changes can be logged. */
 	use(&ptebatch_hypercall);
 	take_bitmap(XEN_DOMCTL_SHADOW_OP_CLEAN);
 	report("log-dirty: dom0 changes its table",
@@ -432,7 +434,7 @@ static void print_free(void)
 static void enable(unsigned int mode)
 {
 	if (xc_shadow_control(xc, id, mode, NULL, 0) < 0)
-		die("the mode cannot be entered");
+		die("entering the mode");
 }
 
 /* Only a domain on shadow page tables has memory for them. */
@@ -442,7 +444,7 @@ static bool shadowed(void)
 
 	if (xc_shadow_control(xc, id, XEN_DOMCTL_SHADOW_OP_GET_ALLOCATION, &mb,
 			      0) < 0)
-		die("what it has for shadow page tables is not told");
+		die("reading the shadow allocation");
 	return mb;
 }
 

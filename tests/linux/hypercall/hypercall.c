@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * For tests: what Xen answers a domain's own kernel. privcmd cannot tell, since
- * it says EPERM in a domU.
+ * For tests: makes any hypercall from the domain's own kernel. privcmd cannot
+ * do that in a domU, where it fails with EPERM.
  *
- *   parameters/call      number and five arguments, with commas between
- *   parameters/answer    reading it makes that call
+ *   parameters/call      the number and five arguments, separated by commas
+ *   parameters/answer    a read makes that hypercall and gives its result
  */
 #include <linux/module.h>
 #include <linux/sysfs.h>

@@ -1,7 +1,8 @@
 ;;; SPDX-License-Identifier: MIT
-;;; Trees that live for long, in a table that changes, and trees that do not.
-;;; Run by ecl with GC_ENABLE_INCREMENTAL=1: libgc then collects a part at a time,
-;;; and by mprotect it learns which pages were written since.
+;;; Builds long-lived trees, in a table that changes, and short-lived ones. ecl
+;;; runs this with GC_ENABLE_INCREMENTAL=1: libgc then collects incrementally,
+;;; and protects pages by mprotect to learn which of them were written
+;;; meanwhile.
 (defun tree (depth)
   (if (zerop depth)
       (cons nil nil)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Functions made at run time, as a database makes one of a query. luajit compiles
--- the loop of each, and has its 64 KiB of machine code writable or executable, so
--- that each of them takes two mprotects.
+-- Makes functions at run time, as a database does for queries. luajit compiles
+-- the loop of each function. It keeps its 64 KiB of machine code either
+-- writable or executable, so that each compilation takes two mprotects.
 local sum = 0
 for i = 1, 5000 do
 	local query = loadstring(
