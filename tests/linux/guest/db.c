@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A database on shared memory, as the report of 2007 had it: processes that
- * attach one SysV segment and roll windows of 256 pages in and out of it by
- * mprotect. A round takes one window down, to PROT_NONE in "db", to read-only
- * and some reads in "db-ro", takes it up again and writes some of its pages.
+ * A database on shared memory, the workload of a report of 2007. Processes
+ * attach one SysV segment and protect windows of 256 pages in it by mprotect. A
+ * round takes away a window's rights (PROT_NONE in "db"; read-only in "db-ro",
+ * which then reads some pages), makes the window writable again, and writes to
+ * some of its pages.
  *
- * The figure is what the whole machine did from the start of all processes'
- * rounds to the end of the last, divided by all their rounds. How many rounds
- * there are does not depend on time. Where the clock on the wall counts, it is
- * rounds per second, several times, in rows that begin with "wall".
+ * The figure is the number of the whole machine's instructions from the common
+ * start of all processes to the end of the last, per round of any process. The
+ * number of rounds is fixed. In wall-time runs the figure is rounds per second,
+ * measured several times, in rows that begin with "wall".
  */
 #define _GNU_SOURCE
 #include "guest.h"
@@ -28,7 +29,7 @@
 
 static size_t windows;
 
-/* A counter of process k's own in each page. */
+/* The counter in each page that only process k uses. */
 static uint64_t *counter(char *segment, size_t page, unsigned int k)
 {
 	return (uint64_t *)(segment + page * PAGE) + k;
@@ -45,7 +46,10 @@ static size_t page_of(unsigned int k, int round, int i)
 	       (k + round) % (WINDOW / TOUCHED);
 }
 
-/* The sum of what is read there, and not optimised away. */
+/*
+ * Returns the sum of the words it reads, so that the reads are not optimised
+ * out.
+ */
 static uint64_t one_round(char *segment, unsigned int k, int round, int down)
 {
 	char *window = segment + window_of(k, round) * WINDOW * PAGE;
@@ -63,7 +67,9 @@ static uint64_t one_round(char *segment, unsigned int k, int round, int down)
 	return sum;
 }
 
-/* Not measured: while a window is down, no page of it takes a write. */
+/*
+ * Checks, unmeasured, that no page can be written while a window is protected.
+ */
 static bool shielded(char *segment, unsigned int k, int down)
 {
 	char *window = segment + window_of(k, 0) * WINDOW * PAGE;
@@ -75,7 +81,10 @@ static bool shielded(char *segment, unsigned int k, int down)
 	return good && !mprotect(window, WINDOW * PAGE, PROT_READ | PROT_WRITE);
 }
 
-/* Attached, tables filled, and at the barrier; the rounds; at the next one. */
+/*
+ * Attaches, touches every page, waits for "go", does its rounds, waits for
+ * "end".
+ */
 static int worker(int id, unsigned int k, int down, int ready, int go, int end)
 {
 	char *segment = shmat(id, NULL, 0), c;
@@ -94,7 +103,7 @@ static int worker(int id, unsigned int k, int down, int ready, int go, int end)
 	return !good;
 }
 
-/* What all of them should have counted is in the segment, and nothing else. */
+/* True if every counter of every process has its expected value. */
 static bool complete(char *segment, unsigned int processes)
 {
 	for (unsigned int k = 0; k < processes; k++) {
@@ -173,7 +182,9 @@ void db(unsigned int processes, bool wall)
 {
 	long kb = field("/proc/meminfo", "MemAvailable");
 
-	/* 32 MiB, or what a small machine can give, tables included. */
+	/*
+	 * 32 windows (32 MiB); fewer where memory, with page tables, is short.
+	 */
 	windows = kb / 4 / 4 / WINDOW;
 	if (windows > 32)
 		windows = 32;

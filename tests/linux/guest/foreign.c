@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Foreign pages in dom0: what a migration maps and unmaps by the thousand.
+ * Foreign pages in dom0, as a migration maps and unmaps them by the thousand.
  *
- * A domain that never runs is enough, an empty one with some memory. It is
- * made by the hypercalls that the toolstack makes, through privcmd; only the
- * fields that are not zero are named here, the rest keeps its place over the
- * versions of the interface.
+ * The foreign domain has memory but never runs. It is created through privcmd,
+ * by the hypercalls that the toolstack makes. The structures below name only
+ * fields that are set to something; these have the same offsets in all versions
+ * of the interface.
  */
 #define _GNU_SOURCE
 #include "tests.h"
@@ -60,7 +60,7 @@ struct reservation {
 	uint16_t domain;
 };
 
-/* Xen reads and writes these where they lie: they must be mapped. */
+/* Xen accesses these directly, so their pages must be present. */
 static struct domctl op;
 static struct reservation reservation;
 static uint64_t frames[PAGES];
@@ -86,7 +86,7 @@ static int domctl(uint32_t cmd)
 	return -1;
 }
 
-/* Its number, or -1. */
+/* Makes the domain. Returns its number, or -1. */
 static int make_domain(void)
 {
 	int domain;
@@ -147,7 +147,7 @@ static void measure(int domain)
 		r.p = foreign_map(domain);
 		took = rdtsc() - t;
 		up = !up || took < up ? took : up;
-		/* What the mapping before this one wrote is still there. */
+		/* The pages still hold what the previous mapping wrote. */
 		good &= !i || holds(&r, i - 1);
 		fill(&r, i);
 		good &= holds(&r, i);
@@ -170,7 +170,7 @@ int foreign_domain(void)
 	return privcmd_open() ? make_domain() : -1;
 }
 
-/* The next domain is told in place of one that is gone. */
+/* GETINFO for a domain that is gone gives the next existing one. */
 static bool gone(int domain)
 {
 	op.domain = domain;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of the guest program share. The program is the only process
- * of a small Linux guest and judges the kernel's memory management from user
- * space alone: it knows nothing of Xen but in xen.c and foreign.c, and nothing of the
- * module but how to load it, so that it says the same of every kernel.
+ * Interfaces between the parts of the guest program. The program is the only
+ * process of a small Linux guest, and tests the kernel's memory management from
+ * user space. Only xen.c and foreign.c know about Xen, and the program can only
+ * load and unload the module, so its tests are the same for every kernel.
  */
 #ifndef GUEST_H
 #define GUEST_H
@@ -17,104 +17,108 @@
 #define MiB (1ul << 20)
 #define GiB (1ul << 30)
 
-/* --- Jobs: each adds what failed to "failed" ----------------------------- */
+/* --- Jobs: each adds the number of its failures to "failed" -------------- */
 
 extern unsigned int failed;
 
 void bench(bool quick);
 void bench_foreign(void);
-void bench_threads(void); /* of a process on two CPUs */
+void bench_threads(void); /* a process with threads on two CPUs */
 void db(unsigned int processes, bool wall);
 void programs(void);
 void stress(unsigned int seconds, bool swap);
-void load(unsigned int times); /* the module, under that stress */
-void flip_calls(unsigned int times); /* Xen's calls off and on, under it too */
-void hold(void);	       /* the stress without an end, and a heartbeat */
-void not_pv(void);	       /* where the kernel is no PV guest of Xen */
-void test(const char *only);   /* NULL, or a part of the names to be run */
-void test_module(const char *only); /* loading and unloading it, likewise */
+void load(unsigned int times); /* loads and unloads the module under stress */
+void flip_calls(unsigned int times); /* Xen's calls off and on under stress */
+void hold(void);	       /* the stress without end, with a heartbeat */
+void not_pv(void);	       /* for a kernel that is not a PV guest of Xen */
+void test(const char *only);   /* only tests with this in their name, or NULL */
+void test_module(const char *only); /* tests of loading and unloading, likewise */
 
 /* --- init.c -------------------------------------------------------------- */
 
-/* It is /init: the machine is its own, to be changed as it needs. */
+/* The program runs as /init, so it may change any setting of the machine. */
 extern bool own_machine;
 
-/* Loads /modules/NAME.ko and what it depends on; 0 or an errno. */
+/* Loads /modules/NAME.ko and the modules it depends on. 0 or an errno. */
 int load_module(const char *name);
-/* The module at hand, with the parameters of the command line. */
+/* Loads /ptebatch.ko with the parameters of the command line. 0 or an errno. */
 int load_ptebatch(void);
 int unload_ptebatch(void);
 
 /* --- xen.c --------------------------------------------------------------- */
 
-/* Through privcmd; -1 and errno, or what Xen answered. */
+/* Hypercalls through privcmd: Xen's result, or -1 and errno. */
 extern int privcmd;
 bool privcmd_open(void);
 int hypercall(uint64_t nr, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
 	      uint64_t a5);
-/* Turns Xen's calls for batches off or on; false where that is not to be had. */
+/* Turns Xen's hypercalls for batches on or off. False if that is impossible. */
 bool turn_calls(bool on);
 
 /* --- lib.c --------------------------------------------------------------- */
 
-/* A line to the console, in one write. */
+/* Prints a line to the console, in a single write. */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same, and counts a failure. */
 void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* For what must work before there is anything to be tested. */
+/* Ends the program: something failed that is not under test. */
 void die(const char *what) __attribute__((noreturn));
 
 unsigned int cpus(void);
 void pin(unsigned int cpu);
-/* Reads a small file whole; an empty string where there is none. */
+/* Reads a whole small file. Gives an empty string if there is no such file. */
 const char *slurp(const char *path, char *buf, size_t size);
-/* 0 or an errno. */
+/* Writes to a file. 0 or an errno. */
 int spit(const char *path, const char *text);
-/* The number behind KEY in a file of lines, -1 where there is none. */
+/* The number after "key" in a file of lines, or -1 without such a line. */
 long field(const char *path, const char *key);
 
-/* Warnings, oopses, stalls and the like in the kernel's log since boot */
+/*
+ * Counts warnings, oopses, stalls and the like in the kernel's log since boot.
+ */
 unsigned int complaints(void);
 
 /*
- * A fresh 2 MiB aligned place with nothing beside it, so that no VMA merges
- * and every kernel sees the same tables. The offset moves it off alignment.
+ * Picks an unused, 2 MiB aligned range of addresses with a gap on either side.
+ * No VMAs merge there, and the page tables are the same on every kernel.
  */
 char *place(size_t bytes);
-/* Anonymous private memory there, small pages, readable and writable. */
+/* Maps private anonymous memory at such a place: small pages, read-write. */
 char *anon(size_t pages);
-/* A file without a name on tmpfs. */
+/* Opens an unnamed file of this size on the tmpfs "dir". */
 int tmpfile_at(const char *dir, size_t bytes);
 long minor_faults(void);
 /*
- * Swap in compressed memory, since there is no disk; and a group of which the
- * calling process and its children become, to run out of memory alone. NULL, or
- * why there is none.
+ * swap_on() sets up swap in compressed memory, since there is no disk.
+ * join_group() moves the caller and its future children to a memory cgroup, so
+ * that only these run short of memory. Each returns NULL, or why it failed.
  */
 const char *swap_on(void);
 const char *join_group(void);
 #define GROUP "/sys/fs/cgroup/small/"
 
-/* Pages with two words each, at their ends, that tell whose and when. */
+/*
+ * Pages that fill() marks, with a word at the start and one at the end of each.
+ */
 struct range {
 	char *p;
 	size_t pages;
-	size_t step; /* pages from one that is used to the next */
+	size_t step; /* 1: every page is used, 2: every second, ... */
 };
 
 void fill(const struct range *r, uint64_t seed);
 bool holds(const struct range *r, uint64_t seed);
 
-/* What an access met; signo is 0 where it succeeded. */
+/* The signal that an access raised. signo is 0 if the access succeeded. */
 struct fault {
 	int signo, code;
 	void *addr;
 };
 
-/* Done under a handler that is per thread; a SIGBUS is told as well. */
+/* Accesses that catch a SIGSEGV or SIGBUS of the calling thread. */
 struct fault try_write(void *at, unsigned char value);
 struct fault try_read(const void *at);
-/* A word at once, for memory that others change meanwhile. */
+/* Atomic accesses of a word, for memory that other threads change meanwhile. */
 struct fault try_store(uint64_t *at, uint64_t value);
 struct fault try_load(const uint64_t *at, uint64_t *value);
 struct fault try_call(int (*at)(void), int *result);
@@ -129,7 +133,10 @@ static inline bool read_faults(const void *at)
 	return try_read(at).signo != 0;
 }
 
-/* Under QEMU's icount, instructions of the machine, hypervisor included. */
+/*
+ * With QEMU's icount the TSC counts the instructions of the whole machine,
+ * hypervisor included.
+ */
 static inline uint64_t rdtsc(void)
 {
 	uint32_t low, high;

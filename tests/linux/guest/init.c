@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest program's beginning and end: as /init it mounts what the jobs
- * need, does those that the kernel's command line names, and powers off. As
- * any other process it does those named by its arguments, and leaves the
- * machine alone.
+ * The guest program's main(). As /init the program mounts file systems, runs
+ * the jobs that the kernel's command line names, and powers off. As any other
+ * process it runs the jobs that its arguments name, and changes nothing of the
+ * machine.
  *
  *   guest=JOB[+JOB...]   bench, bench-quick, bench-threads, programs,
  *                        db:PROCESSES, db-wall:PROCESSES,
@@ -11,8 +11,8 @@
  *                        stress:SECONDS,
  *                        stress-swap:SECONDS, load:TIMES, flip:TIMES, hold,
  *                        not-pv
- *   ptebatch=on          load /ptebatch.ko first
- *   ptebatch.opts="..."  its parameters; + stands for a space
+ *   ptebatch=on          loads /ptebatch.ko first
+ *   ptebatch.opts="..."  the module's parameters, with + in place of spaces
  *
  * Last line: "guest: done, N failed".
  */
@@ -61,9 +61,9 @@ static void mounts(void)
 		    errno != EBUSY)
 			fail("mount of %s: %s", each[i].at, strerror(errno));
 	}
-	/* Warnings are to be seen, also after a quiet boot. */
+	/* Show warnings on the console, also after a quiet boot. */
 	klogctl(8, NULL, 5);
-	/* An initramfs without /dev/console starts init without files. */
+	/* Without /dev/console in the initramfs, init has no open files. */
 	if (fcntl(1, F_GETFD) < 0) {
 		int fd = open("/dev/console", O_RDWR);
 
@@ -73,9 +73,10 @@ static void mounts(void)
 }
 
 /*
- * CPUs that the kernel was told to leave (maxcpus=1). Under icount QEMU turns
- * to the next vCPU when one pauses, and the kernel that waits for a new one
- * only offers its CPU to others: a process that pauses takes it.
+ * Brings up the CPUs that maxcpus=1 left offline. With icount, QEMU runs the
+ * next vCPU when the current one executes PAUSE. The kernel only reschedules
+ * while it waits for the new CPU, so a process that executes PAUSE runs beside
+ * it.
  */
 static void bring_up_cpus(void)
 {
@@ -124,7 +125,7 @@ static int insert(const char *path, const char *params)
 	return err;
 }
 
-/* Which others it needs stands in the module itself. */
+/* Loads the modules that a module depends on, as listed in its file. */
 static int load_needed(const char *path)
 {
 	static const char key[] = "\0depends=";
@@ -155,7 +156,7 @@ int load_module(const char *name)
 	char path[128], other[64];
 	int err;
 
-	/* Files have either of the two where the names have '_'. */
+	/* Where a module's name has '_', its file's name may have '-'. */
 	snprintf(path, sizeof(path), "/modules/%s.ko", name);
 	if (access(path, R_OK)) {
 		snprintf(other, sizeof(other), "%s", name);
@@ -227,8 +228,8 @@ static void run(const char *job)
 }
 
 /*
- * Each job in a process of its own, so that no address space is the heir of
- * another's, and one that crashes leaves the rest.
+ * Each job runs in its own process, so that it starts with a fresh address
+ * space and its crash does not end the others.
  */
 static void start(const char *job)
 {
@@ -251,7 +252,7 @@ static void start(const char *job)
 		fail("job %s ended with status %#x", job, state);
 }
 
-/* The next word; quotes, anywhere in it, hold spaces together. */
+/* The next word. A quoted part of a word, quotes removed, can hold spaces. */
 static char *word(char **rest)
 {
 	char *from = *rest, *to, *start;

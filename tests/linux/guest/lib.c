@@ -128,9 +128,9 @@ long field(const char *path, const char *key)
 }
 
 /*
- * Linux on Xen, module or not, warns once where the entry for a page in swap is
- * cleared: that is still queued when the entry is looked at. The functions are
- * those of Linux 6.1 and of 6.12, as in tests/linux/run.
+ * Linux on Xen, with or without the module, prints this warning once when it
+ * clears the PTE of a page in swap: it reads the PTE while the clearing is still
+ * queued. The functions are those of Linux 6.1 and 6.12, as in tests/linux/run.
  */
 static bool known(const char *line)
 {
@@ -165,7 +165,9 @@ unsigned int complaints(void)
 		fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 		n = 0;
 	}
-	/* A record a read; EPIPE tells that some are gone. */
+	/*
+	 * Each read gives one record; EPIPE means that some were overwritten.
+	 */
 	while ((got = read(fd, line, sizeof(line) - 1)) > 0 ||
 	       (got < 0 && errno == EPIPE)) {
 		line[got > 0 ? got : 0] = 0;
@@ -301,7 +303,7 @@ static void on_fault(int signo, siginfo_t *info, void *context)
 		say("guest: unexpected signal %d, code %d, at %p", signo,
 		    info->si_code, info->si_addr);
 		signal(signo, SIG_DFL);
-		return; /* and faults again */
+		return; /* the access faults again, and ends the process */
 	}
 	armed = false;
 	met = (struct fault){ signo, info->si_code, info->si_addr };

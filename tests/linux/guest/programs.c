@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Real programs of Debian's that lean on page-table work, and what they cost.
- * A figure is all instructions of the machine in the interval, per what the
- * program did in it; the least is not sought, since one run is long.
+ * Measures some of Debian's programs that change page tables a lot. A figure is
+ * the number of the machine's instructions in an interval, divided by the units
+ * of work that the program did in it. Each program runs once, since a run is
+ * long.
  *
- *   redis-bgsave  a Redis server of 100 MB forks to save them, and while the
- *                 child does, is written to as often as there are WRITES. The
- *                 fork itself, by Redis's own clock, per page of data; and all
- *                 until the saving has ended, per write. Checked: the server has
- *                 every write, and one that loads what was saved has none.
- *   gc            a Lisp whose collector protects memory to see what is written
- *   jit           a compiler at run time that protects the code it makes
+ *   redis-bgsave  A Redis server with 100 MB of data forks to save them. While
+ *                 the child saves, the server gets WRITES writes. One figure is
+ *                 for the fork, by Redis's own clock, per page of data. The
+ *                 other is for the whole interval until the child has finished,
+ *                 per write. Checked: the server has every write, and a server
+ *                 that loads the saved data has none of them.
+ *   gc            A Lisp whose collector uses mprotect to detect writes.
+ *   jit           A JIT compiler that protects the code it generates.
  */
 #define _GNU_SOURCE
 #include "guest.h"
@@ -29,7 +31,7 @@
 
 #define OUTPUT "/tmp/output"
 
-/* Starts it with its output in OUTPUT. */
+/* Starts a program with stdout and stderr to OUTPUT. */
 static pid_t start(char *const argv[])
 {
 	pid_t pid = fork();
@@ -72,7 +74,7 @@ static void row(const char *workload, size_t pages, const char *direction,
 	failed += !checked;
 }
 
-/* A program that runs to its end and says what it should. */
+/* Measures a whole run of a program, and checks its output. */
 static void whole_run(const char *workload, const char *each, unsigned int nr,
 		      char *const argv[], const char *expected)
 {
@@ -117,7 +119,9 @@ static void connect_redis(void)
 		die("fdopen");
 }
 
-/* It answers before its data are loaded, but not to what is about them. */
+/*
+ * The server accepts connections at once, but data commands only once loaded.
+ */
 static void start_redis(void)
 {
 	char *argv[] = { "/bin/redis-server",
@@ -155,7 +159,7 @@ static bool command(const char *text, const char *expected)
 	return false;
 }
 
-/* A number of its INFO; the answer is one text, of a length that it tells. */
+/* A number from INFO, which Redis answers with one string of a given length. */
 static long info(const char *key)
 {
 	static char all[16384];
@@ -182,7 +186,7 @@ static void stop_redis(void)
 		fail("redis-server ended badly");
 }
 
-/* Every value is another, and compresses somewhat, as most data do. */
+/* All values differ. They compress to some degree, as most data do. */
 static const char *value(unsigned int key, unsigned int version)
 {
 	static char text[VALUE + 1];
@@ -225,7 +229,7 @@ static bool all_set(unsigned int nr, unsigned int factor, unsigned int version)
 	return good;
 }
 
-/* Whether key k's version is versions[k]. */
+/* True if the version of each key k is versions[k]. */
 static bool all_get(const unsigned char *versions)
 {
 	static char got[VALUE + 2];
@@ -247,7 +251,7 @@ static bool all_get(const unsigned char *versions)
 static void redis(void)
 {
 	static unsigned char before[KEYS], after[KEYS];
-	const unsigned int stride = 7919; /* writes are all over the memory */
+	const unsigned int stride = 7919; /* scatters the writes over memory */
 	bool good = true, in_time;
 	uint64_t t;
 	long fork_us;
@@ -279,7 +283,7 @@ static void redis(void)
 	good &= all_get(before);
 	stop_redis();
 	unlink("/tmp/redis/dump.rdb");
-	/* A microsecond is 1000 instructions. */
+	/* With icount, a microsecond is 1000 instructions. */
 	row("redis-bgsave", KEYS, "fork", fork_us * 1e3 / KEYS, good);
 	row("redis-bgsave", KEYS, "write", (double)t / WRITES, good && in_time);
 }

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Everything at once: processes of several threads that protect, fork, unmap,
- * fault and write, over memory of their own and memory that all share.
+ * Processes with several threads that protect, fork, unmap, fault and write at
+ * the same time, on private memory and on memory that all processes share.
  *
- * Each thread owns slots, ranges of pages. It alone changes their protection,
- * part by part, while the other threads of its process, its visitors, write
- * into them all the time and step over what is refused. What must hold:
+ * Each thread owns "slots", which are ranges of pages. Only the owner changes
+ * the protection of a slot, one part at a time. Meanwhile the other threads of
+ * its process, the slot's visitors, write to the pages and skip those that
+ * refuse a write. Checked:
  *
- * - No lost write: in each page each thread has a word of its own, which it
- *   alone stores to. It holds what was stored last, whatever happened to the
- *   page since.
- * - No write through read-only memory: once mprotect has returned, no word
- *   changes that threads of this process store to.
- * - A child sees what was there at the fork. What it writes into private
- *   memory stays with it, what it writes into shared memory is seen.
- * - What was unmapped and mapped anew, or thrown away, is zero.
+ * - No write is lost. In each page each thread has a word to which no other
+ *   thread stores. The word holds the thread's last store, whatever has
+ *   happened to the page since.
+ * - No write passes read-only memory. After mprotect has returned, none of the
+ *   words changes that threads of this process store to.
+ * - A child sees the memory's contents at the time of the fork. Its writes to
+ *   private memory are seen by no other process, and those to shared memory by
+ *   all.
+ * - Memory that was unmapped and mapped again, or discarded, is zero.
  *
- * With swap, reclaim takes the pages out of the tables all the while.
+ * With swap, reclaim unmaps pages all the time.
  */
 #define _GNU_SOURCE
 #include "guest.h"
@@ -36,7 +38,7 @@
 #define THREADS_MAX 4
 #define PROCESSES_MAX 2
 #define SLOT_PAGES 96u
-#define STUCK 120 /* seconds without a round */
+#define STUCK 120 /* seconds without progress that count as a failure */
 
 enum kind {
 	PRIVATE,
@@ -59,14 +61,14 @@ static struct {
 } * all;
 
 static unsigned int processes, threads;
-static char *shared; /* the memory of all shared slots, of all processes */
+static char *shared; /* memory of the shared slots, common to all processes */
 
-/* Of one process. */
+/* State of one process. */
 static unsigned int process;
 static struct slot slots[THREADS_MAX][KINDS];
 static pthread_barrier_t barrier;
 
-/* Of one thread. */
+/* State of one thread. */
 static __thread unsigned int self;
 static __thread int file; /* for stores that the kernel makes */
 static __thread uint64_t random_state;
@@ -102,7 +104,8 @@ static void wrong(const char *what, const struct slot *s, size_t page,
 
 /*
  * The word of a thread. Shared slots have the same pages in every process, so
- * a process's threads have words of their own; the last is its children's.
+ * words of different processes differ too. The last word of a process is for
+ * its children.
  */
 static uint64_t *word(const struct slot *s, size_t page, unsigned int thread)
 {
@@ -156,7 +159,9 @@ static void compare_all(const struct slot *s, struct part part)
 			      load_word(s, i, self));
 }
 
-/* What visitors see and do is looked at twice, with time for them between. */
+/*
+ * Compares all words of a read-only part twice, with time for visitors between.
+ */
 static void watch(const struct slot *s, struct part part)
 {
 	static __thread uint64_t seen[SLOT_PAGES][THREADS_MAX];
@@ -189,7 +194,7 @@ static void refuses(const struct slot *s, struct part part, int prot)
 		wrong("PROT_NONE was read", s, page, 0, got);
 }
 
-/* In the child: of a thread only this one is left. */
+/* Runs in the child, where only the thread that called fork exists. */
 static void child(struct slot *s, struct part part)
 {
 	const struct slot *common = &slots[self][SHARED];
@@ -212,7 +217,7 @@ static void child(struct slot *s, struct part part)
 	_exit(0);
 }
 
-/* The part of the slot may be under any protection but PROT_NONE. */
+/* The part of the slot must be readable. */
 static void fork_one(struct slot *s, struct part part)
 {
 	struct slot *common = &slots[self][SHARED];
@@ -253,7 +258,7 @@ static void map_slot(struct slot *s)
 	madvise(s->p, SLOT_PAGES * PAGE, MADV_NOHUGEPAGE);
 }
 
-/* While visitors write; their words in such a slot are not compared. */
+/* Visitors write meanwhile, so their words in such a slot are not compared. */
 static void remap(struct slot *s)
 {
 	struct part part = { 0, SLOT_PAGES };
@@ -264,7 +269,7 @@ static void remap(struct slot *s)
 		map_slot(s);
 		break;
 	case 1:
-		map_slot(s); /* in place of what is there */
+		map_slot(s); /* MAP_FIXED replaces the mapping */
 		break;
 	default:
 		part = a_part();
@@ -306,7 +311,7 @@ static void own_round(struct slot *s)
 
 /* --- The visitor's part -------------------------------------------------- */
 
-/* Sometimes by a system call: the kernel must be refused as well. */
+/* Sometimes stores by a system call, since the kernel's stores can fail too. */
 static bool store(uint64_t *at, uint64_t value)
 {
 	ssize_t n;
@@ -359,7 +364,7 @@ static void *work(void *arg)
 			visit(&slots[other][kind], visits[other][kind]);
 		count(&all->rounds);
 	}
-	/* All is writable now, and nobody changes it any more. */
+	/* All slots are writable now, and no thread changes them any more. */
 	pthread_barrier_wait(&barrier);
 	for (int kind = 0; kind < KINDS; kind++) {
 		compare_all(&slots[self][kind], (struct part){ 0, SLOT_PAGES });
@@ -391,7 +396,7 @@ static void run_process(void)
 			if (kind == SHARED) {
 				s->p = shared + t * SLOT_PAGES * PAGE;
 			} else {
-				/* At odd places: tables are crossed. */
+				/* Let the slots cross L1 tables' boundaries. */
 				s->p = place(8 * MiB) + 4 * MiB -
 				       (7 + 13 * t) * PAGE;
 				map_slot(s);
@@ -467,7 +472,7 @@ static time_t seconds(void)
 	return now.tv_sec;
 }
 
-/* Whether a round was ended lately; called about once a second. */
+/* False if no round has ended for STUCK calls, about one per second. */
 static bool alive(void)
 {
 	static uint64_t last;
@@ -479,8 +484,8 @@ static bool alive(void)
 }
 
 /*
- * For a second. With swap, all that can go out has to, again and again: pages are
- * taken out of tables that others change at the same time.
+ * Waits for a second. With swap, reclaim unmaps pages all that time, from
+ * tables that the threads change.
  */
 static void wait_a_second(bool swap)
 {
@@ -558,7 +563,7 @@ void load(unsigned int times)
 		fail("load: the module is %s", in ? "still there" : "gone");
 }
 
-/* What the module works by, as its status tells; empty without it. */
+/* The module's backend according to its status. Empty without the module. */
 static const char *backend(void)
 {
 	static char buf[64];
@@ -572,7 +577,7 @@ static const char *backend(void)
 	return buf + 8;
 }
 
-/* Whether the module comes to use this backend, while the stress goes on. */
+/* Waits until the module uses this backend, while the stress continues. */
 static bool comes_to_use(const char *other)
 {
 	for (time_t until = seconds() + STUCK; seconds() < until;) {
@@ -585,8 +590,9 @@ static bool comes_to_use(const char *other)
 }
 
 /*
- * Xen's calls come and go; every 64th time the module must have noticed. It is
- * made to ask again as its README tells.
+ * Turns Xen's hypercalls for batches off and on. Every 64th time, checks that
+ * the module switches backends. A write to the parameter makes the module probe
+ * again (see its README).
  */
 void flip_calls(unsigned int times)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The tests' runner, TAP to the console, and what they share. */
+/* Runs the tests, prints TAP to the console, and has the tests' common code. */
 #define _GNU_SOURCE
 #include "tests.h"
 
@@ -14,13 +14,13 @@
 #include <unistd.h>
 
 #define SKIPPED 77
-#define TIME_LIMIT 300 /* seconds of the guest's */
+#define TIME_LIMIT 300 /* in seconds of guest time */
 
 static const struct test *const rooms[] = { tests_anon,	  tests_shared,
 					    tests_watch,  tests_swap,
 					    tests_kernel, tests_grant };
 
-/* Where a skipped test says why; shared with the runner. */
+/* The reason of a skipped test, in memory shared with the runner. */
 static char *reason;
 static unsigned int broken;
 
@@ -94,7 +94,7 @@ void turns_wait(struct turns *t, int side)
 		die("read of a pipe");
 }
 
-/* --- What a page allows and holds ---------------------------------------- */
+/* --- Rights and contents of a page --------------------------------------- */
 
 int allowed(void *at)
 {
@@ -171,9 +171,9 @@ long smaps(const void *at, const char *key)
 	return kb;
 }
 
-/* --- A walk along a model ------------------------------------------------ */
+/* --- Random changes, and a model to compare with ------------------------- */
 
-/* The same numbers in every run. */
+/* Gives the same numbers in every run. */
 uint32_t prng(void)
 {
 	static uint64_t state = 0x9e3779b97f4a7c15;
@@ -184,7 +184,7 @@ uint32_t prng(void)
 	return state >> 32;
 }
 
-/* The word of a page that a writer has for its own. */
+/* The word in each page to which only a writer thread writes. */
 static uint64_t *word(const char *p, size_t page)
 {
 	return (uint64_t *)(p + page * PAGE) + 7;
@@ -266,7 +266,9 @@ static bool agrees(const struct walk *w, size_t page)
 	return good;
 }
 
-/* The child sees what the parent saw; what it writes stays its own. */
+/*
+ * A child sees the parent's pages; its writes to private memory stay its own.
+ */
 static void walk_in_child(void *arg)
 {
 	const struct walk *w = arg;
@@ -289,7 +291,7 @@ static void walk_step(const struct walk *w)
 	uint32_t what = prng() % 100;
 	int prot;
 
-	/* Some of the lengths short, some long. */
+	/* Half of the lengths are short. */
 	n = 1 + prng() % (prng() % 2 ? 8 : w->r.pages / 2);
 	n = n > w->r.pages - first ? w->r.pages - first : n;
 	if (what < 50) {
@@ -297,7 +299,7 @@ static void walk_step(const struct walk *w)
 		CHECK(!mprotect(w->r.p + first * PAGE, n * PAGE, prot));
 		for (size_t i = first; i < first + n; i++)
 			model[i].prot = prot & RW;
-		/* Its borders show first if a range was taken wrongly. */
+		/* A range with wrong bounds shows at its borders. */
 		CHECK(agrees(w, first) && agrees(w, first + n - 1));
 		if (first)
 			CHECK(agrees(w, first - 1));
@@ -340,7 +342,7 @@ void walk(const struct walk *w, unsigned int steps)
 
 /* --- The runner ---------------------------------------------------------- */
 
-/* 1 where it passed or was skipped. */
+/* Runs one test. True if it passed or was skipped. */
 static bool one(const struct test *t, unsigned int number)
 {
 	unsigned int before = complaints();
@@ -360,7 +362,7 @@ static bool one(const struct test *t, unsigned int number)
 	}
 	while (waitpid(pid, &state, 0) != pid)
 		;
-	kill(-pid, SIGKILL); /* what it may have left running */
+	kill(-pid, SIGKILL); /* processes that the test left running */
 	if (complaints() != before) {
 		say("# the kernel complained");
 		state = -1;

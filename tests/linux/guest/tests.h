@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The semantic tests. Each is a function that runs in a process of its own;
- * it has passed when every CHECK in it held and it did not end before its end.
- * A name says what holds then. What a machine has not got is skipped by name;
- * a difference between kernels that Linux does not promise is not checked.
+ * The semantic tests. Each test is a function that runs in its own process. It
+ * passes if every CHECK in it holds and the function runs to its end. A test's
+ * name says what holds when it passes. A test that needs something the machine
+ * lacks is skipped, with the reason. Behaviour that Linux does not promise is
+ * not checked.
  */
 #ifndef TESTS_H
 #define TESTS_H
@@ -20,7 +21,7 @@ struct test {
 	void (*run)(void);
 };
 
-/* Ended by one without a name. */
+/* Each list ends with an entry without a name. */
 extern const struct test tests_anon[], tests_shared[], tests_watch[],
 	tests_swap[], tests_kernel[], tests_grant[], tests_module[];
 
@@ -28,15 +29,15 @@ extern const struct test tests_anon[], tests_shared[], tests_watch[],
 #define FAILS(call, with) CHECK((call) == -1 && errno == (with))
 bool check(bool held, const char *file, int line, const char *what);
 void skip(const char *why) __attribute__((noreturn));
-/* Skips where the program is a guest and not all of the machine. */
+/* Skips the test unless the program is the machine's /init. */
 void needs_own_machine(void);
 
-/* Runs a part of the test in a child, whose failures count. */
+/* Runs a part of the test in a child process, whose failures count. */
 pid_t spawn(void (*part)(void *), void *arg);
 void join(pid_t child);
 void in_child(void (*part)(void *), void *arg);
 
-/* Processes that take turns: each side waits for the other's. */
+/* Lets two processes take turns: each side waits until the other gives. */
 struct turns {
 	int pipe[2][2];
 };
@@ -49,7 +50,7 @@ static inline int protect(const struct range *r, int prot)
 	return mprotect(r->p, r->pages * PAGE, prot);
 }
 
-/* PROT_READ and PROT_WRITE as tried out; the contents stay. */
+/* The rights of a page, found by accesses that keep its contents. */
 int allowed(void *at);
 bool all_allow(const struct range *r, int prot);
 bool zero(const struct range *r);
@@ -61,15 +62,16 @@ bool zero(const struct range *r);
 #define PM_PRESENT (1ull << 63)
 uint64_t pagemap(const void *at);
 size_t pages_with(const struct range *r, uint64_t flag);
-/* kB behind KEY of the VMA at hand in /proc/self/smaps, -1 if there is none */
+/* The kB after "key" for the VMA at "at" in /proc/self/smaps, or -1. */
 long smaps(const void *at, const char *key);
 
 uint32_t prng(void);
 
 /*
- * A thread on the last CPU that alone writes to a word of each page, round by
- * round, and looks whether it holds what it wrote before. The caller is put on
- * the first. End it to have that checked.
+ * A thread on the last CPU that writes to a word of each page, in rounds. No
+ * other thread writes to these words, and before each write the thread checks
+ * that the word holds the previous round. writer_start() pins the caller to the
+ * first CPU; writer_end() ends the thread and checks that no write was lost.
  */
 struct writer {
 	struct range r; /* step 1; zero at the start */
@@ -77,15 +79,15 @@ struct writer {
 	bool end;
 	uint64_t rounds, lost;
 };
-#define WRITER_SECONDS 20 /* enough, where a machine is slow */
+#define WRITER_SECONDS 20 /* time limit of a test's loop on a slow machine */
 void writer_start(struct writer *w);
 void writer_end(struct writer *w);
-/* Whether the pages at hand, another mapping's say, hold its last round. */
+/* True if the pages at "p", such as another mapping's, hold its last round. */
 bool written(const struct writer *w, const char *p);
 
 /*
- * Changes protections and contents at random and compares with a model; what
- * a page holds before the first write is base + its index, or 0.
+ * Changes protections and contents at random and compares with a model. Before
+ * the first write, a page holds base + its index, or 0 if base is 0.
  */
 struct walk {
 	struct range r;
@@ -94,12 +96,14 @@ struct walk {
 };
 void walk(const struct walk *w, unsigned int steps);
 
-/* foreign.c: a domain that never runs, or -1 where there cannot be any. */
+/*
+ * foreign.c: makes a domain that never runs. Its number, or -1 if impossible.
+ */
 #define FOREIGN_PAGES 4096ul
 int foreign_domain(void);
-/* Its pages, in a fresh mapping that must be unmapped as a whole. */
+/* Maps all its pages. Such a mapping can be unmapped only as a whole. */
 char *foreign_map(int domain);
-/* Destroys it; whether it is gone, as it cannot be while a page is held. */
+/* Destroys it. False if it is still there, because one of its pages is held. */
 bool foreign_end(int domain);
 
 #endif

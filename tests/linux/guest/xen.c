@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hypercalls from a process of dom0, through privcmd. Buffers are the process's
- * own memory, which must be mapped while Xen reads and writes it. And those of
- * any domain's kernel, through a module of the tests.
+ * Hypercalls from a process in dom0, through privcmd, with buffers in the
+ * process's memory, which must be present while Xen accesses it. And hypercalls
+ * from any domain's kernel, through the test module hypercall.ko.
  */
 #define _GNU_SOURCE
 #include "guest.h"
@@ -19,7 +19,7 @@
 #define PRIVCMD_HYPERCALL _IOC(_IOC_NONE, 'P', 0, 48)
 #define HYPERVISOR_XEN_VERSION 17
 #define HYPERVISOR_HYPFS_OP 42
-#define HYPERVISOR_NONE 63 /* the last number that Xen leaves room for */
+#define HYPERVISOR_NONE 63 /* unused: the last slot of Xen's hypercall table */
 #define HYPFS_WRITE_CONTENTS 2
 
 int privcmd = -1;
@@ -65,7 +65,7 @@ static long kernel_hypercall(uint64_t nr, uint64_t a1, uint64_t a2, uint64_t a3)
 	return answer;
 }
 
-/* To a probe as to zeroes. */
+/* True if both a probe and a call with zeroes return -ENOSYS. */
 static bool no_such_call(uint64_t nr)
 {
 	long probe = kernel_hypercall(nr, PTEBATCH_MAGIC, PTEBATCH_ASK_VERSION,
