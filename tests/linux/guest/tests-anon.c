@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Private anonymous memory, and what mprotect promises of any. */
+/* Private anonymous memory, and what mprotect promises for any memory. */
 #define _GNU_SOURCE
 #include "tests.h"
 
@@ -42,7 +42,7 @@ static void untouched_stays_zero(void)
 	struct range even = { r.p, 600, 2 };
 
 	CHECK(!protect(&r, PROT_READ));
-	CHECK(zero(&odd)); /* the zero page, in every second */
+	CHECK(zero(&odd)); /* every second PTE maps the zero page */
 	CHECK(!protect(&r, RW));
 	CHECK(zero(&odd));
 	fill(&r, 3);
@@ -58,7 +58,7 @@ static void untouched_stays_zero(void)
 	CHECK(holds(&even, 4));
 }
 
-/* A page that was only read is the zero page: writing must not reach it. */
+/* A page that was only read maps the zero page, which no write may reach. */
 static void zero_page_is_kept(void)
 {
 	struct range a = { anon(64), 64, 1 }, b = { anon(64), 64, 1 };
@@ -86,7 +86,9 @@ static void none_and_back(void)
 		fill(&r, 6 + i);
 	}
 	CHECK(holds(&r, 8));
-	/* PROT_NONE memory can go without ever coming back. */
+	/*
+	 * PROT_NONE memory can be unmapped without being made readable first.
+	 */
 	CHECK(!protect(&r, PROT_NONE));
 	CHECK(!munmap(r.p, r.pages * PAGE));
 	CHECK(read_faults(r.p));
@@ -134,7 +136,7 @@ static void cow_stays_apart(void)
 	turns_give(&turns, 1);
 	join(child);
 	CHECK(holds(&cow, 2));
-	/* Alone again: what COW left read-only must become writable. */
+	/* The child is gone. Pages that COW left read-only become writable. */
 	CHECK(!protect(&cow, PROT_READ));
 	CHECK(!protect(&cow, RW));
 	fill(&cow, 4);
@@ -230,8 +232,9 @@ static void hold_cow(void *arg)
 }
 
 /*
- * By turns: present and dirty, never touched, only read, thrown away, and
- * shared with a child. Then ranges at odd places of it.
+ * Of each five pages, the first is present and dirty, the third maps the zero
+ * page, the fifth is shared with a child, and the others are absent. Ranges with
+ * various bounds among them are then protected.
  */
 static void fragments(void)
 {
@@ -321,7 +324,7 @@ static void random_boundaries(void)
 	     150);
 }
 
-/* A huge range of which next to nothing is there. */
+/* A huge range with only a few present pages. */
 static void sparse(void)
 {
 	const size_t bytes = 3 * GiB;
@@ -432,7 +435,7 @@ static void errors_are_linux_own(void)
 	CHECK(!protect(&r, RW));
 	CHECK(holds(&r, 1));
 
-	/* What lies before a hole is changed, what lies behind it is not. */
+	/* Pages before a hole are changed, those behind it are not. */
 	CHECK(!munmap(r.p + 20 * PAGE, 4 * PAGE));
 	FAILS(protect(&r, PROT_READ), ENOMEM);
 	CHECK(all_allow(&before, PROT_READ) && all_allow(&after, RW));
@@ -488,7 +491,7 @@ static void mremap_takes_along(void)
 	fill(&moved, 2);
 	CHECK(holds(&moved, 2));
 
-	/* PROT_NONE is moved with its contents; what is new is zero. */
+	/* PROT_NONE pages move with their contents; added pages are zero. */
 	CHECK(!protect(&moved, PROT_NONE));
 	to = place(4 * MiB);
 	CHECK(mremap(moved.p, 600 * PAGE, 700 * PAGE,
@@ -499,14 +502,14 @@ static void mremap_takes_along(void)
 	CHECK(holds(&moved, 2));
 	CHECK(zero(&(struct range){ to + 600 * PAGE, 100, 1 }));
 
-	/* A shrunk one loses its end. */
+	/* A mapping that shrinks loses its end. */
 	CHECK(!mprotect(to, 700 * PAGE, PROT_READ));
 	CHECK(mremap(to, 700 * PAGE, 300 * PAGE, 0) == to);
 	half = (struct range){ to, 300, 1 };
 	CHECK(holds(&half, 2) && read_faults(to + 300 * PAGE));
 	CHECK(all_allow(&half, PROT_READ));
 
-	/* Old place kept, empty. */
+	/* MREMAP_DONTUNMAP keeps the old range mapped, but empty. */
 	moved.p = place(4 * MiB);
 	moved.pages = 300;
 	if (mremap(to, 300 * PAGE, 300 * PAGE,
@@ -539,7 +542,7 @@ static void madvise_and_protection(void)
 	fill(&r, 2);
 	CHECK(holds(&r, 2));
 
-	/* COLD and PAGEOUT change no contents, whatever they do. */
+	/* COLD and PAGEOUT change no contents. */
 	CHECK(!protect(&r, PROT_READ));
 	madvise(r.p, r.pages * PAGE, MADV_COLD);
 	CHECK(all_allow(&r, PROT_READ) && holds(&r, 2));
@@ -548,7 +551,7 @@ static void madvise_and_protection(void)
 	CHECK(!protect(&r, RW));
 	CHECK(holds(&r, 2));
 
-	/* FREE: all of a page or nothing, and never after a new write. */
+	/* FREE discards whole pages or nothing, and no page written since. */
 	CHECK(!madvise(r.p, r.pages * PAGE, MADV_FREE));
 	CHECK(!protect(&r, PROT_READ));
 	CHECK(!protect(&r, RW));
@@ -586,7 +589,7 @@ static void thp_boundaries(void)
 	CHECK(holds(&r, 1));
 	fill(&r, 2);
 	CHECK(holds(&r, 2));
-	/* One page, an edge, an end and a beginning: the huge page splits. */
+	/* Inside a huge page, at its edge, and across two: each one splits. */
 	CHECK(!mprotect(p + 100 * PAGE, PAGE, PROT_READ));
 	CHECK(!mprotect(p + 512 * PAGE, PAGE, PROT_NONE));
 	CHECK(!mprotect(p + 1500 * PAGE, 100 * PAGE, PROT_READ));
@@ -711,7 +714,7 @@ static struct range common;
 static volatile bool over;
 static volatile unsigned long entered, refused;
 
-/* Writes ever new values to every page; those refused are counted. */
+/* Writes a new value to every page in each round; counts refused writes. */
 static void *writer(void *arg)
 {
 	unsigned char value = 0;
@@ -727,7 +730,7 @@ static void *writer(void *arg)
 	return NULL;
 }
 
-/* Until it has begun and ended with all pages once, from here on. */
+/* Waits until the writer has begun and finished a whole round. */
 static void let_it_go_round(void)
 {
 	unsigned long before = entered;
@@ -763,7 +766,7 @@ static void threads_see_it(void)
 	CHECK(refused > 40 * common.pages);
 }
 
-/* A thread writes to the sixth page of a range, which is protected as a whole. */
+/* A thread writes to the sixth page of a range that mprotect protects whole. */
 static void no_write_lands_within(size_t bytes, bool to_its_end)
 {
 	char *p = mmap(NULL, bytes, RW,
@@ -777,7 +780,7 @@ static void no_write_lands_within(size_t bytes, bool to_its_end)
 	over = false;
 	refused = 0;
 	CHECK(!pthread_create(&thread, NULL, writer, NULL));
-	/* A stale entry lives until the next interrupt at most. */
+	/* A stale TLB entry may last only until the next interrupt: repeat. */
 	for (int i = 0; i < 1000; i++) {
 		p[0] = (char)i;
 		if (to_its_end)
@@ -795,13 +798,15 @@ static void no_write_lands_within(size_t bytes, bool to_its_end)
 	CHECK(!munmap(p, bytes));
 }
 
-/* As many pages as 32 bits cannot count, and one: the flush is of them all. */
+/* 2^32 + 1 pages: a 32-bit page count would flush only one of them. */
 static void threads_see_16_tib(void)
 {
 	no_write_lands_within((1ul << 44) + PAGE, true);
 }
 
-/* So many bytes: and what was changed last needs no flush of its own. */
+/*
+ * 2^32 bytes, a length that is 0 in 32 bits, without a present page at its end.
+ */
 static void threads_see_4_gib(void)
 {
 	no_write_lands_within(1ul << 32, false);

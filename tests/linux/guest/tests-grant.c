@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pages of another domain by grant, as a backend has its frontend's. The kernel
- * is told by a MMU notifier when somebody changes the mapping, and gives the
- * grants back then: to Xen the entries are the grants' and no others'. Here the
- * other domain is dom0 itself.
+ * Pages of another domain mapped by grants, as a backend maps its frontend's.
+ * Xen lets only grant operations change the PTEs of such a mapping. An MMU
+ * notifier tells the gntdev driver when the mapping is about to change, and the
+ * driver then unmaps the grants. In these tests both domains are dom0.
  */
 #define _GNU_SOURCE
 #include "tests.h"
@@ -32,7 +32,7 @@ struct map_grant_ref {
 	} refs[PAGES];
 };
 
-/* The size that they are known by is that of one reference. */
+/* The size in the ioctl numbers is that of a request for one reference. */
 #define ALLOC_GREF _IOC(_IOC_NONE, 'G', 5, 24)
 #define MAP_GRANT_REF _IOC(_IOC_NONE, 'G', 0, 24)
 
@@ -61,7 +61,7 @@ static struct range map(int fd, uint64_t index)
 	return r;
 }
 
-/* The side that gives. */
+/* Maps pages that are granted to domain 0, in the granting domain. */
 static struct range give(void)
 {
 	int fd = device("xen-gntalloc", "/dev/xen/gntalloc");
@@ -74,7 +74,7 @@ static struct range give(void)
 	return r;
 }
 
-/* And the side that takes, in a domain whose number is 0. */
+/* Maps the granted pages by their grants. The granting domain is number 0. */
 static struct range take(void)
 {
 	struct map_grant_ref refs = { .count = PAGES };
@@ -110,7 +110,7 @@ static void inherited(void *arg)
 	CHECK(all_allow(r, PROT_READ));
 }
 
-/* The rights of the giving side's mapping are its own. */
+/* The granting side's mapping has rights of its own. */
 static void rights(const struct range *given, const struct range *taken)
 {
 	fill(given, 1);
@@ -143,13 +143,13 @@ static void grants(void)
 	rights(&given, NULL);
 	taken = take();
 	rights(&given, &taken);
-	/* Other memory of a process that is watched. */
+	/* Other memory of a process that has an MMU notifier. */
 	walk(&(struct walk){ r, false, 0 }, 100);
 	fill(&taken, 4);
 	in_child(not_inherited, &taken);
 	in_child(inherited, &given);
 	CHECK(all_allow(&given, RW) && holds(&taken, 4));
-	/* What is changed is given back, and nothing else. */
+	/* The grants of the changed part are unmapped, and no others. */
 	part = (struct range){ taken.p + 8 * PAGE, 8, 1 };
 	CHECK(!protect(&part, PROT_READ));
 	CHECK(try_read(part.p).signo == SIGBUS);
@@ -160,7 +160,9 @@ static void grants(void)
 	CHECK(holds(&(struct range){ given.p, 16, 1 }, 4));
 	CHECK(!munmap(taken.p, PAGES * PAGE));
 	CHECK(read_faults(taken.p) && read_faults(part.p));
-	/* They can be taken again, also after a process that ended with them. */
+	/*
+	 * The pages can be mapped again, also after a process exited with them.
+	 */
 	in_child(leave_taken, NULL);
 	CHECK(holds(&given, 7));
 	in_child(leave_taken, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's own accesses, other processes', and mappings of its making. */
+/* Accesses by the kernel and by other processes, and special mappings. */
 #define _GNU_SOURCE
 #include "tests.h"
 
@@ -87,7 +87,7 @@ static void still_old(void *arg)
 	CHECK(all_allow(&r[0], PROT_READ));
 }
 
-/* A debugger writes where the process may not: into a copy, still read-only. */
+/* A forced write to a read-only private page goes to a read-only copy. */
 static void forced_writes(void)
 {
 	static struct turns turns;
@@ -111,7 +111,7 @@ static void forced_writes(void)
 	}
 	turns_give(&turns, 0);
 	join(child);
-	/* Forced reads of what nobody may read. */
+	/* Forced reads of pages that the process may not read. */
 	CHECK(!protect(&r[0], PROT_NONE));
 	for (size_t i = 0; i < 64; i += 2) {
 		CHECK(pread(fd, &value, 8, (uintptr_t)r[0].p + i * PAGE) == 8);
@@ -166,7 +166,7 @@ static void ptrace_writes(void)
 			skip("the kernel forbids forced writes");
 		}
 	}
-	/* The signals that the child tries out with are passed on. */
+	/* The child's accesses raise signals, which are passed on to it. */
 	CHECK(!ptrace(PTRACE_CONT, child, 0, 0));
 	while (waitpid(child, &state, 0) == child && WIFSTOPPED(state))
 		CHECK(!ptrace(PTRACE_CONT, child, 0, WSTOPSIG(state)));
@@ -175,7 +175,7 @@ static void ptrace_writes(void)
 	CHECK(all_allow(&r, PROT_READ));
 }
 
-/* --- Pages that the kernel holds on to ----------------------------------- */
+/* --- Pages that the kernel keeps references to --------------------------- */
 
 static void spliced_pages(void)
 {
@@ -215,8 +215,8 @@ static void *flip(void *arg)
 }
 
 /*
- * Direct I/O takes the pages themselves. Whatever happens to the protection
- * meanwhile, a read that succeeded has landed, one that did not is EFAULT.
+ * Direct I/O pins the pages. Whatever happens to their protection meanwhile,
+ * the data of a read that succeeds arrive, and a read that fails gives EFAULT.
  */
 static void direct_io(void)
 {
@@ -250,7 +250,7 @@ static void direct_io(void)
 			CHECK(holds(&buffer, 1 + at));
 			good++;
 		} else {
-			/* The pages before the refused one may have landed. */
+			/* Pages before the refused one may have been read. */
 			CHECK(n >= 0 || errno == EFAULT);
 			refused++;
 		}
@@ -268,9 +268,9 @@ static void direct_io(void)
 		unlink(path);
 }
 
-/* --- Mappings of the kernel's making ------------------------------------- */
+/* --- Special mappings ---------------------------------------------------- */
 
-/* The VMA by its name in /proc/self/maps. */
+/* The VMA with this name in /proc/self/maps. */
 static struct range named(const char *name)
 {
 	FILE *file = fopen("/proc/self/maps", "re");
@@ -315,7 +315,7 @@ static void vdso_and_vvar(void)
 	if (!vdso.p || !vvar.p)
 		skip("no vdso");
 	turns_init(&turns);
-	/* The clock's page: nobody may write it, all else leaves it whole. */
+	/* The clock's page can never be written, and works after any change. */
 	FAILS(protect(&vvar, RW), EACCES);
 	CHECK(write_faults(vvar.p));
 	CHECK(clock_runs());
@@ -324,7 +324,7 @@ static void vdso_and_vvar(void)
 	CHECK(!protect(&vvar, PROT_READ));
 	CHECK(!read_faults(vvar.p) && write_faults(vvar.p));
 	CHECK(clock_runs());
-	/* The code can be written, in a copy. */
+	/* Writes to the code go to a private copy. */
 	first = *vdso.p;
 	CHECK(write_faults(vdso.p));
 	CHECK(!protect(&vdso, RW));
@@ -337,7 +337,7 @@ static void vdso_and_vvar(void)
 	in_child(vdso_clean, &vdso);
 }
 
-/* What one process writes into its vdso no other has. */
+/* Writes of a process to its vdso reach no other process. */
 static void vdso_break(void *arg)
 {
 	struct range *r = arg;
@@ -358,7 +358,7 @@ static void vdso_is_private(void)
 	vdso_clean(&vdso);
 }
 
-/* The BIOS, as far as it may be seen: a device's memory. */
+/* The BIOS area, as an example of device memory. */
 static void dev_mem(void)
 {
 	const size_t pages = 16;
@@ -401,8 +401,8 @@ static void not_inherited(void *arg)
 }
 
 /*
- * Of another domain, which only dom0 can have. Linux cannot change their
- * protection: Xen refuses what it writes then.
+ * Pages of another domain, which only dom0 can map. Their protection is not
+ * tested, because Linux cannot change it: Xen refuses the PTEs that it writes.
  */
 static void foreign_pages(void)
 {
@@ -413,7 +413,7 @@ static void foreign_pages(void)
 	if (domain < 0)
 		skip("no foreign pages");
 	r.p = foreign_map(domain);
-	/* What a new domain's memory holds is Xen's choice. */
+	/* The contents of a new domain's memory are undefined. */
 	fill(&r, 1);
 	again.p = foreign_map(domain);
 	CHECK(holds(&again, 1));

@@ -46,7 +46,7 @@ static void other_process(void *arg)
 	CHECK(!protect(&v->a, PROT_NONE));
 }
 
-/* Each view has rights of its own; what one writes, the other sees. */
+/* Each view has its own rights, and sees what the other view writes. */
 static void views_agree(struct views *v)
 {
 	fill(&v->a, 1);
@@ -66,7 +66,7 @@ static void views_agree(struct views *v)
 	in_child(other_process, v);
 	CHECK(all_allow(&v->a, PROT_READ) && all_allow(&v->b, RW));
 	CHECK(holds(&v->a, 4) && holds(&v->b, 4));
-	/* What a view throws away is still in the other. */
+	/* Pages that one view discards are still in the other. */
 	CHECK(!madvise(v->a.p, v->a.pages * PAGE, MADV_DONTNEED));
 	CHECK(holds(&v->a, 4));
 	CHECK(!munmap(v->b.p, v->b.pages * PAGE));
@@ -126,7 +126,7 @@ static void anonymous_shared(void)
 	walk(&(struct walk){ r, true, 0 }, 200);
 }
 
-/* Pages of the object appear in a range that was protected before. */
+/* Pages are added to the object after the range was protected. */
 static void appear_later(void)
 {
 	int fd = tmpfile_at("/dev/shm", 520 * PAGE);
@@ -137,7 +137,7 @@ static void appear_later(void)
 	fill(&b, 1);
 	CHECK(!protect(&a, PROT_READ));
 	CHECK(all_allow(&a, PROT_READ) && holds(&a, 1));
-	/* And go: beyond the file's new end, a SIGBUS. */
+	/* Pages are removed: beyond the file's new end, reads raise SIGBUS. */
 	CHECK(!ftruncate(fd, 100 * PAGE));
 	CHECK(!protect(&a, PROT_NONE));
 	CHECK(!protect(&a, PROT_READ));
@@ -168,7 +168,7 @@ static void private_file(void)
 	CHECK(holds(&mine, 2));
 	CHECK(!madvise(mine.p, pages * PAGE, MADV_DONTNEED));
 	CHECK(holds(&mine, 3) && all_allow(&mine, PROT_READ));
-	/* Half of it its own, half the file's. */
+	/* Every second page is a private copy, the others are the file's. */
 	CHECK(!protect(&mine, RW));
 	fill(&(struct range){ mine.p, pages, 2 }, 4);
 	CHECK(!protect(&mine, PROT_NONE));
@@ -203,7 +203,7 @@ static void dev_zero(void)
 	close(fd);
 }
 
-/* --- A filesystem that wants to know of writes --------------------------- */
+/* --- A filesystem with page_mkwrite, which is told of first writes ------- */
 
 #define DISK "/dev/ram0"
 #define BLOCK 1024
@@ -232,7 +232,7 @@ static bool make_filesystem(void)
 	if (fd < 0)
 		return false;
 	memcpy(image[SUPER], super, sizeof(super));
-	/* Bit 0 of a map is never free; neither is what lies beyond. */
+	/* Bit 0 of each map and the bits beyond its end are marked as used. */
 	memset(image[INODE_MAP], 0xff, BLOCK);
 	memset(image[INODE_MAP], 0, 8);
 	image[INODE_MAP][0] = 3;
@@ -265,8 +265,8 @@ static long dirty(const struct range *r)
 }
 
 /*
- * Whether writing each page asks the filesystem first, by a fault; where that
- * keeps its pages in large folios, one of a folio may do.
+ * True if the first write to each page faults, so that the filesystem is asked.
+ * On a filesystem with large folios, one fault can be for a whole folio.
  */
 static bool notified(const struct range *r, uint64_t seed)
 {
@@ -296,12 +296,12 @@ static void write_notify(void)
 	fill(&r, 1);
 	CHECK(dirty(&r) == (long)pages * 4);
 
-	/* Clean and writable by right: no page is until it was asked for. */
+	/* A clean page is write-protected, although the VMA is writable. */
 	CHECK(!msync(r.p, pages * PAGE, MS_SYNC));
 	CHECK(dirty(&r) == 0);
 	CHECK(notified(&r, 2));
 	CHECK(dirty(&r) == (long)pages * 4);
-	/* The same behind an mprotect there and back. */
+	/* The same after mprotect to read-only and back. */
 	CHECK(!msync(r.p, pages * PAGE, MS_SYNC));
 	CHECK(!protect(&r, PROT_READ));
 	CHECK(!protect(&r, RW));
@@ -311,10 +311,10 @@ static void write_notify(void)
 	CHECK(!msync(r.p, pages * PAGE, MS_SYNC));
 	CHECK(!protect(&r, PROT_NONE));
 	CHECK(!protect(&r, RW));
-	CHECK(holds(&r, 3)); /* maps them, for reading */
+	CHECK(holds(&r, 3)); /* maps the pages by reading them */
 	CHECK(notified(&r, 4));
 
-	/* Dirty pages stay dirty, also where msync meets them read-only. */
+	/* mprotect keeps pages dirty, and msync cleans read-only ones too. */
 	CHECK(!protect(&r, PROT_READ));
 	CHECK(dirty(&r) == (long)pages * 4);
 	CHECK(!msync(r.p, pages * PAGE, MS_SYNC));
@@ -327,7 +327,7 @@ static void write_notify(void)
 	CHECK(!fsync(fd));
 	close(fd);
 
-	/* And all of it is on the disk. */
+	/* All writes are on the disk. */
 	if (own_machine)
 		CHECK(!umount("/mnt") &&
 		      !mount(DISK, "/mnt", "minix", 0, NULL));
@@ -337,7 +337,7 @@ static void write_notify(void)
 	CHECK(holds(&copy, 5));
 	close(fd);
 
-	/* Last, at random, and again from the disk. */
+	/* Finally, random changes of pages read back from the disk. */
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	r.p = map(fd, pages, RW, MAP_SHARED);
 	for (size_t i = 0; i < pages; i++)
@@ -350,12 +350,13 @@ static void write_notify(void)
 		CHECK(!umount("/mnt"));
 }
 
-/* --- What is unmapped ------------------------------------------------------ */
+/* --- Unmapping ----------------------------------------------------------- */
 
 /*
- * kB of the process's memory of a sort. Linux counts late: 64 faults, each of
- * which may have mapped 16 pages. When a process ends it complains of any page
- * that was counted as of another sort.
+ * True if the process has about this many kB of a kind of memory. Linux updates
+ * its counters late: after up to 64 faults, each of which can map 16 pages.
+ * When the process ends, Linux warns if it has counted a page as the wrong
+ * kind.
  */
 static bool resident(const char *key, long kb)
 {
@@ -381,7 +382,7 @@ static void counted(void)
 	CHECK(resident("RssShmem", shmem + 4 * pages));
 	CHECK(holds(&mine, 1));
 	CHECK(resident("RssShmem", shmem + 8 * pages));
-	/* Every second page of one half becomes the process's. */
+	/* In one half, every second page becomes a private copy. */
 	fill(&own, 2);
 	CHECK(resident("RssShmem", shmem + 8 * pages - pages));
 	CHECK(resident("RssAnon", anonymous + pages));
@@ -402,7 +403,7 @@ static void counted(void)
 	close(fd);
 }
 
-/* Of another address space: its TLB flushes do not reach the writer. */
+/* Runs in another address space, whose TLB flushes do not reach the writer. */
 static void sync_on(void *arg)
 {
 	int *fd = arg;
@@ -416,9 +417,10 @@ static void sync_on(void *arg)
 }
 
 /*
- * A page that is written to after it was unmapped, and believed to be clean by
- * one who looked meanwhile, would be thrown away and read again without it.
- * Unmapped is much more than is written to, which gives time for it.
+ * If a page were written to through a stale TLB entry after it was unmapped,
+ * the kernel could find the page clean and evict it, and the write would be
+ * lost. The unmapped range is much larger than the part that is written to,
+ * which widens the window for this race.
  */
 static void evicted(void)
 {
@@ -446,7 +448,7 @@ static void evicted(void)
 	CHECK(!munmap(all, pages * PAGE));
 	close(fd);
 
-	/* And what the last mapping wrote, without a word to the kernel. */
+	/* The file also has the last writes, made before the unmapping. */
 	if (own_machine)
 		CHECK(!umount("/mnt") &&
 		      !mount(DISK, "/mnt", "minix", 0, NULL));

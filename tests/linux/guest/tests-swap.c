@@ -14,7 +14,7 @@
 
 /* --- Swap ---------------------------------------------------------------- */
 
-/* Stays on for the tests that follow. */
+/* Sets up swap, which stays on for the following tests. */
 static void needs_swap(void)
 {
 	const char *why;
@@ -74,12 +74,12 @@ static void swapped(void)
 	CHECK(!protect(&r, PROT_READ));
 	CHECK(holds(&odd, 2) && holds(&(struct range){ r.p, 1100, 2 }, 1));
 	CHECK(!protect(&r, RW));
-	/* Out while PROT_NONE. */
+	/* Pages go to swap while they are PROT_NONE. */
 	CHECK(!protect(&r, PROT_NONE));
 	page_out(&r);
 	CHECK(!protect(&r, RW));
 	fill(&r, 3);
-	/* COW of what is in swap. */
+	/* COW of pages in swap. */
 	page_out(&r);
 	in_child(swapped_child, &r);
 	CHECK(holds(&r, 3));
@@ -139,9 +139,9 @@ static void dropped_copies(void)
 }
 
 /*
- * Only the entry knows that a page of shared memory was written to. If that got
- * lost when it was unmapped, the page would be thrown away as one that holds
- * nothing.
+ * Only the PTE's D bit records that a page of shared memory was written to. If
+ * the bit were lost when the page is unmapped, reclaim would discard the page
+ * as empty.
  */
 static void unmapped_shared(void)
 {
@@ -166,14 +166,16 @@ static void unmapped_shared(void)
 	say("# %ld pages went to swap", out);
 	CHECK(out >= 100);
 
-	/* And where the last mapping goes. */
+	/* The last writes are kept when the writer's mapping goes. */
 	CHECK(!shmdt(w.r.p));
 	page_out(&other);
 	CHECK(written(&w, other.p));
 	CHECK(!shmdt(other.p));
 }
 
-/* More than the group may have: reclaim takes pages in every state. */
+/*
+ * More memory than the group may have, so that reclaim gets every kind of page.
+ */
 static void pressure(void)
 {
 	struct range r = { NULL, 6144, 1 };
@@ -242,7 +244,7 @@ static void same_pages(void)
 	CHECK(!protect(&a, PROT_READ));
 	CHECK(all_allow(&a, PROT_READ));
 	CHECK(!protect(&a, RW));
-	fill(&odd, 5); /* each write needs a copy of its own */
+	fill(&odd, 5); /* each page that is written to is copied */
 	CHECK(holds(&odd, 5));
 	for (size_t i = 0; i < 300; i++) {
 		CHECK(b.p[i * PAGE] == 0x77 && b.p[i * PAGE + 4095] == 0x77);
@@ -273,8 +275,8 @@ static void *compact(void *arg)
 }
 
 /*
- * Every 2nd page of a large range is given back, so that compaction has holes
- * to fill and pages to move: ours.
+ * Every second page of a large range is freed, so that compaction has holes to
+ * fill, and migrates this process's pages.
  */
 static void migrated(void)
 {
@@ -318,7 +320,10 @@ static void *beside(void *arg)
 	return arg;
 }
 
-/* The kernel leaves pages alone that are where a process of one thread runs. */
+/*
+ * The second thread is needed: the kernel sets no hints on local pages of a
+ * process with a single thread.
+ */
 static void under_hints(void *arg)
 {
 	struct range r = { anon(2048), 2048, 1 };
@@ -352,7 +357,7 @@ static void numa_hinting(void)
 		skip("one NUMA node");
 	if (spit("/proc/sys/kernel/numa_balancing", "1"))
 		skip("no NUMA balancing");
-	/* Taken over by those that are forked after. */
+	/* Only processes forked from now on use these settings. */
 	CHECK(!spit(NUMA "scan_delay_ms", "1"));
 	CHECK(!spit(NUMA "scan_period_max_ms", "10"));
 	CHECK(!spit(NUMA "scan_period_min_ms", "1"));

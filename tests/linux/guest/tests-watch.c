@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Those who watch memory: userfaultfd, soft-dirty, protection keys. */
+/* Features that track accesses: userfaultfd, soft-dirty, protection keys. */
 #define _GNU_SOURCE
 #include "tests.h"
 
@@ -24,7 +24,7 @@
 static int uffd;
 static volatile unsigned long missing, protected;
 
-/* Lets each write through; fills each missing page with 0x5a. */
+/* Allows each write that faults, and fills each missing page with 0x5a. */
 static void *answer(void *arg)
 {
 	static char page[PAGE] __attribute__((aligned(PAGE)));
@@ -118,14 +118,14 @@ static void wp(const struct range *r)
 	fill(r, 1);
 	CHECK(protected == 0);
 	CHECK(!ioctl(uffd, UFFDIO_WRITEPROTECT, &all));
-	/* RW by right, and yet each first write is told. */
+	/* The VMA is writable, but the first write to each page is reported. */
 	CHECK(!protect(r, PROT_READ));
 	CHECK(all_allow(r, PROT_READ) && protected == 0);
 	CHECK(!protect(r, RW));
 	CHECK(holds(r, 1) && protected == 0);
 	fill(&odd, 2);
 	CHECK(protected == half);
-	/* Those told stay writable, the others protected. */
+	/* The pages written to stay writable, the others protected. */
 	CHECK(!protect(r, PROT_NONE));
 	CHECK(!protect(r, RW));
 	fill(&odd, 3);
@@ -134,7 +134,7 @@ static void wp(const struct range *r)
 	fill(&even, 4);
 	CHECK(protected == r->pages);
 	CHECK(holds(&odd, 3) && holds(&even, 4));
-	/* Watched while read-only. */
+	/* Write protection set while the VMA is read-only. */
 	CHECK(!protect(r, PROT_READ));
 	CHECK(!ioctl(uffd, UFFDIO_WRITEPROTECT, &all));
 	CHECK(!protect(r, RW));
@@ -185,7 +185,7 @@ static void soft_dirty_of(const struct range *r)
 	fill(&odd, 2);
 	CHECK(pages_with(r, PM_SOFT_DIRTY) == r->pages / 2);
 
-	/* mprotect writes no page, and lets no write go unseen. */
+	/* mprotect sets no soft-dirty bit, and hides no later write. */
 	clear_soft_dirty();
 	CHECK(!protect(r, PROT_READ));
 	CHECK(!protect(r, RW));
@@ -195,7 +195,7 @@ static void soft_dirty_of(const struct range *r)
 	CHECK(pages_with(&odd, PM_SOFT_DIRTY) == r->pages / 2);
 	CHECK(pages_with(r, PM_SOFT_DIRTY) == r->pages / 2);
 
-	/* What was dirty stays so through RO, NONE and back. */
+	/* Soft-dirty pages stay so through PROT_READ, PROT_NONE and back. */
 	CHECK(!protect(r, PROT_READ));
 	CHECK(pages_with(r, PM_SOFT_DIRTY) == r->pages / 2);
 	CHECK(!protect(r, PROT_NONE));
@@ -203,7 +203,7 @@ static void soft_dirty_of(const struct range *r)
 	CHECK(pages_with(&odd, PM_SOFT_DIRTY) == r->pages / 2);
 	CHECK(pages_with(r, PM_SOFT_DIRTY) == r->pages / 2);
 
-	/* Cleared while read-only. */
+	/* Soft-dirty bits cleared while the VMA is read-only. */
 	CHECK(!protect(r, PROT_READ));
 	clear_soft_dirty();
 	CHECK(!protect(r, RW));
@@ -239,7 +239,10 @@ static void keys(void)
 	CHECK(!pkey_mprotect(r.p, r.pages * PAGE, RW, key));
 	fill(&r, 2);
 	for (int round = 0; round < 2; round++) {
-		/* A handler runs with rights of its own: set them each time. */
+		/*
+		 * A signal handler starts with default key rights, which the
+		 * longjmp out of it keeps: set them before each access.
+		 */
 		for (size_t i = 0; i < r.pages; i++) {
 			CHECK(!pkey_set(key, PKEY_DISABLE_WRITE));
 			f = try_write(r.p + i * PAGE, 7);
@@ -266,7 +269,7 @@ static void keys(void)
 	CHECK(holds(&r, 3));
 }
 
-/* Executable only: with keys not readable, without them readable. */
+/* Execute-only memory is unreadable only on a CPU with protection keys. */
 static void execute_only(void)
 {
 	struct range r = { anon(8), 8, 1 };
