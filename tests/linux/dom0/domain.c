@@ -356,12 +356,12 @@ static void foreign(void)
 			 by[stock]->name);                                  \
 		report(name, test);                                         \
 	} while (0)
-		TEST("dom0 changes those of a paused domain",
+		TEST("dom0 changes the tables of a paused domain",
 		     changes_while_paused(stock));
-		TEST("the domain sees it and obeys", domain_sees_it());
-		TEST("dom0 gives full values", changes_back(stock));
-		TEST("the domain sees these", domain_sees_it());
-		TEST("the domain can change them on",
+		TEST("the domain sees the changes", domain_sees_it());
+		TEST("dom0 writes full values", changes_back(stock));
+		TEST("the domain sees the full values", domain_sees_it());
+		TEST("the domain can still change its tables",
 		     ask(MAILBOX_CHANGE, stock));
 		TEST("a domain that does not exist is -ESRCH",
 		     refused(PTEBATCH_XENCALL_OWNER(nobody), -PTEBATCH_ESRCH));
@@ -402,18 +402,18 @@ static void watch(void)
 	report("log-dirty: the domain writes to all it can reach",
 	       ask(MAILBOX_LOOK, false));
 	take_bitmap(XEN_DOMCTL_SHADOW_OP_PEEK);
-	report("log-dirty: what is written through older mappings is dirty, no more",
+	report("log-dirty: pages written through older mappings are dirty, no others",
 	       shows_writes());
 
 	/* The domain is paused, so only dom0's changes can be logged. */
 	use(&ptebatch_hypercall);
 	take_bitmap(XEN_DOMCTL_SHADOW_OP_CLEAN);
-	report("log-dirty: dom0 changes its table",
+	report("log-dirty: dom0 changes the domain's table",
 	       changes_while_paused(false));
 	take_bitmap(XEN_DOMCTL_SHADOW_OP_PEEK);
 	report("log-dirty: a table that dom0 changes is dirty",
 	       dirty(box->table_pfn));
-	report("log-dirty: the domain sees that and obeys", domain_sees_it());
+	report("log-dirty: the domain sees dom0's change", domain_sees_it());
 	ptebatch_xencall_close(&dom0);
 }
 

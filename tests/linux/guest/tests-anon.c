@@ -233,8 +233,8 @@ static void hold_cow(void *arg)
 
 /*
  * Of each five pages, the first is present and dirty, the third maps the zero
- * page, the fifth is shared with a child, and the others are absent. Ranges with
- * various bounds among them are then protected.
+ * page, the fifth is shared with a child, and the others are absent. Ranges
+ * with various bounds among them are then protected.
  */
 static void fragments(void)
 {
@@ -950,9 +950,9 @@ const struct test tests_anon[] = {
 	  locked_stays },
 	{ "threads: no write lands after mprotect has returned",
 	  threads_see_it },
-	{ "threads: nor into the middle of a range of 16 TiB",
+	{ "threads: no write lands in a range of 16 TiB after mprotect",
 	  threads_see_16_tib },
-	{ "threads: nor into that of 4 GiB with nothing at its end",
+	{ "threads: no write lands in a range of 4 GiB with an empty end",
 	  threads_see_4_gib },
 	{ "mprotect across two tables changes these pages and no others",
 	  across_tables },

@@ -171,7 +171,7 @@ static void grants(void)
 }
 
 const struct test tests_grant[] = {
-	{ "grants: a mapping keeps to what its notifier does, the rest to mprotect",
+	{ "grants: mprotect unmaps the grants of its range, and no others",
 	  grants },
 	{ NULL, NULL },
 };

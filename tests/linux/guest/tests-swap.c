@@ -367,7 +367,8 @@ static void numa_hinting(void)
 const struct test tests_swap[] = {
 	{ "swap: pages in swap keep contents and take the new protection",
 	  swapped },
-	{ "swap: so does shared memory", swapped_shared },
+	{ "swap: shared memory keeps contents and takes the new protection",
+	  swapped_shared },
 	{ "swap: copies of a file's pages are dropped from it",
 	  dropped_copies },
 	{ "swap: no write is lost to shared memory that is unmapped meanwhile",

@@ -93,9 +93,9 @@ void not_pv(void)
 	load_module("hypercall");
 	answers = kernel_hypercall(HYPERVISOR_XEN_VERSION, 0, 0, 0) > 0;
 	tap(2, answers && no_such_call(HYPERVISOR_NONE),
-	    "Xen answers its kernel, with -ENOSYS where there is no call");
+	    "its kernel's hypercalls work, and an unused number gives -ENOSYS");
 	tap(3, no_such_call(__HYPERVISOR_ptebatch_runs),
-	    "the call for runs answers it -ENOSYS");
+	    "the hypercall for runs gives -ENOSYS");
 	tap(4, no_such_call(__HYPERVISOR_ptebatch_values),
-	    "the call for values answers it -ENOSYS");
+	    "the hypercall for values gives -ENOSYS");
 }
