@@ -1,38 +1,47 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Values: entries that come writable and go again, with both references and
- * with A and D, as a model that spin checks exhaustively. onepte.pml has the
- * type count of entries that stay present, oneref.pml the general reference
- * alone; here the two move together, against everybody at once:
+ * A model of the call for values, which spin checks exhaustively: PTEs are made
+ * present and non-present, with general references, type references, and A and
+ * D bits. onepte.pml covers the type count for PTEs that stay present, and
+ * oneref.pml covers the general reference. In this model both counts change,
+ * and these processes run concurrently:
  *
- *   handler(0), handler(1)  each a vCPU in the handler: its PTE, in a table of
- *                           its own, comes writable or read-only if it is
- *                           absent, and goes if it is present (KEEP), OPS times;
- *   retype                  a vCPU that makes the page a page table, if nobody
- *                           holds it as writable, and back;
- *   owner                   who gives the page back, so that it is freed with
- *                           the last reference, and given to another domain;
- *   hardware                another CPU of the domain: walks, caches, writes,
- *                           sets A and D.
+ *   handler(0), handler(1)  two vCPUs in the handler. Each changes a PTE in its
+ *                           own table OPS times: it maps the page writable or
+ *                           read-only if the PTE is not present, and unmaps it
+ *                           (KEEP) if the PTE is present;
+ *   retype                  a vCPU that makes the page a page table and back,
+ *                           if the page has no type references;
+ *   give_back               drops the owner's reference, so that the page is
+ *                           freed with the last reference and given to another
+ *                           domain;
+ *   hardware                another CPU of the domain: walks and caches PTEs,
+ *                           writes, sets A and D.
  *
  * Rules of the handler:
- *   1. Comes: the general reference from a count above 0, then a look at the
- *      owner, then for RW the type; where that is refused the reference goes
- *      back. Then the PTE, by a plain store that ORs in what A and D it has.
- *   2. Goes: the PTE, by one atomic exchange that keeps A and D; then the type
- *      if it was RW; then the general reference. A type reference does not
- *      outlive the general one that it belongs to.
+ *   1. To map: take the general reference, from a count above 0; check the
+ *      owner; for RW take the type reference. If the type is refused, drop the
+ *      general reference. Then write the PTE with a plain store that keeps the
+ *      A and D bits of the old PTE.
+ *   2. To unmap: clear the PTE with one atomic exchange that keeps A and D;
+ *      drop the type reference if the PTE was RW; drop the general reference. A
+ *      type reference never outlives its general reference.
  *
- * Checked at every step: no A or D that hardware set is lost; a present PTE
- * maps a page of the domain's own that holds a reference for each, and a
- * writable one a type reference; a table has no writable PTE or TLB entry;
- * another domain's page is in no TLB of this one; a page with a type reference
- * has a general one. At the end: both counts balance.
+ * Checked at every step:
+ *   - No A or D bit that hardware has set is lost.
+ *   - A present PTE maps a page that the domain owns, with one general
+ *     reference per present PTE and one type reference per writable PTE.
+ *   - A page table has no writable PTE or TLB entry.
+ *   - A page of another domain is in none of this domain's TLBs.
+ *   - A page with a type reference has a general reference.
+ * Checked at the end: both counts balance.
  *
- * Assumed of Xen, as in the other two: the stamp belongs to the drop to 0.
+ * As in the other two models, Xen is assumed to stamp the page in the same
+ * atomic step as the drop to 0.
  *
  * -DWRITE_FIRST, -DTYPE_AFTER, -DPLAIN, -DTYPE_FIRST, -DTYPE_LAST,
- * -DNO_GIVING_BACK, -DNO_FLUSH each break one rule; spin must find each.
+ * -DNO_GIVING_BACK and -DNO_FLUSH each break one rule. spin must find an error
+ * in each case.
  */
 #ifndef OPS
 #define OPS 2
@@ -49,10 +58,10 @@
 #define OTHER  2
 
 byte pte[2];
-byte seen[2];		/* ghosts: what hardware has set */
-byte tlb[2];		/* P, RW and D as cached */
+byte seen[2];		/* ghost state: bits that hardware has set */
+byte tlb[2];		/* cached P, RW and D */
 byte count, types;
-bool table;		/* the type, where types is above 0 */
+bool table;		/* the type is page table; valid if types is above 0 */
 byte owner = SELF;
 byte clock = 1, cpu_stamp = 1, page_stamp;
 byte done;
@@ -71,7 +80,7 @@ inline check()
 	assert(types <= count || types == 0 || table)
 }
 
-/* Each of these is one locked instruction, whatever it found before it. */
+/* Each atomic block below is one locked instruction, such as a cmpxchg. */
 inline get_ref()
 {
 	atomic {
@@ -122,7 +131,7 @@ inline put_type()
 	}
 }
 
-/* The plain store of an entry that was absent. */
+/* Writes a PTE that was not present, with a plain store. */
 inline come(p, flags)
 {
 	d_step { pte[p] = P | (flags) | (pte[p] & AD); check() }
@@ -165,7 +174,7 @@ proctype handler(byte p)
 #else
 			skip
 #endif
-		:: !(pte[p] & P) && owner == SELF ->	/* comes writable */
+		:: !(pte[p] & P) && owner == SELF ->	/* map writable */
 #ifdef WRITE_FIRST
 			come(p, RW);
 			get_ref();
@@ -191,7 +200,7 @@ proctype handler(byte p)
 			:: else
 			fi
 #endif
-		:: !(pte[p] & P) && owner == SELF ->	/* comes read-only */
+		:: !(pte[p] & P) && owner == SELF ->	/* map read-only */
 			get_ref();
 			if
 			:: got -> come(p, 0)
@@ -218,7 +227,7 @@ inline flush()
 #endif
 }
 
-/* It holds the page as any user of it does. */
+/* Takes a general reference like any other user of the page. */
 proctype retype()
 {
 	bool got;
@@ -241,7 +250,7 @@ proctype give_back()
 		if
 		:: atomic { owner == NOBODY ->
 			flush(); owner = OTHER; count = 1; check() }
-		:: true		/* or it is still held */
+		:: true		/* or the page still has references */
 		fi
 	:: true
 	fi;

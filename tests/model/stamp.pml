@@ -1,32 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The time stamp of a page whose last writable mapping goes, against a CPU's
- * store buffer, as a model that spin checks exhaustively.
+ * A model, which spin checks exhaustively, of the TLB-flush time stamp of a
+ * page that loses its last writable mapping, on a CPU with a store buffer.
  *
- * One PTE, the page's only writable one, with A and D both set. Running at once:
+ * There is one PTE, the page's only writable one, with A and D both set. These
+ * processes run concurrently:
  *
- *   handler   takes RW away, by a plain store, and drops the type's last
- *             reference: reads the TLB clock, stamps the page, lets the count
- *             be 0 by a locked instruction;
- *   buffer    of that CPU: the store reaches memory at any moment;
- *   other     a CPU of the same domain: walks and caches what memory holds,
- *             and flushes its TLB, which moves the clock on, FLUSHES times;
- *   retyper   once the count is 0, makes the page a page table: flushes those
+ *   handler   clears RW with a plain store and drops the last type reference:
+ *             it reads the TLB clock, stamps the page, and sets the count to 0
+ *             with a locked instruction;
+ *   buffer    the store buffer of the handler's CPU: the store reaches memory
+ *             at any time;
+ *   other     a CPU of the same domain: walks and caches the PTE in memory, and
+ *             flushes its TLB up to FLUSHES times, which advances the clock;
+ *   retyper   makes the page a page table once the count is 0, and flushes the
  *             CPUs that have not flushed since the stamp.
  *
- * The rule: between a plain store to the PTE and the reading of the clock there
- * is a full barrier. What the other paths write by, a locked instruction, is one
- * (-DLOCKED).
+ * The rule: there is a full barrier between a plain store to the PTE and the
+ * read of the clock. The other paths write the PTE with a locked instruction,
+ * which is a full barrier itself (-DLOCKED).
  *
- * Checked: a page table has no writable TLB entry. The rule's breach, for spin
- * to find: -DNO_BARRIER.
+ * Checked: a page table has no writable TLB entry. -DNO_BARRIER breaks the
+ * rule; spin must find the error.
  */
 #define FLUSHES 3
 
 bool rw = true;		/* in memory */
-bool buffered;		/* a store that takes RW away, not in memory yet */
-bool tlb_rw;		/* of the other CPU */
-bool counted = true;	/* the writable type's last reference */
+bool buffered;		/* a store that clears RW, not in memory yet */
+bool tlb_rw;		/* the other CPU's TLB has a writable entry */
+bool counted = true;	/* the last reference to the writable type is held */
 bool table;
 byte clock = 1, cpu_stamp, page_stamp;
 
