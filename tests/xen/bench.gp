@@ -10,7 +10,7 @@ if (kind eq "svg") {
 }
 set output out
 set datafile separator ","
-set datafile missing NaN # rows of other lines: skipped, not gaps
+set datafile missing NaN # skip the rows of other lines, without gaps
 
 set title "What one page-table update costs a PV guest\n{/*0.8 RW to RO where not said otherwise; mmu\\_update and trapped on Xen as it is}"
 set xlabel "PTEs in a batch"
@@ -30,7 +30,7 @@ pick(xen, method, direction) = \
 	(strcol(2) eq xen && strcol(3) eq method && strcol(5) eq direction) ? \
 	column(6) : NaN
 
-# Plain memory needs no hypervisor: the same on both.
+# The figures for plain memory involve no hypervisor and are the same on both.
 plot \
   csv using 4:(pick(old, "trapped", "ro")) with linespoints lc "#7f7f7f" \
 	pt 8 lw 1.5 t "trapped write", \

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A QEMU TCG plugin that counts what runs between two marker addresses:
- * instructions, locked instructions (a lock prefix, or xchg with memory), and
- * executions of watched addresses. Hypervisor and guest alike: nothing in
- * either has to know of it.
+ * A QEMU TCG plugin that counts between two marker addresses: instructions,
+ * locked instructions (with a lock prefix, or xchg with memory), and executions
+ * of watched addresses. The counts include hypervisor and guest, neither of
+ * which needs changes for the plugin.
  *
  *   -plugin count.so,begin=ADDR,end=ADDR,out=FILE[,watch=ADDR...][,detail=1]
  *
- * Each time "end" is reached after "begin", one line goes to FILE:
+ * Each time "end" is reached after "begin", the plugin writes a line to FILE:
  *   region N INSTRUCTIONS LOCKED [WATCHED...]
- * and with detail=1, for each address executed, "pc ADDR COUNT LOCKED" after
- * it. The instructions at "begin" and "end" themselves are not counted.
+ * With detail=1 a line "pc ADDR COUNT LOCKED" follows for each executed
+ * address. The instructions at "begin" and "end" themselves are not counted.
  *
  *   cc -O2 -shared -fPIC -o count.so count.c
  */
@@ -92,7 +92,10 @@ static void at_begin(unsigned int vcpu, void *data)
 	running = 1;
 }
 
-/* Whether a marker's own counter has run yet is QEMU's business. */
+/*
+ * Markers are left out: whether a marker's counter or its callback runs first
+ * depends on QEMU.
+ */
 static int marker(const struct pc *p)
 {
 	return p->addr == begin || p->addr == end;
