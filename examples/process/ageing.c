@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library in a process, with no Xen and no privileges: two L1 tables in
- * ordinary memory, the native backend, and a round of ageing over them, as a
- * kernel does to find pages that nobody uses.
+ * The library in a process, without Xen and privileges: two L1 tables in
+ * ordinary memory, the native backend, and two rounds of page ageing, with
+ * which a kernel finds unused pages.
  *
  *   cc ageing.c $(pkg-config --cflags --libs libptebatch) && ./a.out
  */
@@ -12,7 +12,7 @@
 
 #define TABLES 2
 #define SLOTS PTEBATCH_TABLE_SLOTS
-#define MADDR 0x100000ull /* where the tables are, as the hardware sees them */
+#define MADDR 0x100000ull /* machine address of the first table */
 
 static uint64_t tables[TABLES][SLOTS], old[TABLES][SLOTS];
 
@@ -32,7 +32,10 @@ static int flush_tlb(void *ctx, const struct ptebatch_tlb *tlb)
 	return 0;
 }
 
-/* Pages used since the last round, whose A bits are cleared; -1: see stderr. */
+/*
+ * Clears all A bits. Returns the number of pages used since the last round, or
+ * -1 with a message on stderr.
+ */
 static int age(struct ptebatch *batch)
 {
 	const struct ptebatch_tlb all = { .who = PTEBATCH_TLB_ALL };
@@ -77,7 +80,7 @@ int main(void)
 				       (i % 3 ? 0 : PTEBATCH_PTE_A);
 
 	first = age(&batch);
-	tables[1][7] |= PTEBATCH_PTE_A; /* hardware, meanwhile */
+	tables[1][7] |= PTEBATCH_PTE_A; /* as hardware would, on an access */
 	second = age(&batch);
 	printf("%d pages used before the first round, %d before the second; "
 	       "%llu entries in %llu runs\n",
