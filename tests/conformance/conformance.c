@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The conformance suite: what every backend must do in every world.
+ * The conformance suite: the behaviour that every backend must have in every
+ * environment ("world").
  *
- * A test sets entries past the library, changes them through it and reads them
- * past it again. It returns NULL, or what went wrong. What a world cannot do
- * (w->without) is tested too: it must be refused with -EOPNOTSUPP, and nothing
- * may have changed; only what cannot even be asked for there is skipped.
+ * A test writes PTEs directly, changes them through the library, and reads them
+ * directly again. It returns NULL, or a description of the failure. Operations
+ * that a world does not support (w->without) are tested too: they must fail
+ * with -EOPNOTSUPP and change nothing. A test is skipped only where the world
+ * has no way to perform it.
  */
 #include "conformance.h"
 
@@ -21,7 +23,7 @@
 #define KEEP PTEBATCH_VALUE_KEEP
 #define EXACT PTEBATCH_VALUE_EXACT
 
-/* An absent entry that no L1TF check objects to. */
+/* A non-present PTE that is not vulnerable to L1TF. */
 #define ABSENT ((uint64_t)0x400)
 
 #define CHECK(cond)                                       \
@@ -32,7 +34,7 @@
 #define AT(line) AT2(line)
 #define AT2(line) "line " #line
 
-/* What a test returns that cannot be had in this world. */
+/* The result of a test that the world cannot perform. */
 static const char skipped[] = "skipped";
 
 static struct ptebatch batch;
@@ -186,7 +188,7 @@ static const char *flags_keep_what_hardware_set(struct conf_world *w)
 	w->write(w, 0, 0, entry(w, 0, P | US | RW));
 	w->write(w, 0, 1, entry(w, 1, P | US | RW));
 	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), 2, RW, 0));
-	/* Queued, not applied: what hardware does now must survive. */
+	/* Bits that hardware sets while the change is queued must survive. */
 	w->touch(w, 0, 0, 0);
 	w->touch(w, 0, 1, 1);
 	CHECK(w->read(w, 0, 0) & A);
@@ -449,7 +451,7 @@ static const char *values_change_frames_and_presence(struct conf_world *w)
 	return NULL;
 }
 
-/* As Linux's PROT_NONE: absent, the frame inverted, so that L1TF finds none. */
+/* Like Linux's PROT_NONE: non-present, with the frame inverted against L1TF. */
 static uint64_t hidden(struct conf_world *w, uint32_t page)
 {
 	return (~entry(w, page, 0) & PTEBATCH_PTE_FRAME) | 0x100;
@@ -470,7 +472,9 @@ static const char *keep_values_hide_entries_and_bring_them_back(
 	CHECK(batch.counters.flushed == SLOTS);
 	for (i = 0; i < SLOTS; i++)
 		CHECK(holds(w, 0, i, hidden(w, i) | ad[i % 4]));
-	/* Writable, read-only, writable with more, still absent. */
+	/*
+	 * Writable, read-only, writable with more flags, or still not present.
+	 */
 	for (i = 0; i < SLOTS; i++)
 		CHECK(!ptebatch_add_value(
 			&batch, maddr(w, 0, i),
@@ -608,7 +612,7 @@ static const char *peek_tells_what_a_flush_gives(struct conf_world *w)
 	}
 	for (i = 0; i < 4; i++)
 		CHECK(!ptebatch_peek(&batch, maddr(w, 0, i), &seen[i]));
-	CHECK(holds(w, 0, 0, entry(w, 0, BASE | RW))); /* only looked */
+	CHECK(holds(w, 0, 0, entry(w, 0, BASE | RW))); /* unchanged */
 	CHECK(!ptebatch_flush(&batch, NULL));
 	for (i = 0; i < 4; i++)
 		CHECK(holds(w, 0, i, seen[i]));
@@ -621,7 +625,7 @@ static const char *peek_tells_what_a_flush_gives(struct conf_world *w)
 	return NULL;
 }
 
-/* ---- the short way, the TLB ---- */
+/* ---- apply_run, TLB flushes, sections ----------------------------------- */
 
 static struct ptebatch_tlb page_of(struct conf_world *w, uint32_t slot)
 {
@@ -921,7 +925,7 @@ static const char *a_bad_value_stops_exactly_there(struct conf_world *w)
 	for (i = 0; i < 10; i++)
 		CHECK(holds(w, 0, i, entry(w, i, BASE | (i < 6 ? 0 : RW))));
 
-	/* Again: it stops at once, and nothing is flushed for nothing. */
+	/* A second flush stops at once, without a needless TLB flush. */
 	CHECK(ptebatch_flush(&batch, &flush_all) < 0);
 	CHECK(batch.last.slots == 0 && ptebatch_pending(&batch) == 4);
 	CHECK(batch.counters.tlb_flushes == 1);
@@ -943,7 +947,9 @@ static const char *a_bad_slot_stops_a_run_in_its_middle(struct conf_world *w)
 	if (no(w, CONF_NO_CHECKS) || !w->not_a_table)
 		return skipped;
 	fill(w, 0, BASE);
-	/* Read-only it may be mapped; what a run asks for is refused. */
+	/*
+	 * A page table may be mapped read-only; the run would make it writable.
+	 */
 	w->write(w, 0, 200, table | BASE);
 	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), SLOTS, 0, RW));
 	CHECK(ptebatch_flush(&batch, &flush_all) < 0);
@@ -1164,10 +1170,10 @@ static const char *random_batches_match_the_model(struct conf_world *w)
 	return NULL;
 }
 
-#define TEST(name) { #name, #name " # SKIP not to be had here", name }
+#define TEST(name) { #name, #name " # SKIP not possible here", name }
 
 static const struct {
-	const char *name, *skip; /* as TAP wants it */
+	const char *name, *skip; /* skip: the name with a TAP directive */
 	const char *(*run)(struct conf_world *w);
 } tests[] = {
 	TEST(flags_change_each_present_entry),

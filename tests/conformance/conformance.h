@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One conformance suite for every backend, in every world: in process over
- * plain memory, in process over the hypervisor's handlers, in a PV guest on
- * real Xen. It is freestanding C and knows the world only through this table.
+ * One conformance suite for every backend, in several environments ("worlds"):
+ * in process on plain memory, in process on the hypervisor's handlers, and in a
+ * PV guest on a real Xen. The suite is freestanding C and accesses the world
+ * only through struct conf_world.
  *
- * A world has "tables" L1 tables of 512 slots, all reachable at once, and
- * "pages" data pages. Before each test the suite calls reset.
+ * A world has "tables" L1 tables of 512 slots, which must all be mapped at the
+ * same time, and "pages" data pages. The suite calls reset before each test.
  */
 #ifndef CONFORMANCE_H
 #define CONFORMANCE_H
@@ -13,7 +14,7 @@
 #include <ptebatch/ptebatch.h>
 
 struct conf_world {
-	const char *name; /* world and backend, for the test's name */
+	const char *name; /* of world and backend, as part of tests' names */
 	const struct ptebatch_backend *backend;
 	struct ptebatch_env *env;
 	void *ctx;
@@ -21,30 +22,30 @@ struct conf_world {
 	uint32_t tables; /* at least 2 */
 	uint32_t pages;	 /* at least 512 */
 
-	/* Bits that the world may add to or drop from present entries. */
+	/* Bits that the world may set or clear in present PTEs. */
 	uint64_t ignore;
 
-	/* What this world cannot do: CONF_NO_*. Each is stated by its test. */
+	/* CONF_NO_*: operations that this world does not support. */
 	uint32_t without;
 
-	/* All slots of all tables absent (0). */
+	/* Sets all slots of all tables to 0. */
 	void (*reset)(struct conf_world *w);
 	/* Machine address of a slot. */
 	uint64_t (*maddr)(struct conf_world *w, uint32_t table, uint32_t slot);
-	/* The entry as it stands, read past the library. */
+	/* Reads a PTE directly, without the library. */
 	uint64_t (*read)(struct conf_world *w, uint32_t table, uint32_t slot);
-	/* Sets an entry past the library (A and D exactly as given). */
+	/* Writes a PTE directly, with A and D exactly as given. */
 	void (*write)(struct conf_world *w, uint32_t table, uint32_t slot,
 		      uint64_t entry);
-	/* Machine address (4096-aligned) of a data page: for entries. */
+	/* Machine address of a data page, 4096-aligned, for use in PTEs. */
 	uint64_t (*page)(struct conf_world *w, uint32_t page);
 	/*
-	 * The hardware's part: a read, or a write, of the memory that a slot
-	 * maps, so A, or A and D, get set in it. NULL where not to be had.
+	 * Reads or writes the memory that a slot maps, so that hardware sets A,
+	 * or A and D, in the PTE. NULL if the world cannot do this.
 	 */
 	void (*touch)(struct conf_world *w, uint32_t table, uint32_t slot,
 		      int write);
-	/* Reports "ok"/"not ok" for one test; why is NULL if it passed. */
+	/* Reports the result of a test: why is NULL if the test passed. */
 	void (*report)(struct conf_world *w, const char *test, const char *why);
 	/* An address that faults when stored to, or NULL if there is none. */
 	uint64_t *bad_address;
@@ -63,9 +64,9 @@ struct conf_world {
 #define CONF_NO_EXACT 0x1u	/* -EOPNOTSUPP for EXACT values */
 #define CONF_NO_OLD 0x2u	/* -EOPNOTSUPP for old values and CLEAR */
 #define CONF_NO_CLEAR_AD 0x4u	/* -EOPNOTSUPP for clearing A or D */
-#define CONF_NO_CHECKS 0x8u	/* takes any table (native) */
+#define CONF_NO_CHECKS 0x8u	/* no checks of tables or values (native) */
 
-/* Runs everything; returns how many tests failed. count receives the total. */
+/* Runs all tests. Returns the number of failures; *count receives the total. */
 unsigned int conformance_run(struct conf_world *w, unsigned int *count);
 
 #endif /* CONFORMANCE_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The conformance suite in process, over plain memory, for native. Other
- * backends need a hypervisor: see tests/harness and tests/xen.
+ * The conformance suite for the native backend, in process, on plain memory.
+ * The other backends need a hypervisor: see tests/harness and tests/xen.
  */
 #include <stdio.h>
 #include <string.h>
@@ -27,7 +27,7 @@ static volatile uint64_t *slot(void *ctx, uint64_t maddr)
 static int tlb(void *ctx, const struct ptebatch_tlb *tlb)
 {
 	(void)ctx;
-	(void)tlb; /* there is no TLB over plain memory */
+	(void)tlb; /* plain memory has no TLB to flush */
 	return 0;
 }
 
@@ -69,7 +69,9 @@ static void touch(struct conf_world *w, uint32_t table, uint32_t slot,
 	tables[table][slot] |= PTEBATCH_PTE_A | (write ? PTEBATCH_PTE_D : 0);
 }
 
-/* What native has no way to be asked is no test of it, and only told. */
+/*
+ * A test that native cannot perform is reported in a comment, without a number.
+ */
 static void report(struct conf_world *w, const char *test, const char *why)
 {
 	if (strchr(test, '#')) {
