@@ -20,7 +20,7 @@ static enum batch_backend kind;
 static uint64_t storage[64 * sizeof(struct ptebatch_run) / 8];
 static volatile uint64_t *(*fake_slot)(void *ctx, uint64_t maddr);
 
-/* The oracle: what is queued, in order, and what the entries have to be. */
+/* The oracle: the queued slots, in order, and the expected PTEs. */
 static struct {
 	struct batch_op op;
 	uint32_t table, slot;
@@ -28,10 +28,10 @@ static struct {
 } queue[MOST];
 static uint32_t head, end;
 static uint64_t want[FAKE_TABLES][512];
-static uint64_t olds[4 * MOST]; /* a ring: those of the queue stay */
+static uint64_t olds[4 * MOST]; /* a ring, larger than the queue can need */
 static uint32_t next_old;
-static int touched;	 /* applied since the last TLB flush */
-static int inner, depth; /* inner ends have asked for a flush */
+static int touched;	 /* slots were applied since the last TLB flush */
+static int inner, depth; /* inner: an inner batch_end() requested a flush */
 
 static void fail(const char *fmt, ...)
 {
@@ -51,7 +51,7 @@ static uint64_t maddr(uint32_t table, uint32_t slot)
 	return FAKE_SLOT(table, slot);
 }
 
-/* native's failure: a slot that is not mapped, until it was asked for. */
+/* Native fails at a slot that is not mapped. After one failure it is mapped. */
 static volatile uint64_t *slot(void *ctx, uint64_t at)
 {
 	if (kind == BATCH_NATIVE && fake.fail_after >= 0 &&
@@ -72,7 +72,7 @@ static int flush_native(void *ctx, const struct ptebatch_tlb *tlb)
 	return 0;
 }
 
-/* What a slot becomes. */
+/* The PTE that results from an operation on e. */
 static uint64_t becomes(const struct batch_op *op, uint64_t e)
 {
 	switch (op->kind) {
@@ -88,7 +88,10 @@ static uint64_t becomes(const struct batch_op *op, uint64_t e)
 	}
 }
 
-/* May it be done past Xen, through the mapping, or not at all? */
+/*
+ * True if the slot may be applied without an event of the fake Xen: by the
+ * backend through its mapping, or not at all because nothing changes.
+ */
 static int needs_no_event(uint32_t i)
 {
 	const struct batch_op *op = &queue[i].op;
@@ -100,13 +103,14 @@ static int needs_no_event(uint32_t i)
 }
 
 /*
- * The fake's list must be what was applied: each slot once, in order, but for
- * those that need no event. Where two of one slot follow each other it is not
- * certain whose an event is, so all ways to read the list are followed.
+ * The events of the fake must match the applied part of the queue: each slot
+ * once, in order, except slots that need no event. With several operations on
+ * one slot an event can belong to any of them, so all possible assignments are
+ * followed.
  */
 static void check_events(uint32_t from, uint32_t to)
 {
-	/* reach[i]: all before i can be explained by the events so far. */
+	/* reach[i]: the events so far can be assigned to the slots before i. */
 	static char reach[MOST + 1], next[MOST + 1];
 	uint32_t i, k;
 	int open, any = 1;
@@ -139,7 +143,9 @@ static void check_events(uint32_t from, uint32_t to)
 			     queue[i - 1].slot);
 }
 
-/* After a call of the library that may have applied some of the queue. */
+/*
+ * Checks after a call of the library that may have applied part of the queue.
+ */
 static void check(int err, uint32_t added, int flushing, int wants_tlb)
 {
 	uint64_t pending = ptebatch_pending(&b);
@@ -149,7 +155,7 @@ static void check(int err, uint32_t added, int flushing, int wants_tlb)
 	if (pending > queued + added)
 		fail("%llu slots pending of %u",
 		     (unsigned long long)pending, queued + added);
-	/* What was just added is applied by no call but the next. */
+	/* Slots that were just added are not applied by the same call. */
 	if (pending < added)
 		fail("what was just queued is gone");
 	applied = queued - (uint32_t)(pending - added);
@@ -172,7 +178,9 @@ static void check(int err, uint32_t added, int flushing, int wants_tlb)
 				     i % 512, (unsigned long long)
 				     fake.table[i / 512][i % 512],
 				     (unsigned long long)want[i / 512][i % 512]);
-	/* A refused entry is put back by a second update there. */
+	/*
+	 * Without PRESERVE_AD, mmu-update can write a slot twice to restore it.
+	 */
 	if (kind != BATCH_MMU_TRANSIENT && kind != BATCH_MMU_NO_AD)
 		check_events(head, head + applied);
 	head += applied;
@@ -181,7 +189,7 @@ static void check(int err, uint32_t added, int flushing, int wants_tlb)
 		fail("error %d, though nothing failed", err);
 	if (err && err != -fake.err)
 		fail("error %d, not %d", err, -fake.err);
-	/* A call that is not there is no error where there are others. */
+	/* The hypercall backend replaces a call that is missing: no error. */
 	if (!err && fake.failed &&
 	    !(fake.err == PTEBATCH_ENOSYS && kind >= BATCH_HYPERCALL))
 		fail("error %d is lost", -fake.err);
@@ -193,7 +201,7 @@ static void check(int err, uint32_t added, int flushing, int wants_tlb)
 		fail("%u slots still queued, and no error", end - head);
 	fake.failed = 0;
 
-	/* Wanted, and something was applied or nothing was to be. */
+	/* A requested flush is due if a slot was applied or none was queued. */
 	if (applied)
 		touched = 1;
 	if (flushed && !wants_tlb)
@@ -305,7 +313,7 @@ int batch_add(const struct batch_op *op)
 	old = olds + next_old;
 	next_old += op->count;
 	for (i = 0; i < op->count; i++)
-		old[i] = 0xeeeeeeeeeeeeeeeeull; /* what no entry is */
+		old[i] = 0xeeeeeeeeeeeeeeeeull; /* no PTE has this value */
 	err = add(op, old);
 	check(err, err ? 0 : op->count, 0, 0);
 	if (err)

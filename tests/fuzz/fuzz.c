@@ -17,7 +17,7 @@ double fuzz_now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Since the last time this began. */
+/* Prints the totals since the start. */
 void fuzz_tell(void)
 {
 	double s = fuzz_now() - start;

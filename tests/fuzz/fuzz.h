@@ -6,15 +6,15 @@
 #include <stdint.h>
 
 /*
- * A target, as libFuzzer and AFL take it; aborts where something is wrong.
- * Linked with main.c where no fuzzer brings a main of its own.
+ * A target in the form that libFuzzer and AFL expect. It aborts if a check
+ * fails. Without a fuzzer that has its own main(), it is linked with main.c.
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* libFuzzer calls it first: what was done is printed at the end. */
+/* Called first, by libFuzzer or main.c. Has the totals printed at exit. */
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-/* What all inputs so far have come to: calls made, slots that they changed. */
+/* Totals of all inputs so far: calls, slots in these calls, inputs. */
 extern uint64_t fuzz_operations, fuzz_slots, fuzz_inputs;
 void fuzz_tell(void);
 double fuzz_now(void);

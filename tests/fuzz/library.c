@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library and its backends, driven by bytes, over a Xen that fails and
- * loses its new calls anywhere; batch.h says what is checked.
+ * Fuzz target: the library and its backends, driven by the input's bytes, on a
+ * fake Xen that can fail or lose its new hypercalls at any slot. For the checks
+ * see batch.h.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs a target without a fuzzer: where there is no clang, and where speed
- * counts more than coverage.
+ * Runs a target without libFuzzer: for systems without clang, and for runs in
+ * which speed matters more than coverage guidance.
  *
- *   TARGET FILE|FOLDER...            each file once; AFL's @@; "-" is stdin
+ *   TARGET FILE|FOLDER...
+ *       runs each file once; "-" is stdin; works with AFL's @@
  *   TARGET --time S --seed N [FILE|FOLDER...]
- *       then S seconds of inputs made of random bytes and of those files,
- *       the same for the same seed and number of inputs (--inputs N)
+ *       then runs inputs of random bytes and of these files for S seconds, or
+ *       as many as --inputs gives; the same seed gives the same inputs
  *
- * Prints what was done, and how fast. An input that fails is kept, in the file
- * fuzz-failed-SEED or as --keep names it, and the target has aborted.
+ * Prints the number of operations and their rate. When an input fails, the
+ * target aborts, and the input is kept in fuzz-failed-SEED or the file given by
+ * --keep.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <dirent.h>
@@ -69,7 +71,7 @@ static void load(const char *path)
 	}
 	if (fd)
 		close(fd);
-	/* Of its own size, so that a read past it is seen. */
+	/* Shrink the buffer, so that ASan finds a read beyond the input. */
 	in.data = realloc(in.data, in.size ? in.size : 1);
 	corpus = realloc(corpus, (nr_corpus + 1) * sizeof(*corpus));
 	corpus[nr_corpus++] = in;
@@ -100,7 +102,7 @@ static void load_all(const char *path)
 	free(names);
 }
 
-/* Sanitizers and hx_bug() abort: what was being run is worth keeping. */
+/* Sanitizers and hx_bug() abort: keep the input that was running. */
 static void on_abort(int signal)
 {
 	int fd = open(keep, O_WRONLY | O_CREAT | O_TRUNC, 0666);
@@ -119,9 +121,10 @@ static void run(const uint8_t *data, size_t size)
 }
 
 /*
- * Random bytes, or files of the corpus with some bytes changed. Many in a row,
- * since each is about one thing and short: what one leaves the next one meets,
- * and the world is made anew, which takes as long as some calls, less often.
+ * Makes an input: random bytes, or files of the corpus in a row with some bytes
+ * changed. Each file is short and about one subject. In a row, a file meets the
+ * state that the previous ones have left, and resetting the target's state,
+ * which takes as long as some calls, is needed less often.
  */
 static void make_input(void)
 {

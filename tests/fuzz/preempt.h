@@ -1,3 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Included before the handlers: PTEBATCH_PREEMPT is this variable here. */
+/*
+ * Included before the handlers. In this build PTEBATCH_PREEMPT is this
+ * variable.
+ */
 extern unsigned int fuzz_preempt;

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The fuzzer: first every input of the corpus, then $FUZZ_TIME seconds (60) of
-# new ones, shared out between the targets, by random bytes (seed $FUZZ_SEED)
-# and, where the targets were built for it, by libFuzzer. TAP. Run it in the
-# build folder ("make fuzz"); an input that fails is kept there, in
-# tests/fuzz/, and the target's argument to do it again.
+# Runs the fuzz targets. Each target runs every input of its corpus, and then
+# new inputs: random ones (seed $FUZZ_SEED) and, if it was built with libFuzzer,
+# guided ones. New inputs take $FUZZ_TIME seconds (default 60) for all targets
+# together. TAP. To be run in the build folder ("make fuzz"). An input that
+# fails is kept in tests/fuzz/ there; give it to the target as argument to
+# repeat the failure.
 set -u
 time=${FUZZ_TIME:-60} seed=${FUZZ_SEED:-1}
 top=$(cd "${top_srcdir:-.}" && pwd)
@@ -18,8 +19,9 @@ verdict() { # ok|not ok, text
 	echo "$1 $n - $2"
 }
 
-# Of both sorts, a second each at least. handlers: three quarters.
-share() { # parts of 8
+# A target's share of the time, at least a second. The handlers get 6/8 of it,
+# the library 2/8; random and guided inputs share these equally.
+share() { # eighths of the time
 	s=$((time * $1 / 8))
 	[ $s -gt 0 ] && echo $s || echo 1
 }
