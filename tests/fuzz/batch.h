@@ -6,8 +6,7 @@
  * After each call of the library it checks:
  *
  * - The pending slots are the end of the list. All slots before them were
- * applied
- *   once, in order.
+ *   applied once, in order.
  * - All returned old values are right.
  * - The slot that failed is reported.
  * - The TLB was flushed exactly if required, and after the last update.

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The handlers' source over the harness, driven by bytes; the model (model.h)
- * says what every call has to do.
+ * Fuzz target: the handlers' source in the harness, driven by the input's
+ * bytes. The model (model.h) checks the effects of every call.
  *
- * An input is a list of steps, each a byte and what it needs: fill entries,
- * touch them, hold pages, retype them, take tables away, turn paging modes,
- * permissions and the calls on and off, let guest memory fault, call. While a call is
- * preempted the guest takes further steps of the same list but for calls. When
- * and after how many entries a call looks at preemption is the input's as well
- * (PTEBATCH_PREEMPT is a variable in this build).
+ * An input is a list of steps, each with a byte for its kind and more bytes for
+ * its parameters: fill entries, touch them, take references, change types of
+ * pages and tables, turn paging modes, permissions and the calls on and off,
+ * make guest memory fault, make a call. While a call is preempted, the guest
+ * takes further steps of the list, except calls. The input also chooses the
+ * number of entries between two preemption checks (PTEBATCH_PREEMPT is a
+ * variable in this build), and which checks preempt the call.
  */
 #include "fuzz.h"
 #include "model.h"
@@ -57,7 +58,7 @@ static bool one_in(unsigned int n)
 	return byte() % n == n - 1;
 }
 
-/* A number that mostly is small. */
+/* A number from 1 to "most" that is usually small. */
 static unsigned int count(unsigned int most)
 {
 	unsigned int b = byte();
@@ -80,7 +81,7 @@ static unsigned long frame(void)
 	};
 	unsigned int b = byte();
 
-	if (b < 192)	/* few pages, so that they meet each other */
+	if (b < 192)	/* few pages, so that steps meet the same ones */
 		return MFN_PAGE + (b % 16 ? b % 24 : word() % NR_PAGES);
 	if (b < 208)
 		return MFN_F_PAGE + b % 4;
@@ -108,7 +109,7 @@ static uint64_t entry(void)
 
 	if (b < 24)
 		return 0;
-	if (b < 48) /* absent; inverted and not */
+	if (b < 48) /* not present, with and without inversion */
 		return (b & 1 ? PTEBATCH_PTE_FRAME & ~(frame() << 12)
 			      : frame() << 12) | (flags() & ~PTEBATCH_PTE_P);
 	return frame() << 12 | PTEBATCH_PTE_P |
@@ -130,7 +131,7 @@ static uint64_t masks(void)
 	return quad();
 }
 
-/* Mostly two tables and few slots of them. */
+/* Usually one of two tables, and one of few slots. */
 static void where(unsigned int *t, unsigned int *s)
 {
 	unsigned int b = byte();
@@ -192,7 +193,9 @@ static void touch(void)
 	}
 }
 
-/* References from elsewhere; the largest counts there are, and back. */
+/*
+ * Takes references to a page, up to the largest counts, or drops the owner's.
+ */
 static void hold(void)
 {
 	unsigned long m = frame();
@@ -203,7 +206,7 @@ static void hold(void)
 	if (m >= NR_FRAMES || f->owner == NOBODYS || f->owner == IO)
 		return;
 	switch (b % 8) {
-	case 0: /* its own, given back */
+	case 0: /* the owner's reference */
 		if (f->owner == OWN && frame_table[m].count_info &
 						PGC_allocated && f->refs > 1) {
 			frame_table[m].count_info &= ~PGC_allocated;
@@ -213,7 +216,7 @@ static void hold(void)
 		break;
 	case 1:
 	case 2:
-		/* Of a table, so many that it is none: a call holds one more. */
+		/* For a table only counts at which a call cannot take one. */
 		to = PGC_count_mask - b / 8 % (m < MFN_PAGE ? 2 : 4);
 		if (f->refs && to > f->refs) {
 			frame_table[m].count_info += to - f->refs;
@@ -240,7 +243,7 @@ static void hold(void)
 	}
 }
 
-/* A page that nothing maps will be given away just when a call takes it. */
+/* Lets an unmapped page be given away just when a call takes a reference. */
 static void steal(void)
 {
 	unsigned long m = frame();
@@ -252,7 +255,7 @@ static void steal(void)
 			       : 0;
 }
 
-/* A page with no type reference gets another type, or that of its owner's. */
+/* Changes the type of a page without references to the writable type. */
 static void retype(void)
 {
 	static const unsigned long types[] = {
@@ -277,7 +280,7 @@ static void retype(void)
 	f->writable = !f->types;
 }
 
-/* A table stops being one, or is one again. */
+/* Invalidates an L1 table's type, or makes it valid again. */
 static void table(void)
 {
 	unsigned int t = byte() % MODEL_TABLES, b = byte();
@@ -326,7 +329,7 @@ static void modes(void)
 	}
 }
 
-/* From now on, until told otherwise. */
+/* Sets the preemption of this and later calls. */
 static void preemption(void)
 {
 	static const unsigned int every[] = {1, 512, 2, 3, 16, 33, 64, 100};
@@ -368,7 +371,7 @@ static void fault(void)
 	hx.fault_end = at + n;
 }
 
-/* Its old values start as what no entry is. */
+/* Old values are preset to a value that no entry has. */
 static struct ptebatch_run a_run(unsigned int i)
 {
 	struct ptebatch_run run = {0};
@@ -402,7 +405,7 @@ static struct ptebatch_value a_value(void)
 		v.ptr |= byte() & 7;
 	if (b & 2)
 		v.val = entry();
-	else { /* what is there, with other flags, or hidden */
+	else { /* the current entry with other flags, or inverted */
 		unsigned long t = (v.ptr >> 12) - MFN_TABLE;
 
 		v.val = t < NR_TABLES ? model.entry[t][v.ptr % 4096 / 8] : 0;
@@ -416,7 +419,7 @@ static struct ptebatch_value a_value(void)
 	return v;
 }
 
-/* A TLB request: the bits of "how", and the record where one is needed. */
+/* A TLB request: returns the bits of "how", and sets *record if needed. */
 static uint64_t a_flush(uint64_t *record)
 {
 	static const uint64_t at[] = {
@@ -498,14 +501,14 @@ static void call(uint32_t nr)
 	}
 	if (b >= 248)
 		a[1] = b & 1 ? 0 : quad() & 0x0000003f8000ffff;
-	if (b >= 240) /* progress that no call has made */
+	if (b >= 240) /* forged progress */
 		forged = count(8);
 	a[1] |= forged << 32;
 	if (forged && nr == RUNS && one_in(2))
 		a[3] |= (uint64_t)count(8) << 32;
 	if (PTEBATCH_HOW_OP(a[2]) == PTEBATCH_HOW_PROBE)
 		return;
-	/* A list may be no longer than there is memory. */
+	/* A list must fit the memory, unless it is refused for its length. */
 	if ((nr == VALUES || PTEBATCH_HOW_OP(a[2]) == PTEBATCH_HOW_LIST) &&
 	    (uint32_t)a[1] > MOST && (uint32_t)a[1] <= 0x7fffffff)
 		return;
@@ -549,7 +552,7 @@ static void step(void)
 		preemption();
 		break;
 	default:
-		if (in_call) {	/* the guest changes what is being read */
+		if (in_call) {	/* change records that the call is reading */
 			unsigned int i = byte() % 8;
 
 			if (b & 1)
@@ -566,7 +569,7 @@ static void step(void)
 	}
 }
 
-/* One preemption in four, the guest does something meanwhile. */
+/* At one preemption in four, the guest takes a step. */
 static void meanwhile(void)
 {
 	if (in < in_end && one_in(4))

@@ -10,15 +10,20 @@
 #define CACHE PTEBATCH_PTE_CACHE
 #define KERNEL (1UL << 52)
 #define AD (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
-/* What differs between entries that hold the same references. */
+/* Bits that can change without a change of references. */
 #define LIGHT_RUN (PTEBATCH_FAST_FLAGS & ~RW)
 #define LIGHT_VALUE (NX | 0x7ff0000000000000UL | 0xe00UL | US | AD | G)
 
-/* Where an absent entry must not point to (harness.h: 45 bits, 8 GiB). */
+/*
+ * A non-present PTE is vulnerable to L1TF if its address bits are an address
+ * below L1TF_MEMORY (harness.h: 45 bits, 8 GiB).
+ */
 #define L1TF_ADDRESS 0x1ffffffff000UL
 #define L1TF_MEMORY 0x200000000UL
 
-/* As abi.h has it; and how far a chunk of copies may look ahead. */
+/*
+ * The limit in abi.h; the number of records that the handlers may copy ahead.
+ */
 #define MOST_RECORDS 0x7fffffffU
 #define AHEAD 64U
 
@@ -30,7 +35,7 @@ uint64_t model_slots;
 
 /* --- One entry ------------------------------------------------------------ */
 
-/* The call at hand, as its arguments say. */
+/* The current call, decoded from its arguments. */
 static struct {
 	bool values, list;
 	const struct ptebatch_run *runs;
@@ -40,10 +45,10 @@ static struct {
 	uint32_t done, slots; /* the progress that the model is at */
 	struct domain *tables, *pages;
 	struct ptebatch_tlb tlb;
-	uint64_t cpus;	      /* whom the TLB flush is for */
-	int refused;	      /* the arguments: with what, or 0 */
-	bool known;	      /* if so, were the domains good? */
-	const struct model_frame *held; /* the table: by the call, once more */
+	uint64_t cpus;	      /* CPUs of the TLB flush */
+	int refused;	      /* error that the arguments give, or 0 */
+	bool known;	      /* if refused: "tables" and "cpus" are valid */
+	const struct model_frame *held; /* table with a reference by the call */
 } c;
 
 static uint32_t call_nr;
@@ -78,17 +83,20 @@ static void fail(const char *fmt, ...)
 	abort();
 }
 
-/* What hardware may have done since the last look, and what became of it. */
-static uint64_t unsure[MODEL_TABLES][512]; /* A, D that may be set by now */
-static uint64_t dropped[MODEL_TABLES][512]; /* that it was asked to forget */
-static uint64_t handed[MODEL_TABLES][512]; /* that went to the caller */
+/* A and D bits that hardware may have set since the last comparison. */
+static uint64_t unsure[MODEL_TABLES][512]; /* may be set by now */
+static uint64_t dropped[MODEL_TABLES][512]; /* cleared as requested */
+static uint64_t handed[MODEL_TABLES][512]; /* returned in old values */
 static bool touched[MODEL_TABLES][512];
 static struct {
 	unsigned int t, s;
 } list[8192];
 static unsigned int nr_touched;
 
-/* Since the call began or went on: what cost hundreds; all slots till then. */
+/*
+ * "dear": the number of expensive slots (hundreds of instructions each) since
+ * the call began or continued. slots_before: the value of model_slots then.
+ */
 static unsigned int dear;
 static uint64_t slots_before;
 
@@ -108,7 +116,7 @@ static uint64_t mfn_of(uint64_t entry)
 	return (entry & PTEBATCH_PTE_FRAME) >> 12;
 }
 
-/* The page that an entry holds references of, or NULL. */
+/* The page to which an entry holds references, or NULL. */
 static struct model_frame *page_of(uint64_t entry)
 {
 	uint64_t mfn = mfn_of(entry);
@@ -149,7 +157,7 @@ static void let_go(uint64_t entry)
 		model.freed++;
 }
 
-/* I/O memory: may it be mapped at all, and with what changed? */
+/* Checks an entry for I/O memory. 0 or an error; adjusts *e as Xen does. */
 static int io_rule(uint64_t *e)
 {
 	uint64_t mfn = mfn_of(*e);
@@ -171,7 +179,7 @@ static bool bad_flags(uint64_t e, const struct domain *d)
 	return ((e & CACHE) && !d->cache_attrs_ok) || ((e & NX) && !hx.has_nx);
 }
 
-/* The guest's kernel runs in user mode; its entries are marked instead. */
+/* A PV kernel runs in user mode: Xen sets US in its entries, and marks them. */
 static uint64_t adjusted(uint64_t e)
 {
 	if (!(e & US))
@@ -179,7 +187,7 @@ static uint64_t adjusted(uint64_t e)
 	return e & KERNEL ? e : e | G;
 }
 
-/* May *e be mapped by d's tables as a page of from's? What does it become? */
+/* Full validation of *e in d's tables, for a page of "from". Adjusts *e. */
 static int full_rule(uint64_t *e, const struct domain *d, unsigned int from)
 {
 	struct model_frame *f = page_of(*e);
@@ -194,7 +202,7 @@ static int full_rule(uint64_t *e, const struct domain *d, unsigned int from)
 	return (*e & RW) && no_type(f) ? EBUSY : 0;
 }
 
-/* 0 or an error number for "was" to become *new, which may come out changed. */
+/* 0 or an error for a change of "was" to *new. Adjusts *new as Xen does. */
 static int entry_rule(uint64_t was, uint64_t *new, uint64_t light)
 {
 	struct model_frame *f = page_of(was);
@@ -204,7 +212,7 @@ static int entry_rule(uint64_t was, uint64_t *new, uint64_t light)
 		return 0;
 	if ((was & P) && !(diff & ~light))
 		return 0;
-	/* Of an own page, one type reference and no general one. */
+	/* For an own page, only a type reference is needed. */
 	if (own() && (was & P) && !(diff & ~PTEBATCH_FAST_FLAGS) && f &&
 	    f->owner == OWN) {
 		if (!(*new & RW))
@@ -227,7 +235,7 @@ static void touch(unsigned int t, unsigned int s)
 	}
 }
 
-/* The entry becomes new; of A and D those in keep stay if hardware set them. */
+/* Sets the entry to "new". A and D bits in "keep" stay if hardware set them. */
 static void change(unsigned int t, unsigned int s, uint64_t new, uint64_t keep,
 		   const uint64_t *old)
 {
@@ -236,7 +244,7 @@ static void change(unsigned int t, unsigned int s, uint64_t new, uint64_t keep,
 	bool moves = ((was | new) & P) &&
 		     ((was ^ new) & ~(LIGHT_RUN | LIGHT_VALUE));
 
-	/* A or D may be what hardware has set already: then it is cheap. */
+	/* Hardware may have set A or D already, so these alone cost nothing. */
 	dear += ((was ^ new) & ~AD) &&
 		(!own() || (moves && (!f || f->owner != OWN)));
 	if (old) {
@@ -249,14 +257,14 @@ static void change(unsigned int t, unsigned int s, uint64_t new, uint64_t keep,
 	hold(new);
 	let_go(was);
 	model.entry[t][s] = new;
-	/* Set anew after this: no bit of an absent entry, though. */
+	/* Hardware can set bits again after this, if the entry is present. */
 	unsure[t][s] = (hx.hw_set[t][s] & ~new) & AD;
 	if (!(new & P))
 		unsure[t][s] &= keep;
 	model_slots++;
 }
 
-/* --- What a record asks --------------------------------------------------- */
+/* --- Records ------------------------------------------------------------- */
 
 static bool faults(const void *p, size_t bytes)
 {
@@ -311,7 +319,7 @@ static int run_rule(const struct ptebatch_run *r, unsigned int *t)
 	return c.slots == r->count ? 0 : table_of(r->pte, t);
 }
 
-/* The slot that the progress names; apply: or only what it would answer. */
+/* The run's slot at the current progress. If !apply, only returns the error. */
 static int run_slot(const struct ptebatch_run *r, bool apply)
 {
 	const uint64_t *old = NULL;
@@ -344,7 +352,7 @@ static int run_slot(const struct ptebatch_run *r, bool apply)
 	if (r->old) {
 		unsigned int from = c.slots < AHEAD ? 0 : c.slots - AHEAD;
 
-		/* One fault loses the old values of its chunk. */
+		/* A fault can lose all old values of its chunk. */
 		old = (uint64_t *)r->old + c.slots;
 		if (faults((uint64_t *)r->old + from, 2 * AHEAD * 8))
 			old = NULL;
@@ -373,8 +381,9 @@ static int one_value(const struct ptebatch_value *v, bool apply)
 
 		new = adjusted(new);
 		/*
-		 * Where Xen gave an entry cache attributes that the domain
-		 * could not ask for, it may keep them; mmu_update says no.
+		 * An entry keeps cache attributes that Xen chose, also in a
+		 * domain that may not choose any itself. (mmu_update fails in
+		 * this case.)
 		 */
 		if (own() && (was & P) && !((was ^ new) & ~PTEBATCH_FAST_FLAGS))
 			bad = false;
@@ -405,7 +414,7 @@ static size_t record_size(void)
 	return c.values ? sizeof(*c.value) : sizeof(*c.runs);
 }
 
-/* What stops the call where the progress is; 0: it is at its end. */
+/* The error that stops the call at the current progress; 0 at its end. */
 static int stop_rule(void)
 {
 	unsigned int t;
@@ -418,7 +427,7 @@ static int stop_rule(void)
 			: run_slot(c.runs + c.done, false);
 }
 
-/* Is a record so near that its copy may fault already? */
+/* True if a faulting record is so near that the handlers may copy it now. */
 static bool near_fault(void)
 {
 	if (!c.list)
@@ -429,10 +438,10 @@ static bool near_fault(void)
 	return false;
 }
 
-static uint32_t behind_fault; /* slots done since one whose old value faulted */
+static uint32_t behind_fault; /* slots done since a fault of an old value */
 static bool old_faulted;
 
-/* Everything up to there is to be done. */
+/* Applies all slots up to this progress. */
 static void advance(uint32_t done, uint32_t slots)
 {
 	if (done > c.nr || done < c.done || (done == c.done && slots < c.slots))
@@ -564,7 +573,7 @@ static void flush_whom(void)
 			c.cpus |= *(uint64_t *)c.tlb.vcpus & 1UL << i;
 }
 
-/* Looks at all arguments, as at the beginning of each part of the call. */
+/* Decodes the arguments, as the handlers do on entry and after a preemption. */
 static void decode(uint32_t nr, const uint64_t a[5])
 {
 	uint64_t how = a[2], left = 0;
@@ -578,7 +587,7 @@ static void decode(uint32_t nr, const uint64_t a[5])
 	c.done = progress;
 	c.runs = (void *)a[0];
 	c.value = (void *)a[0];
-	if (!*hx_switch) { /* not there, but for what it has done already */
+	if (!*hx_switch) { /* calls are off: only report earlier progress */
 		if (c.values || !c.list)
 			c.slots = c.values ? 0 : progress;
 		else
@@ -629,7 +638,7 @@ static void decode(uint32_t nr, const uint64_t a[5])
 	}
 	c.refused = err;
 	if (err && (c.done || c.slots)) {
-		if (!c.known) /* the caller's own, then */
+		if (!c.known) /* then the caller's own TLBs are flushed */
 			c.tables = &hx_self;
 		c.known = true;
 		c.tlb = (struct ptebatch_tlb){.who = PTEBATCH_TLB_ALL};
@@ -637,7 +646,7 @@ static void decode(uint32_t nr, const uint64_t a[5])
 	}
 }
 
-/* --- Looking -------------------------------------------------------------- */
+/* --- Comparing ----------------------------------------------------------- */
 
 static void compare(unsigned int t, unsigned int s)
 {
@@ -662,7 +671,7 @@ static void compare_touched(void)
 	if (!hx.hw_walks)
 		return;
 	hx.hw_walks = 0;
-	/* Hardware also walks what a call only looked at. */
+	/* Hardware also walks entries that a call only read. */
 	for (unsigned int t = 0; t < MODEL_TABLES; t++)
 		for (unsigned int s = 0; s < 512; s++)
 			if (hx.hw_set[t][s]) {
@@ -715,7 +724,7 @@ void model_compare_all(void)
 	check_rules();
 }
 
-/* Is this page of these CPUs' TLBs flushed, after the last update? */
+/* True if the page, or everything ("all"), was flushed on all of c.cpus. */
 static bool flushed(uint64_t addr, bool all)
 {
 	uint64_t cpus = 0;
@@ -756,23 +765,25 @@ static unsigned int l1tf, validations, xsm_calls;
 static uint64_t stolen_refs;
 
 /*
- * Where every look at preemption says yes: not many more slots than those
- * after which a call looks. "Dear" ones count for 16.
+ * If every preemption check asks for preemption, a call may not process many
+ * more slots than the interval between two checks. An expensive slot counts as
+ * 16.
  */
 static void check_work(void)
 {
 	uint64_t cost = model_slots - slots_before + 15UL * dear;
 
 	if (hx.preempt == 1 && cost > 2 * fuzz_preempt + AHEAD + 16)
-		fail("%lu slots, %u of them dear, without a look at preemption",
+		fail("%lu slots, %u of them expensive, between two checks",
 		     model_slots - slots_before, dear);
 	slots_before = model_slots;
 	dear = 0;
 }
 
 /*
- * Given away at the very moment that a call took a reference, which it then
- * must not keep. A longer way may have mapped it before.
+ * True if the page was given to another domain just before the call took a
+ * reference to it. The call must not keep that reference. The page may be
+ * mapped if a full validation ran before.
  */
 static bool is_stolen(void)
 {
@@ -804,7 +815,8 @@ static void at_preemption(uint64_t a[5])
 	uint64_t mask1 = ~0U, mask3 = ~0UL;
 
 	if (c.refused)
-		fail("a call goes on though %d refuses it", c.refused);
+		fail("a call continues though its arguments give error %d",
+		     c.refused);
 	if (c.list && !c.values) {
 		slots = a[3] >> 32;
 		mask3 = ~(0xffffUL << 32);
@@ -816,16 +828,16 @@ static void at_preemption(uint64_t a[5])
 	    ((a[3] ^ args[3]) & mask3) || a[4] != args[4])
 		fail("a preempted call's arguments change");
 	if (hx.l1tf != l1tf) {
-		/* The mode that it was in decides. */
+		/* The entry was judged in the mode before the shadowing. */
 		l1tf = hx.l1tf;
 		hx_self.paging_mode = 0;
 		advance(done, slots);
 		if (stop_rule() != RESTART)
-			fail("the domain is to be shadowed for no reason");
+			fail("the domain was shadowed without a reason");
 		hx_self.paging_mode = PG_shadow;
 	} else {
 		if (done == c.done && slots == c.slots)
-			fail("a preempted call did not get on");
+			fail("a preempted call made no progress");
 		advance(done, slots);
 	}
 	if (old_faulted)
@@ -839,7 +851,7 @@ static void at_preemption(uint64_t a[5])
 	c.held = NULL;
 	if (model_meanwhile)
 		model_meanwhile();
-	/* The guest may have mapped it by now. */
+	/* The guest may have mapped the page meanwhile. */
 	if (model.frame[hx.steal_mfn].refs != 1)
 		hx.steal_mfn = 0;
 	begin_part();
@@ -906,13 +918,13 @@ void model_call(uint32_t nr, const uint64_t a[5])
 	check_rules();
 	if (hx.xsm_calls != xsm_calls && !c.refused &&
 	    (hx.xsm_tables != c.tables || hx.xsm_pages != c.pages))
-		fail("XSM is asked about others than are named");
+		fail("XSM was asked about other domains than the call's");
 	check_answer(ret);
 	c.held = NULL;
 	compare_touched();
 }
 
-/* --- The world ------------------------------------------------------------ */
+/* --- Setup --------------------------------------------------------------- */
 
 bool model_set(unsigned int t, unsigned int s, uint64_t entry)
 {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each call of <ptebatch/abi.h> has to do, said once more and plainly: the
- * oracle of the fuzzer. Nothing here is fast, nothing is shared with the
- * handlers or with what the harness models of Xen; of the harness it uses
- * names and numbers, and looks at the state that a call left.
+ * The fuzzer's oracle: a second, simple implementation of the calls in
+ * <ptebatch/abi.h>. It need not be fast, and shares no code with the handlers
+ * or with the harness's model of Xen. From the harness it uses names and
+ * numbers, and the state that a call has left.
  *
- * The model runs behind the call. Wherever that can be looked at, at each
- * preemption and at its end, its progress says how far the entries have to be
- * changed, not one further; the model goes there slot by slot, and everything
- * is compared. What stopped the call must be what the model meets next.
+ * The model follows the call. At each preemption and at the end, the call's
+ * progress tells which PTEs must have been changed; no PTE beyond may have
+ * been. The model advances to that progress, slot by slot, and compares
+ * everything. If the call stopped, the model must find the same error at the
+ * next slot.
  */
 #ifndef MODEL_H
 #define MODEL_H
@@ -19,7 +20,7 @@
 
 struct model_frame {
 	enum { NOBODYS, OWN, FOREIGN, IO } owner;
-	bool writable;	/* the type, or could become it: no other holds it */
+	bool writable;	/* the type is writable, or free to become writable */
 	uint64_t refs, types;
 };
 
@@ -31,18 +32,20 @@ struct model {
 };
 extern struct model model;
 
-/* The world as harness_reset() leaves it, all tables empty. */
+/* Resets harness and model, with all tables empty. */
 void model_reset(void);
-/* What hx_set() would be refused; else does it in both worlds. */
+/*
+ * Sets a PTE in harness and model. False, without a change, if it is invalid.
+ */
 bool model_set(unsigned int table, unsigned int slot, uint64_t entry);
-/* A call, in both: do it, look at all that it did. */
+/* Makes a call in harness and model, and compares all effects. */
 void model_call(uint32_t nr, const uint64_t a[5]);
-/* Every entry and every count; the harness's own rules. */
+/* Compares every PTE and every count, and checks the harness's own rules. */
 void model_compare_all(void);
 
-/* Called where the guest may act while a call is preempted. */
+/* Called while a call is preempted, when the guest can act. */
 extern void (*model_meanwhile)(void);
-/* What the last call did, for those who steer. */
+/* The number of slots that the last call changed. */
 extern uint64_t model_slots;
 
 #endif /* MODEL_H */
