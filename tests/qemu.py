@@ -119,13 +119,14 @@ def console(qemu, deadline):
 
 
 def mend(lines, closing):
-    """Puts a guest's line that a line of Xen's cut in two together again, after
-    Xen's. A guest writes in pieces, and Xen prints between two of them."""
+    """Joins the two parts of a guest's line between which Xen printed a line of
+    its own. This happens because a guest writes a line in pieces. The joined
+    line is yielded after Xen's."""
     cut = ""
     for line in lines:
         start, xen, text = line.partition("(XEN) ")
         if cut and (WHOLE.match(start) or closing.match(start)):
-            yield cut  # the guest had no more of that line to say
+            yield cut  # the guest had already finished that line
             cut = ""
         cut += start
         if xen:

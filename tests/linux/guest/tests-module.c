@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loading and unloading the module beside other users of the kernel's function
- * tracer, and with that tracer's switch. The machine must be the program's own,
- * with the module's file in it; each test leaves the module as it found it.
+ * Loading and unloading the module while the kernel's function tracer has other
+ * users, or is switched off and on. The program must be /init, and /ptebatch.ko
+ * must exist. Each test leaves the module as it found it.
  */
 #define _GNU_SOURCE
 #include "tests.h"
@@ -22,7 +22,7 @@ static bool loaded(void)
 	return !access("/sys/module/ptebatch", F_OK);
 }
 
-/* To begin with: the module in or out, the tracer on. */
+/* Starts a test with the module loaded or not, and the tracer on. */
 static void start_with(bool in)
 {
 	needs_own_machine();
@@ -34,7 +34,7 @@ static void start_with(bool in)
 	CHECK(loaded() == in);
 }
 
-/* Whether the kernel's log has this in it. */
+/* True if the kernel's log contains this text. */
 static bool logged(const char *what)
 {
 	static char log[1 << 20];
@@ -53,7 +53,7 @@ static void child_writes(void *arg)
 	CHECK(holds(r, 2));
 }
 
-/* Every function that the module hooks is called and has its effect. */
+/* Calls every function that the module hooks, and checks the effect. */
 static void memory_works(void)
 {
 	struct range r = { anon(600), 600, 1 };
@@ -89,8 +89,8 @@ static void probe(const char *function, bool on)
 }
 
 /*
- * What an administrator tries who wants the tracer off and the module gone.
- * Whether the kernel lets the tracer be switched off is not judged here.
+ * Switches the tracer off and unloads the module, as an administrator could.
+ * The kernel may refuse to switch the tracer off; this is not checked here.
  */
 static void off_and_unload(void)
 {
@@ -162,8 +162,8 @@ static void load_is_refused(void)
 }
 
 /*
- * Probes on all that the module hooks or looks up, before it comes, while it
- * is there and after it has gone.
+ * Sets probes on all functions that the module hooks or looks up, both before
+ * the module is loaded and before it is unloaded.
  */
 static void beside_probes(void)
 {
@@ -187,7 +187,7 @@ static void beside_probes(void)
 	CHECK(!load_ptebatch());
 }
 
-/* The tracer calls for every function, so also for those of the module. */
+/* The function tracer traces every function, including the module's own. */
 static void beside_tracer(void)
 {
 	start_with(true);
@@ -211,9 +211,9 @@ const struct test tests_module[] = {
 	{ "tracer switch: off and on, then unload", off_on_unload },
 	{ "tracer switch: with the tracer off, the module does not load",
 	  load_is_refused },
-	{ "the module comes and goes beside probes of what it hooks",
+	{ "the module loads and unloads with probes on the functions it hooks",
 	  beside_probes },
-	{ "the module comes and goes while the tracer watches all functions",
+	{ "the module unloads and loads while the tracer traces all functions",
 	  beside_tracer },
 	{ NULL, NULL },
 };
