@@ -57,8 +57,8 @@ def lacking(parts):
 
 
 def version(path):
-    """Of the hypervisor or kernel there, as tools/xen-image and linux-image say
-    it in the same folder."""
+    """Returns the version of a hypervisor or kernel, from the file that
+    tools/xen-image and tools/linux-image leave beside it."""
     try:
         with open(os.path.join(os.path.dirname(path), "version"),
                   encoding="utf-8") as file:
@@ -68,7 +68,7 @@ def version(path):
 
 
 def differ(stock, patched):
-    """The warning to go with figures of two versions of Xen, or nothing."""
+    """Returns a warning if the figures are of two versions of Xen, or ""."""
     return "" if stock == patched else (
         f"# NOTE: stock Xen is {stock} and patched Xen {patched}; their figures "
         "differ by more than the handlers\n")

@@ -658,7 +658,10 @@ static const char *apply_run_changes_one_page(struct conf_world *w)
 		CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &page, &p));
 		CHECK(p.records == 1 && !p.err && p.tlb_flushes == 1);
 		CHECK(holds(w, 0, 3, entry(w, 3, P | US | RW | ad[i])));
-		/* What has its value already is flushed, and absent too. */
+		/*
+		 * A run that changes nothing, and one over an absent PTE,
+		 * flush.
+		 */
 		CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &page, &p));
 		CHECK(p.records == 1 && !p.err && p.tlb_flushes == 1);
 		CHECK(table_holds(w, 0, P | US | RW | ad[i]));
@@ -758,7 +761,7 @@ static const char *apply_value_changes_one_page(struct conf_world *w)
 		}
 		CHECK(!err && p.records == 1 && p.tlb_flushes == 1);
 		CHECK(holds(w, 0, 3, entry(w, 3, P | US | RW | ad[i / 4])));
-		/* Absent, as it is where a page is mapped anew. */
+		/* The same in a slot that is not present. */
 		w->write(w, 0, 3, ABSENT | ad[i % 4]);
 		value.ptr = maddr(w, 0, 3) | KEEP;
 		CHECK(!ptebatch_apply_value(w->backend, w->env, &value, &page,
@@ -970,7 +973,7 @@ static const char *a_bad_slot_stops_a_run_in_its_middle(struct conf_world *w)
 	return NULL;
 }
 
-/* A slot that is in no L1 table has the same answer from every backend. */
+/* Every backend gives the same error for a slot that is not in an L1 table. */
 static const char *what_is_not_a_table_is_not_touched(struct conf_world *w)
 {
 	struct ptebatch_run run = { w->not_a_table, 1, PTEBATCH_OP_CLEAR, 0,

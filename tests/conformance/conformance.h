@@ -50,13 +50,13 @@ struct conf_world {
 	/* An address that faults when stored to, or NULL if there is none. */
 	uint64_t *bad_address;
 	/*
-	 * Machine address of a frame that is not an L1 table, or 0. If the env
-	 * can tell (PTEBATCH_ENV_SLOT_KNOWS_L1), every backend has to.
+	 * Machine address of a frame that is not an L1 table, or 0. With
+	 * PTEBATCH_ENV_SLOT_KNOWS_L1, every backend must refuse it.
 	 */
 	uint64_t not_a_table;
 	/*
-	 * The address that a slot maps where Xen looks for it; NULL if nobody
-	 * looks (without PTEBATCH_ENV_ADDR_OF_SLOT).
+	 * The virtual address that a slot maps, which Xen uses to find the
+	 * slot. NULL without PTEBATCH_ENV_ADDR_OF_SLOT.
 	 */
 	uint64_t (*va)(struct conf_world *w, uint32_t table, uint32_t slot);
 };

@@ -129,8 +129,9 @@ long field(const char *path, const char *key)
 
 /*
  * Linux on Xen, with or without the module, prints this warning once when it
- * clears the PTE of a page in swap: it reads the PTE while the clearing is still
- * queued. The functions are those of Linux 6.1 and 6.12, as in tests/linux/run.
+ * clears the PTE of a page in swap: it reads the PTE while the clearing is
+ * still queued. The functions are those of Linux 6.1 and 6.12, as in
+ * tests/linux/run.
  */
 static bool known(const char *line)
 {

@@ -109,7 +109,7 @@ static void swapped_shared(void)
 	CHECK(!shmdt(r.p));
 }
 
-/* Copies of a file's pages, thrown away while they are in swap. */
+/* Private copies of a file's pages are discarded while they are in swap. */
 static void dropped_copies(void)
 {
 	const size_t pages = 300;
