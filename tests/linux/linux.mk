@@ -89,14 +89,14 @@ DOMAIN := $(HERE)dom0/domain.c $(patsubst %,$(TOP)/%.c,lib/ptebatch \
 	backends/mmu-update/mmu-update backends/hypercall/hypercall \
 	backends/xencall/xencall)
 $(OUT)/domain: $(DOMAIN) $(wildcard $(TOP)/include/ptebatch/*.h) \
-		$(TOP)/examples/minikernel/mailbox.h
+		$(TOP)/tests/minikernel/mailbox.h
 	@mkdir -p $(OUT)
-	$(CC) -O2 -g -Wall -Wextra -I$(TOP)/include -I$(TOP)/examples/minikernel \
+	$(CC) -O2 -g -Wall -Wextra -I$(TOP)/include -I$(TOP)/tests/minikernel \
 		-o $@ $(DOMAIN) -lxenctrl -lxencall -lxenforeignmemory
 
 $(OUT)/minikernel/minikernel: $(addprefix $(TOP)/,$(SOURCES)) \
-		$(wildcard $(TOP)/examples/minikernel/* $(TOP)/tests/conformance/*)
-	$(MAKE) -f $(TOP)/examples/minikernel/kernel.mk OUT=$(OUT)/minikernel
+		$(wildcard $(addprefix $(TOP)/,examples/minikernel/* tests/minikernel/* tests/conformance/*))
+	$(MAKE) -f $(TOP)/tests/minikernel/kernel.mk OUT=$(OUT)/minikernel
 	touch $@
 
 # OUT/initramfs and real programs.

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
-# Builds OUT/minikernel, or any kernel alike: the library's sources compiled as
-# a kernel compiles its own, into an archive, and linked by a linker script.
+# Builds OUT/minikernel, the kernel that the tests on Xen boot: this folder over
+# examples/minikernel.
 #
-#   make -f examples/minikernel/kernel.mk [OUT=dir] [CC=gcc] [XEN_INCLUDE=dir]
+#   make -f tests/minikernel/kernel.mk [OUT=dir] [CC=gcc] [XEN_INCLUDE=dir]
 #
 # Needs gcc or clang, GNU ld, and Xen's public headers (libxen-dev).
 
 HERE := $(dir $(lastword $(MAKEFILE_LIST)))
 TOP := $(HERE)../..
+BASE := $(TOP)/examples/minikernel/
 OUT ?= build/minikernel
 XEN_INCLUDE ?= /usr/include
 
@@ -20,25 +21,25 @@ KFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -ffreestanding -nostdinc \
 	-fno-pic -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables \
 	-fcf-protection=none $(NO_CALLS) \
 	-m64 -mno-sse -mno-mmx -mno-red-zone -mcmodel=kernel \
-	-DPTEBATCH_PORT_HEADER='"types.h"' -I$(HERE) \
+	-DPTEBATCH_PORT_HEADER='"types.h"' -I$(HERE) -I$(BASE) \
 	-D__XEN_INTERFACE_VERSION__=0x00040d00 -I$(TOP)/include -I$(TOP)/tests/conformance
 
 LIB := $(patsubst %,$(TOP)/%.c,lib/ptebatch backends/mmu-update/mmu-update \
 	backends/hypercall/hypercall backends/native/native)
 # Those that are compiled like the kernel but are not part of the library.
-KERNEL := $(wildcard $(HERE)*.c) $(TOP)/tests/conformance/conformance.c
+KERNEL := $(wildcard $(HERE)*.c $(BASE)*.c) $(TOP)/tests/conformance/conformance.c
 
 LIB_O := $(patsubst %.c,$(OUT)/lib-%.o,$(notdir $(LIB)))
 KERNEL_O := $(patsubst %.c,$(OUT)/%.o,$(notdir $(KERNEL))) $(OUT)/boot.o
-HEADERS := $(wildcard $(TOP)/include/ptebatch/*.h $(HERE)*.h \
+HEADERS := $(wildcard $(TOP)/include/ptebatch/*.h $(HERE)*.h $(BASE)*.h \
 	$(TOP)/tests/conformance/*.h)
 
 vpath %.c $(sort $(dir $(LIB) $(KERNEL)))
-vpath %.S $(HERE)
+vpath %.S $(BASE)
 
-$(OUT)/minikernel: $(KERNEL_O) $(OUT)/libptebatch-kernel.a $(HERE)minikernel.lds
+$(OUT)/minikernel: $(KERNEL_O) $(OUT)/libptebatch-kernel.a $(BASE)minikernel.lds
 	$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,norelro \
-	  -Wl,--no-warn-rwx-segments -T $(HERE)minikernel.lds -o $@ \
+	  -Wl,--no-warn-rwx-segments -T $(BASE)minikernel.lds -o $@ \
 	  $(KERNEL_O) $(OUT)/libptebatch-kernel.a
 
 $(OUT)/libptebatch-kernel.a: $(LIB_O)
