@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where Xen enters, where its hypercall page goes, and where traps arrive.
- *
- * A PV64 kernel runs in ring 3. Xen enters it in 64-bit mode with the start
- * info in rsi and paging on; a trap arrives like a hardware one, with rcx and
- * r11 pushed on top; the way back is the iret hypercall.
+ * Entry point, hypercall page and trap stubs. A PV kernel runs in ring 3. Xen
+ * enters it in 64-bit mode, with paging on and the address of the start info in
+ * rsi. A trap arrives as a hardware trap does, with rcx and r11 pushed on top,
+ * and ends with the iret hypercall.
  */
 #include <xen/elfnote.h>
 
@@ -23,7 +22,6 @@
 	.endm
 
 	NOTE XEN_ELFNOTE_GUEST_OS, .asciz, "libptebatch-minikernel"
-	NOTE XEN_ELFNOTE_GUEST_VERSION, .asciz, "1"
 	NOTE XEN_ELFNOTE_XEN_VERSION, .asciz, "xen-3.0"
 	NOTE XEN_ELFNOTE_LOADER, .asciz, "generic"
 	NOTE XEN_ELFNOTE_PAE_MODE, .asciz, "yes"
@@ -43,7 +41,7 @@ start:
 	call kernel_main
 1:	jmp 1b
 
-	/* Xen fills it: hypercall N at offset 32 * N. */
+	/* Xen fills this page: hypercall N is at offset 32 * N. */
 	.balign 4096
 	.globl hypercall_page
 hypercall_page:
@@ -62,7 +60,7 @@ hypercall5:
 	add $hypercall_page, %rax
 	jmp *%rax
 
-/* int64_t env_hypercall(ctx, nr, a1, a2, a3, a4, a5): the library's way in. */
+/* int64_t env_hypercall(ctx, nr, a1, a2, a3, a4, a5): the library's */
 	.globl env_hypercall
 env_hypercall:
 	mov %esi, %eax
@@ -76,46 +74,21 @@ env_hypercall:
 	jmp *%rax
 
 /*
- * int probe_read(const volatile uint64_t *p, uint64_t *value)
- * int probe_write(volatile uint64_t *p, uint64_t value)
- * int probe_write_odd(volatile uint64_t *p, uint16_t value): to bytes 1 and 2,
- * which Xen does not emulate where p is in a page table
- * 0, or 1 if the access faulted (see the exception table below).
+ * int probe_read(const volatile uint64_t *p, uint64_t *value): 0, or 1 if the
+ * access faulted. Only the first instruction may fault; trap() (traps.c) then
+ * lets the kernel continue at probe_failed.
  */
-	.globl probe_read, probe_write, probe_write_odd
+	.globl probe_read, probe_failed
 probe_read:
-1:	mov (%rdi), %rax
+	mov (%rdi), %rax
 	mov %rax, (%rsi)
 	xor %eax, %eax
 	ret
-probe_write:
-2:	mov %rsi, (%rdi)
-	xor %eax, %eax
-	ret
-probe_write_odd:
-4:	mov %si, 1(%rdi)
-	xor %eax, %eax
-	ret
-3:	mov $1, %eax
+probe_failed:
+	mov $1, %eax
 	ret
 
-	.pushsection .ex_table, "a"
-	.quad 1b, 3b
-	.quad 2b, 3b
-	.quad 4b, 3b
-	.popsection
-
-/*
- * The markers between which tests/xen/count counts: bench_begin is counted up
- * to its ret, bench_end not at all.
- */
-	.globl bench_begin, bench_end
-bench_begin:
-	ret
-bench_end:
-	ret
-
-/* Traps: make every frame alike, save all registers, let C decide. */
+/* Traps: bring every frame into one layout, save all registers, call trap(). */
 	.macro TRAP vector, has_error
 	.globl trap_\vector
 trap_\vector:
@@ -128,49 +101,25 @@ trap_\vector:
 	jmp trap_common
 	.endm
 
-	TRAP 0, 0
-	TRAP 3, 0
 	TRAP 6, 0
 	TRAP 13, 1
 	TRAP 14, 1
 
 trap_common:
-	push %rax
-	push %rcx
-	push %rdx
-	push %rbx
-	push %rbp
-	push %rsi
-	push %rdi
-	push %r8
-	push %r9
-	push %r10
-	push %r11
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	.irp reg, rax, rcx, rdx, rbx, rbp, rsi, rdi, \
+		  r8, r9, r10, r11, r12, r13, r14, r15
+	push %\reg
+	.endr
 	mov %rsp, %rdi
 	mov %rsp, %rbp
 	and $-16, %rsp
 	cld
 	call trap
 	mov %rbp, %rsp
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %r11
-	pop %r10
-	pop %r9
-	pop %r8
-	pop %rdi
-	pop %rsi
-	pop %rbp
-	pop %rbx
-	pop %rdx
-	pop %rcx
-	pop %rax
+	.irp reg, r15, r14, r13, r12, r11, r10, r9, r8, \
+		  rdi, rsi, rbp, rbx, rdx, rcx, rax
+	pop %\reg
+	.endr
 	add $16, %rsp
 	push $0
 	jmp hypercall_page + 32 * HYPERCALL_IRET

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Printing: a line buffer handed to Xen's console, or put into the ring that a
- * domU shares with dom0, and a tiny printf.
+ * Printing and the end of the run. dom0 prints on Xen's console, a domU into
+ * the ring that it shares with dom0. print() is a small printf().
  */
 #include "minikernel.h"
 
@@ -13,17 +13,12 @@ static char line[256];
 static unsigned int used;
 static struct xencons_interface *ring; /* NULL: Xen's console */
 
-/* A domU's ring is a page of its own, which the builder has mapped. */
+/* A domU's ring is one of its own pages, and the builder has mapped it. */
 void console_init(void)
 {
 	if (!(start_info->flags & SIF_INITDOMAIN))
 		ring = (struct xencons_interface *)maddr_to_virt(
 			start_info->console.domU.mfn << 12);
-}
-
-void yield(void)
-{
-	hypercall5(__HYPERVISOR_sched_op, SCHEDOP_yield, 0, 0, 0, 0);
 }
 
 static void notify(void)
@@ -34,13 +29,13 @@ static void notify(void)
 		   (uint64_t)&send, 0, 0, 0);
 }
 
-/* Waits until dom0 has left at most that many characters in the ring. */
+/* Waits until dom0 has read all but "most" characters of the ring. */
 static void ring_drain(uint32_t most)
 {
 	while (ring->out_prod - __atomic_load_n(&ring->out_cons,
 						__ATOMIC_ACQUIRE) > most) {
 		notify();
-		yield();
+		hypercall5(__HYPERVISOR_sched_op, SCHEDOP_yield, 0, 0, 0, 0);
 	}
 }
 
@@ -55,10 +50,15 @@ static void ring_write(const char *s, uint32_t nr)
 	notify();
 }
 
-void console_flush(void)
+void shutdown(unsigned int reason)
 {
+	struct sched_shutdown s = { .reason = reason };
+
 	if (ring)
 		ring_drain(0);
+	for (;;)
+		hypercall5(__HYPERVISOR_sched_op, SCHEDOP_shutdown,
+			   (uint64_t)&s, 0, 0, 0);
 }
 
 static void put(char c)
@@ -72,12 +72,6 @@ static void put(char c)
 				   used, (uint64_t)line, 0, 0);
 		used = 0;
 	}
-}
-
-void puts_raw(const char *s)
-{
-	while (*s)
-		put(*s++);
 }
 
 static void number(uint64_t n, unsigned int base, unsigned int width, char pad,
@@ -107,6 +101,7 @@ void print(const char *f, ...)
 		unsigned int width = 0;
 		char pad = ' ';
 		int is_long = 0;
+		const char *s;
 		int64_t n;
 
 		if (*f != '%') {
@@ -121,10 +116,9 @@ void print(const char *f, ...)
 			is_long = 1;
 		switch (*f) {
 		case 's':
-			puts_raw(__builtin_va_arg(ap, const char *));
-			break;
-		case 'c':
-			put((char)__builtin_va_arg(ap, int));
+			s = __builtin_va_arg(ap, const char *);
+			while (*s)
+				put(*s++);
 			break;
 		case 'd':
 			n = is_long ? __builtin_va_arg(ap, int64_t)

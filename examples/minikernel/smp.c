@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Several vCPUs: smp_each() runs one function on some of them at the same
- * time. A vCPU that has nothing to do is down, so that it takes no time of the
- * others where vCPUs take turns (-icount).
+ * More vCPUs. One without work is down, so it costs the others no time where
+ * vCPUs take turns (QEMU's -icount).
  */
 #include "minikernel.h"
 
@@ -10,7 +9,7 @@
 
 #define STACK 16384ul
 
-/* The boot vCPU's stack is in boot.S, the first one here stays unused. */
+/* vCPU 0 uses the stack in boot.S, so the first of these is unused. */
 static char stacks[SMP_MAX][STACK] __attribute__((aligned(16384)));
 
 static void (*job)(unsigned int cpu);
@@ -40,7 +39,7 @@ unsigned int smp_cpus(void)
 
 static void run(unsigned int cpu)
 {
-	/* All begin together. */
+	/* Wait for the others, so that all start together. */
 	__atomic_fetch_add(&arrived, 1, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&arrived, __ATOMIC_SEQ_CST) < job_cpus)
 		smp_pause();
@@ -61,13 +60,12 @@ static void initialise(unsigned int cpu)
 {
 	static vcpu_guest_context_t ctx; /* too large for a stack */
 	const trap_info_t *t;
-	int err;
 
 	memset(&ctx, 0, sizeof(ctx));
 	ctx.flags = VGCF_in_kernel;
 	ctx.user_regs.rip = (uint64_t)secondary_main;
 	ctx.user_regs.rdi = cpu;
-	/* As if called: the ABI wants the stack misaligned by 8 there. */
+	/* As after a call: the stack is 8 bytes off its alignment. */
 	ctx.user_regs.rsp = (uint64_t)stacks[cpu] + STACK - 8;
 	ctx.user_regs.cs = FLAT_KERNEL_CS;
 	ctx.user_regs.ss = FLAT_KERNEL_SS;
@@ -77,9 +75,8 @@ static void initialise(unsigned int cpu)
 	for (t = trap_table; t->address; t++)
 		ctx.trap_ctxt[t->vector] = *t;
 	shared_info->vcpu_info[cpu].evtchn_upcall_mask = 1;
-	err = vcpu_op(VCPUOP_initialise, cpu, &ctx);
-	if (err)
-		panic("vCPU %u cannot be initialised: %d", cpu, err);
+	if (vcpu_op(VCPUOP_initialise, cpu, &ctx))
+		panic("vCPU %u cannot be initialised", cpu);
 }
 
 void smp_each(unsigned int cpus, void (*fn)(unsigned int cpu))
@@ -88,7 +85,7 @@ void smp_each(unsigned int cpus, void (*fn)(unsigned int cpu))
 
 	for (; ready + 1 < cpus; ready++)
 		initialise(ready + 1);
-	/* One that has finished may still be on its way down. */
+	/* A vCPU that has finished may still be about to go down. */
 	for (cpu = 1; cpu < cpus; cpu++)
 		while (vcpu_op(VCPUOP_is_up, cpu, NULL) > 0)
 			smp_pause();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* This kernel's own integer types: the library takes them as its port header. */
+/* This kernel's integer types, which the library takes as its port header. */
 #ifndef TYPES_H
 #define TYPES_H
 

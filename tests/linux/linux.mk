@@ -95,7 +95,8 @@ $(OUT)/domain: $(DOMAIN) $(wildcard $(TOP)/include/ptebatch/*.h) \
 		-o $@ $(DOMAIN) -lxenctrl -lxencall -lxenforeignmemory
 
 $(OUT)/minikernel/minikernel: $(addprefix $(TOP)/,$(SOURCES)) \
-		$(wildcard $(addprefix $(TOP)/,examples/minikernel/* tests/minikernel/* tests/conformance/*))
+		$(wildcard $(addprefix $(TOP)/,examples/minikernel/* \
+			tests/minikernel/* tests/common/* tests/conformance/*))
 	$(MAKE) -f $(TOP)/tests/minikernel/kernel.mk OUT=$(OUT)/minikernel
 	touch $@
 

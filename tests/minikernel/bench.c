@@ -21,7 +21,7 @@
  * the slot at hand alone, all others elsewhere too. Entries
  * have A set and D clear; with -ad both are set, so no hardware write can hit.
  */
-#include "minikernel.h"
+#include "kernel.h"
 
 #include <xen/memory.h>
 

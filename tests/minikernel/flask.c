@@ -8,7 +8,7 @@
  * whosever the tables and the pages are, so all four cases have the same tests.
  */
 #define __XEN_TOOLS__ /* for domctl.h */
-#include "minikernel.h"
+#include "kernel.h"
 #include "tests.h"
 #include "twin.h"
 

@@ -19,23 +19,9 @@
  *   l1tf    before anything else, an entry for which Xen shadows the domain
  * The last line printed is "minikernel: done, N failed".
  */
-#include "minikernel.h"
+#include "kernel.h"
 
 #include <xen/sched.h>
-
-start_info_t *start_info;
-
-void kernel_main(start_info_t *si);
-
-void shutdown(unsigned int reason)
-{
-	struct sched_shutdown s = { .reason = reason };
-
-	console_flush();
-	for (;;)
-		hypercall5(__HYPERVISOR_sched_op, SCHEDOP_shutdown,
-			   (uint64_t)&s, 0, 0, 0);
-}
 
 /* Where the name ends of the first word that goes on so: '=', or 0 for its end. */
 static const char *find_word(const char *name, char next)
@@ -78,17 +64,28 @@ static uint64_t value_of(const char *name, uint64_t otherwise)
 	return otherwise;
 }
 
+/* Lets a probe (probe.S) return 1 if its first instruction faulted. */
+static int probes_fault(struct regs *r, uint64_t va)
+{
+	(void)va;
+	if (r->rip != (uint64_t)probe_write &&
+	    r->rip != (uint64_t)probe_write_odd)
+		return 0;
+	r->rip = (uint64_t)probe_failed;
+	return 1;
+}
+
 void kernel_main(start_info_t *si)
 {
 	unsigned int failed;
 	uint64_t updates, fuzz;
 
-	start_info = si;
-	mm_init();
+	mm_init(si);
 	console_init();
 	traps_init();
-	print("minikernel: %s, %lu pages, %lu free, command line: %s\n",
-	      si->magic, si->nr_pages, pages_left(), (char *)si->cmd_line);
+	fault_handler = probes_fault;
+	print("minikernel: %s, %lu pages, command line: %s\n", si->magic,
+	      si->nr_pages, (char *)si->cmd_line);
 	world_init();
 	if (has_word("l1tf"))
 		be_shadowed();
@@ -115,15 +112,6 @@ void kernel_main(start_info_t *si)
 		load();
 	print("minikernel: done, %u failed\n", failed);
 	shutdown(SHUTDOWN_poweroff);
-}
-
-void *memset(void *p, int c, size_t n)
-{
-	char *to = p;
-
-	while (n--)
-		*to++ = (char)c;
-	return p;
 }
 
 void *memcpy(void *to, const void *from, size_t n)

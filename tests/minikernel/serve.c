@@ -7,8 +7,10 @@
  * And load: changes of all kinds without an end, for dom0 to break into.
  */
 #include "mailbox.h"
-#include "minikernel.h"
+#include "kernel.h"
 #include "tests.h"
+
+#include <xen/sched.h>
 
 #define DATA (P | US | A | D)
 #define TABLE 3u
@@ -17,6 +19,11 @@
 static struct ptebatch_run storage[1024]; /* long calls, to break into */
 static struct mailbox box __attribute__((aligned(4096)));
 static const struct ptebatch_tlb all = { PTEBATCH_TLB_ALL, 0, 0, 0, 0 };
+
+static void yield(void)
+{
+	hypercall5(__HYPERVISOR_sched_op, SCHEDOP_yield, 0, 0, 0, 0);
+}
 
 static uint64_t entry_of(uint32_t i, uint64_t flags)
 {

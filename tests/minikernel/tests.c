@@ -6,7 +6,7 @@
  *
  * A CHECK that does not hold ends its test. The world is reset before each.
  */
-#include "minikernel.h"
+#include "kernel.h"
 
 #include "conformance.h"
 #include "tests.h"
@@ -469,7 +469,7 @@ static const char *a_cleared_table_can_be_removed_and_reused(void)
 	remove_table(va);
 	CHECK(!probe_write(table_virt(last), 1));
 	CHECK(!probe_write(table_virt(last), 0));
-	install_table(va, 1, table_virt(last));
+	install_table(va, table_virt(last));
 	slots_fill(slot, 1, 1, 0, DATA | RW);
 	CHECK(!probe_write(slot_va(slot), 0));
 	return NULL;
@@ -537,7 +537,7 @@ static const char *an_owner_that_does_not_exist_is_refused(void)
 
 static const char *a_slot_of_an_l2_table_is_refused_by_every_backend(void)
 {
-	uint64_t slot = table_slot(TEST_BASE, 1);
+	uint64_t slot = slot_of(TEST_BASE, 2);
 	volatile uint64_t *l2 = maddr_to_virt(slot);
 	struct ptebatch_value value = { slot | PTEBATCH_VALUE_KEEP, 0 };
 	struct ptebatch_progress p;

@@ -3,7 +3,7 @@
 #ifndef TESTS_H
 #define TESTS_H
 
-#include "minikernel.h"
+#include "kernel.h"
 
 #define STRING(x) #x
 #define LINE(x) STRING(x)

@@ -444,7 +444,7 @@ int twin_all_can_change_type(void)
 				 PTEBATCH_OP_CLEAR, 0, 0);
 		if (err != (int64_t)PTEBATCH_ANSWER(0, 0, PTEBATCH_EINVAL))
 			return DIFFER("what was a table is updated: %lx", err);
-		install_table(va, 1, table_virt(i));
+		install_table(va, table_virt(i));
 	}
 	if (pages_reserved() != reserved)
 		return DIFFER("the domain has %lu pages, not %lu",

@@ -11,7 +11,7 @@
 #ifndef TWIN_H
 #define TWIN_H
 
-#include "minikernel.h"
+#include "kernel.h"
 
 #define TWIN_TABLES 4u
 #define TWIN_SLOTS (TWIN_TABLES * PTEBATCH_TABLE_SLOTS)

@@ -8,7 +8,7 @@
  * so a writable slot takes their type count from 1 to 2. The WORLD_SOLE pages
  * after them are not: there a slot takes it from 0 to 1.
  */
-#include "minikernel.h"
+#include "kernel.h"
 
 static void *table[WORLD_TABLES];
 static void *page[WORLD_PAGES];
@@ -20,7 +20,7 @@ void world_init(void)
 
 	for (i = 0; i < WORLD_TABLES; i++) {
 		table[i] = page_alloc();
-		install_table(TEST_BASE + i * (PAGE << 9), 1, table[i]);
+		install_table(TEST_BASE + i * (PAGE << 9), table[i]);
 	}
 	for (i = 0; i < WORLD_PAGES; i++) {
 		page[i] = page_alloc();
