@@ -5,6 +5,7 @@
  * refuses, and with which error, and what it makes of the flags has to be the
  * same at each of STEPS random steps.
  */
+#include "random.h"
 #include "tests.h"
 
 #include <xen/grant_table.h>
@@ -23,10 +24,7 @@ static uint64_t rng;
 
 static uint64_t random(void)
 {
-	rng ^= rng << 13;
-	rng ^= rng >> 7;
-	rng ^= rng << 17;
-	return rng;
+	return xorshift64(&rng);
 }
 
 /* Each of these bits one time in four. */

@@ -8,6 +8,7 @@
  * race that did not happen has shown nothing. "updates" is how many slots each
  * test has changed, refused ones not counted.
  */
+#include "random.h"
 #include "tests.h"
 
 #define SELF PTEBATCH_DOMID_SELF
@@ -45,12 +46,7 @@ static struct mine {
 
 static uint32_t some(uint32_t below)
 {
-	uint64_t *rng = &mine[smp_cpu()].rng;
-
-	*rng ^= *rng << 13;
-	*rng ^= *rng >> 7;
-	*rng ^= *rng << 17;
-	return (uint32_t)(*rng >> 20) % below;
+	return (uint32_t)(xorshift64(&mine[smp_cpu()].rng) >> 20) % below;
 }
 
 /* A run of slots; that of a table's first is not rare. */
