@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hypercall: by the two calls of <ptebatch/abi.h>, as far as Xen has them.
+ * hypercall: by the two calls of <ptebatch/xen-ptebatch.h>, as far as Xen has them.
  *
  * - Without the call that a record needs, it goes to mmu-update at once.
  * - One run of the caller's own, without old values, goes in registers. All

@@ -3,7 +3,7 @@
  * arch/x86/pv/ptebatch.c
  *
  * Batched updates of L1 page tables: two hypercalls for 64-bit PV guests.
- * The interface is public/arch-x86/ptebatch.h; this file says why it is safe.
+ * The interface is public/arch-x86/xen-ptebatch.h; this file says why it is safe.
  *
  * Everything a guest can ask for, of one entry, is
  *
@@ -141,7 +141,7 @@
 #include <asm/paging.h>
 #include <asm/shadow.h>
 
-#include <public/arch-x86/ptebatch.h>
+#include <public/arch-x86/xen-ptebatch.h>
 
 #include <xsm/xsm.h>
 

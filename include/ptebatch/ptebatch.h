@@ -45,7 +45,7 @@
 #endif
 
 #include <ptebatch/port.h>
-#include <ptebatch/abi.h>
+#include <ptebatch/xen-ptebatch.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -158,7 +158,7 @@ struct ptebatch_progress {
  * runs/values(env, owner, records, nr, tlb, progress): applies nr records in
  *   order, then flushes the TLB as tlb asks (NULL: not at all), under the
  *   rules at the top of this file. nr == 0 with a tlb is a TLB flush alone.
- *   owner as in <ptebatch/abi.h>. Records come checked by the core.
+ *   owner as in <ptebatch/xen-ptebatch.h>. Records come checked by the core.
  * one_flags/one_clear/one_value(self, env, record, tlb, progress), from version
  *   2 on: one slot of the caller's own domain, for ptebatch_apply_*. FLAGS
  *   without old values, or CLEAR with or without, or a value. The TLB request
@@ -295,7 +295,7 @@ int ptebatch_init(struct ptebatch *b, const struct ptebatch_backend *backend,
 
 /*
  * Names the domain whose tables and pages the following records are about, as
- * in <ptebatch/abi.h> (PTEBATCH_DOMID_SELF after init). A change flushes first
+ * in <ptebatch/xen-ptebatch.h> (PTEBATCH_DOMID_SELF after init). A change flushes first
  * and may fail as flush does. Slots of the old owner whose TLB flush nobody has
  * asked for by then are not flushed by a later request: ask before.
  */
@@ -413,7 +413,7 @@ uint64_t ptebatch_pending(const struct ptebatch *b);
  * err is returned. Bad arguments are refused as the functions above refuse
  * them, and old is touched as there.
  *
- * apply_run: run as in <ptebatch/abi.h>, with or without old values.
+ * apply_run: run as in <ptebatch/xen-ptebatch.h>, with or without old values.
  */
 int ptebatch_apply_run(const struct ptebatch_backend *backend,
 		       struct ptebatch_env *env, const struct ptebatch_run *run,
@@ -426,7 +426,7 @@ int ptebatch_apply_clear(const struct ptebatch_backend *backend,
 			 const struct ptebatch_tlb *tlb,
 			 struct ptebatch_progress *progress);
 
-/* value as in <ptebatch/abi.h>: the slot's address with the mode in it. */
+/* value as in <ptebatch/xen-ptebatch.h>: the slot's address with the mode in it. */
 int ptebatch_apply_value(const struct ptebatch_backend *backend,
 			 struct ptebatch_env *env,
 			 const struct ptebatch_value *value,

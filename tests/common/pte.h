@@ -4,7 +4,7 @@
 #define PTE_H
 
 #include <ptebatch/port.h>
-#include <ptebatch/abi.h>
+#include <ptebatch/xen-ptebatch.h>
 
 #define P PTEBATCH_PTE_P
 #define RW PTEBATCH_PTE_RW

@@ -22,7 +22,7 @@
 #define L1TF_MEMORY 0x200000000UL
 
 /*
- * The limit in abi.h; the number of records that the handlers may copy ahead.
+ * The limit in xen-ptebatch.h; the number of records that the handlers may copy ahead.
  */
 #define MOST_RECORDS 0x7fffffffU
 #define AHEAD 64U

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The fuzzer's oracle: a second, simple implementation of the calls in
- * <ptebatch/abi.h>. It need not be fast, and shares no code with the handlers
+ * <ptebatch/xen-ptebatch.h>. It need not be fast, and shares no code with the handlers
  * or with the harness's model of Xen. From the harness it uses names and
  * numbers, and the state that a call has left.
  *

@@ -39,7 +39,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <ptebatch/abi.h>
+#include <ptebatch/xen-ptebatch.h>
 
 /* --- Compiler and types --------------------------------------------------- */
 
@@ -179,7 +179,7 @@ struct page_info {
 
 /*
  * The frame table's index of a frame, by one of the models that Xen can be
- * built with; compat.h describes them. Each is modelled as Xen has it:
+ * built with; ptebatch.h describes them. Each is modelled as Xen has it:
  *
  *  HARNESS_PDX_MASK    a mask cuts bits 11 and 12 of the frame number out
  *  HARNESS_PDX_OFFSET  a table of offsets displaces regions of 2^11 frames

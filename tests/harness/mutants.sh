@@ -164,22 +164,22 @@ mutant 'found: the first type taken without validation' ptebatch.c \
 	'TYPE_IS_WRITABLE(x, 1UL)' 'TYPE_IS_WRITABLE(x, 0UL)'
 mutant 'found: the type count overflows' ptebatch.c \
 	'>> (PGT_count_width - 1)' '>> PGT_count_width'
-mutant 'found: a foreign page taken for an own one' compat.h \
+mutant 'found: a foreign page taken for an own one' ptebatch.h \
 	'likely(page->v.inuse._domain == frames->owner) ? page : NULL' 'page'
-mutant 'found: I/O memory taken for a page' compat.h \
+mutant 'found: I/O memory taken for a page' ptebatch.h \
 	'likely(test_bit(mfn / PDX_GROUP_COUNT, pdx_group_valid))' 'true'
 
 # --- Frame numbers ---
 mutant 'found: a frame number taken for an index, where a mask cuts bits out' \
-	compat.h '(pfn_pdx_hole_shift != 0)' 'false'
+	ptebatch.h '(pfn_pdx_hole_shift != 0)' 'false'
 mutant 'found: a frame number taken for an index, where frames are displaced' \
-	compat.h '(pdx_region_size != ~0UL)' 'false'
+	ptebatch.h '(pdx_region_size != ~0UL)' 'false'
 mutant 'found: a frame that is compressed taken for one that exists' \
-	compat.h 'mfn_valid(_mfn(mfn)) ? mfn_to_page(_mfn(mfn)) : NULL' \
+	ptebatch.h 'mfn_valid(_mfn(mfn)) ? mfn_to_page(_mfn(mfn)) : NULL' \
 	'mfn_to_page(_mfn(mfn))'
-mutant 'found: a window that is larger than a group' compat.h \
+mutant 'found: a window that is larger than a group' ptebatch.h \
 	'PDX_GROUP_COUNT + 0UL' '2UL * PDX_GROUP_COUNT'
-mutant 'found: a window past the end of memory' compat.h \
+mutant 'found: a window past the end of memory' ptebatch.h \
 	'min(max_page - first, PDX_GROUP_COUNT + 0UL)' 'PDX_GROUP_COUNT'
 
 mutant 'found: a missing put of what is not an own page' ptebatch.c \
@@ -233,7 +233,7 @@ mutant 'found: G forced on a kernel entry' ptebatch.c \
 	'likely(!(val & put_pte_flags(_PAGE_GUEST_KERNEL)))' 'true'
 mutant 'found: L1TF not checked' ptebatch.c \
 	'unlikely(ptebatch_l1tf_unsafe(l1tf, val))' '0'
-mutant 'found: all memory safe against L1TF' compat.h \
+mutant 'found: all memory safe against L1TF' ptebatch.h \
 	'(pte & mask) < l1tf_safe_maddr' '(pte & mask) > l1tf_safe_maddr'
 mutant 'found: A and D lost where an entry goes' ptebatch.c \
 	'to = keep ? change_to(keep, val) : change_all(val); page = take' \

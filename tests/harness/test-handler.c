@@ -1737,7 +1737,7 @@ static void turned_off(void)
 	end();
 }
 
-/* --- Against a plain model of abi.h --------------------------------------- */
+/* --- Against a plain model of xen-ptebatch.h --------------------------------------- */
 
 static uint64_t model[NR_TABLES][512];
 
@@ -1962,7 +1962,7 @@ static void differential(unsigned int seed, unsigned int rounds)
 	char name[80];
 
 	snprintf(name, sizeof(name),
-		 "%u random calls do what abi.h says (seed %u)", rounds, seed);
+		 "%u random calls do what xen-ptebatch.h says (seed %u)", rounds, seed);
 	begin(name);
 	hx.rng += (uint64_t)seed * 0x2545f4914f6cdd1dUL;
 	for (unsigned int i = 0; i < rounds && !hx.broken &&

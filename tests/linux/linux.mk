@@ -13,13 +13,13 @@
 HERE := $(dir $(lastword $(MAKEFILE_LIST)))
 TOP := $(HERE)../..
 SERIES ?= 6.1
-OUT ?= build/linux/$(SERIES)
+OUT ?= build/guests/$(SERIES)
 $(if $(word 2,$(abspath $(OUT))),$(error kbuild takes no path with a space: \
 	$(abspath $(OUT))))
 IMAGE := $(shell $(TOP)/tools/linux-image $(SERIES))
 $(if $(IMAGE),,$(error there is no Linux $(SERIES) to build for))
 
-SOURCES := $(patsubst $(TOP)/%,%,$(foreach folder,examples/linux include/ptebatch \
+SOURCES := $(patsubst $(TOP)/%,%,$(foreach folder,linux include/ptebatch \
 	lib backends/native backends/mmu-update backends/hypercall, \
 	$(wildcard $(addprefix $(TOP)/$(folder)/,*.[ch] Kbuild dkms.conf))))
 # The Xen modules let dom0 run domUs; zram is for swap, brd and minix for files
@@ -46,7 +46,7 @@ $(OUT)/initramfs: $(OUT)/guest $(OUT)/ptebatch.ko $(OUT)/hypercall.ko \
 
 # CFLAGS are given here, since the user's (sanitizers, coverage) do not suit a
 # static program.
-$(OUT)/guest: $(wildcard $(HERE)guest/*) $(TOP)/include/ptebatch/abi.h
+$(OUT)/guest: $(wildcard $(HERE)guest/*) $(TOP)/include/ptebatch/xen-ptebatch.h
 	@mkdir -p $(OUT)
 	$(MAKE) -f $(HERE)guest/guest.mk OUT=$@ CFLAGS='-O2 -g -Wall -Wextra'
 
@@ -54,8 +54,8 @@ $(OUT)/ptebatch.ko: $(addprefix $(TOP)/,$(SOURCES)) $(OUT)/image-path
 	rm -rf $(OUT)/src
 	@mkdir -p $(OUT)/src
 	cd $(TOP) && cp --parents $(SOURCES) $(abspath $(OUT))/src
-	$(MAKE) -C $(IMAGE)/headers M=$(abspath $(OUT))/src/examples/linux modules
-	cp $(OUT)/src/examples/linux/ptebatch.ko $@
+	$(MAKE) -C $(IMAGE)/headers M=$(abspath $(OUT))/src/linux modules
+	cp $(OUT)/src/linux/ptebatch.ko $@
 
 $(OUT)/hypercall.ko: $(wildcard $(HERE)hypercall/*) $(OUT)/image-path
 	rm -rf $(OUT)/hypercall

@@ -24,7 +24,7 @@
  *  4. The low bits of a value's address: mmu_update has three more commands,
  *     and ENOSYS for the rest; here all but 0 and 2 are EINVAL.
  *  5. A TLB request, a count, a word of progress or a reserved bit is refused
- *     before anything is done, as <ptebatch/abi.h> says. mmu_update has none.
+ *     before anything is done, as <ptebatch/xen-ptebatch.h> says. mmu_update has none.
  *  6. Where guest memory faults, the new calls stop at the end of a chunk, whose
  *     size is theirs to choose; mmu_update has its own. Any progress is taken
  *     that the ABI allows, and mmu_update made to stop there.

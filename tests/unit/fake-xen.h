@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * As much of a hypervisor as the backends talk to: mmu_update, mmuext_op,
- * update_va_mapping and the two calls of <ptebatch/abi.h>, over two tables in
+ * update_va_mapping and the two calls of <ptebatch/xen-ptebatch.h>, over two tables in
  * plain memory and a page that is no table.
  */
 #ifndef FAKE_XEN_H

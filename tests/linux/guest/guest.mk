@@ -7,5 +7,5 @@ OUT ?= guest
 headers := $(here)../../../include
 
 $(OUT): $(wildcard $(here)*.c $(here)*.h) $(here)guest.mk \
-		$(headers)/ptebatch/abi.h
+		$(headers)/ptebatch/xen-ptebatch.h
 	$(CC) $(CFLAGS) -I$(headers) -static -pthread -o $@ $(filter %.c,$^)

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include <ptebatch/abi.h>
+#include <ptebatch/xen-ptebatch.h>
 
 #define PRIVCMD_HYPERCALL _IOC(_IOC_NONE, 'P', 0, 48)
 #define HYPERVISOR_XEN_VERSION 17

@@ -1,0 +1,4 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+set -- 6.1 none off test --smp 2 --nodes 2 --timeout 1800
+. "$(dirname "$0")/boot"

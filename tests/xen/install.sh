@@ -1,0 +1,317 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# backends/xen-hv/install on Debian's own sources of the Xen versions it knows.
+# TAP.
+# Environment: top_srcdir. Fetches the source where it is not cached.
+set -u
+: "${top_srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}"
+install=$top_srcdir/backends/xen-hv/install
+tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT || exit 99
+# git commits here without anybody's settings.
+export HOME="$tmp" GIT_CONFIG_NOSYSTEM=1
+export GIT_AUTHOR_NAME=tester GIT_AUTHOR_EMAIL=tester@localhost
+export GIT_COMMITTER_NAME=tester GIT_COMMITTER_EMAIL=tester@localhost
+
+fresh() { rm -rf "$tmp/tree" && cp -r "$tmp/pristine" "$tmp/tree"; }
+as_it_was() { diff -r "$tmp/pristine" "$tmp/tree"; }
+
+n=0 failed=0
+holds() { # what; then the command that shows it
+	n=$((n + 1))
+	what=$1
+	shift
+	if "$@" >"$tmp/output" 2>&1; then
+		echo "ok $n - $version: $what"
+	else
+		echo "not ok $n - $version: $what"
+		sed 's/^/# /' "$tmp/output" | head -n 20
+		failed=1
+	fi
+}
+
+adds_files() {
+	fresh && "$install" "$tmp/tree" &&
+		cmp "$top_srcdir/backends/xen-hv/ptebatch.c" \
+			"$tmp/tree/xen/arch/x86/pv/ptebatch.c" &&
+		cmp "$top_srcdir/backends/xen-hv/ptebatch.h" \
+			"$tmp/tree/xen/arch/x86/pv/ptebatch.h" &&
+		cmp "$top_srcdir/include/ptebatch/xen-ptebatch.h" \
+			"$tmp/tree/xen/include/public/arch-x86/xen-ptebatch.h"
+}
+few_lines() {
+	# Lines of Xen's own files that differ, as diff counts them.
+	diff -r "$tmp/pristine" "$tmp/tree" | grep '^[<>]' >"$tmp/lines"
+	cat "$tmp/lines"
+	[ "$(grep -c '^<' "$tmp/lines")" -eq 0 ] &&
+		[ "$(grep -c '^>' "$tmp/lines")" -ge 1 ] &&
+		[ "$(grep -c '^>' "$tmp/lines")" -le 50 ]
+}
+# Xen's own generator, with everything configured: who may call what.
+only_pv64() {
+	cpp -P -undef -D__x86_64__ -DCONFIG_PTEBATCH -DCONFIG_PV -DCONFIG_PV32 \
+		-DCONFIG_PV_SHIM -DCONFIG_HVM -DCONFIG_X86 -DCONFIG_COMPAT \
+		"$tmp/tree/xen/include/hypercall-defs.c" |
+		awk -f "$tmp/tree/xen/scripts/gen_hypercall.awk" |
+		awk '/^#define call_handlers_/ {
+				sub(/.*call_handlers_/, "")
+				sub(/\(.*/, "")
+				who = $0
+				seen = seen " " who
+			}
+			/case __HYPERVISOR_ptebatch_(runs|values):/ { n[who]++ }
+			END {
+				print "callers:" seen
+				for (who in n)
+					print who ": " n[who] " calls"
+				exit !(n["pv64"] == 2 && length(n) == 1 &&
+				       seen ~ /pv32/ && seen ~ /hvm32/ &&
+				       seen ~ /hvm64/)
+			}'
+}
+idempotent() {
+	cp -r "$tmp/tree" "$tmp/once" && "$install" "$tmp/tree" >"$tmp/said" &&
+		cat "$tmp/said" && grep -q 'nothing to do' "$tmp/said" &&
+		diff -r "$tmp/once" "$tmp/tree"
+}
+# What somebody wrote into the tree is told and kept, once.
+edited=xen/arch/x86/pv/ptebatch.c
+kept() { # mode
+	echo '/* edited */' >>"$tmp/tree/$edited"
+	cp "$tmp/tree/$edited" "$tmp/edited.c"
+	# shellcheck disable=SC2086 # no mode, no argument
+	"$install" $1 "$tmp/tree" >"$tmp/said" && cat "$tmp/said" &&
+		grep -q 'the edited one kept as ptebatch.c~' "$tmp/said" &&
+		cmp "$tmp/edited.c" "$tmp/tree/$edited~" &&
+		rm "$tmp/tree/$edited~"
+}
+updates() { kept "" && diff -r "$tmp/once" "$tmp/tree"; }
+undo_keeps() {
+	kept --undo && as_it_was && "$install" "$tmp/tree" &&
+		diff -r "$tmp/once" "$tmp/tree"
+}
+undoes() { "$install" --undo "$tmp/tree" && as_it_was; }
+undoes_twice() { "$install" --undo "$tmp/tree" && as_it_was; }
+state() {
+	"$install" --check "$tmp/tree" >"$tmp/said" && cat "$tmp/said" &&
+		grep -q "the handlers $1:" "$tmp/said"
+}
+only_checks() {
+	fresh && state 'are not in' && as_it_was && "$install" "$tmp/tree" &&
+		state 'are in' && echo '/* edited */' >>"$tmp/tree/$edited" &&
+		state 'are in, but not as this version has them'
+}
+git_am() ( # a shell of its own, for the cd
+	fresh && cd "$tmp/tree" && git init -q && git add -A . &&
+		git commit -q -m xen && "$install" --patch . >"$tmp/patch" &&
+		[ -z "$(git status --porcelain)" ] &&
+		git am -q "$tmp/patch" && git log -1 --format=%s | grep -q '^x86/pv: ' &&
+		rm -rf .git && diff -r "$tmp/once" "$tmp/tree"
+)
+patch_of_installed() {
+	fresh && "$install" "$tmp/tree" && "$install" --patch "$tmp/tree" \
+		--output "$tmp/again" && grep -v '^Date: ' "$tmp/again" >"$tmp/a" &&
+		grep -v '^Date: ' "$tmp/patch" >"$tmp/b" && diff "$tmp/a" "$tmp/b"
+}
+# refused WORD...: the tree is refused, the message has all the words, and
+# nothing in the tree has changed.
+refused() {
+	rm -rf "$tmp/before" && cp -r "$tmp/tree" "$tmp/before"
+	for mode in "" --check --patch --undo; do
+		# shellcheck disable=SC2086 # no mode, no argument
+		if "$install" $mode "$tmp/tree" >"$tmp/said" 2>&1; then
+			echo "not refused: $mode"
+			return 1
+		fi
+		cat "$tmp/said"
+		for word; do
+			grep -qF -e "$word" "$tmp/said" || return 1
+		done
+	done
+	diff -r "$tmp/before" "$tmp/tree"
+}
+no_xen() { rm -rf "$tmp/tree" && mkdir "$tmp/tree" && refused 'not a Xen source tree'; }
+above_xen() {
+	rm -rf "$tmp/tree" && mkdir "$tmp/tree" &&
+		cp -r "$tmp/pristine" "$tmp/tree/xen" &&
+		refused 'did you mean' "$tmp/tree/xen?"
+}
+other_version() {
+	fresh && sed -i 's/^\(export XEN_SUBVERSION *= *\).*/\199/' \
+		"$tmp/tree/xen/Makefile" && refused 4.99 4.17 4.20 --untried
+}
+newer_lost_anchor() {
+	sed -i 's/^obj-y += mm\.o/obj-$(CONFIG_PV) += mm.o/' \
+		"$tmp/tree/xen/arch/x86/pv/Makefile" &&
+		refused 4.99 'mm.o (xen/arch/x86/pv/Makefile)'
+}
+untried() {
+	other_version && "$install" --untried "$tmp/tree" &&
+		"$install" --untried --undo "$tmp/tree" &&
+		diff -r "$tmp/before" "$tmp/tree" && newer_lost_anchor &&
+		! "$install" --untried "$tmp/tree"
+}
+lost_anchor() { # file, sed command that loses it, word in the message
+	fresh && sed -i "$2" "$tmp/tree/xen/$1" &&
+		! cmp -s "$tmp/pristine/xen/$1" "$tmp/tree/xen/$1" &&
+		refused "$1" "$3"
+}
+# What the handlers rely on. refused_even_untried WORD...: and the handlers can
+# still be taken out of such a tree, which may have got them from an older
+# version of the script.
+refused_even_untried() {
+	rm -rf "$tmp/before" && cp -r "$tmp/tree" "$tmp/before"
+	for mode in "" --check --patch; do
+		# shellcheck disable=SC2086 # no mode, no argument
+		if "$install" --untried $mode "$tmp/tree" >"$tmp/said" 2>&1
+		then
+			echo "not refused: $mode"
+			return 1
+		fi
+		cat "$tmp/said"
+		for word; do
+			grep -qF -e "$word" "$tmp/said" || return 1
+		done
+	done
+	diff -r "$tmp/before" "$tmp/tree" && "$install" --undo "$tmp/tree"
+}
+# edited SED FILE...: the handlers, and files of the tree that then change
+edited() {
+	fresh && "$install" "$tmp/tree" || return
+	sed=$1
+	shift
+	for file; do
+		sed -i -e "$sed" "$tmp/tree/$file"
+		! cmp -s "$tmp/pristine/$file" "$tmp/tree/$file" || return
+	done
+}
+pdx_files='xen/common/Kconfig xen/arch/x86/Kconfig xen/include/xen/pdx.h
+	xen/common/pdx.c'
+pdx_said() {
+	"$install" --check "$tmp/tree" >"$tmp/said" && cat "$tmp/said" &&
+		grep -q "PDX compression, if any: $1\$" "$tmp/said"
+}
+pdx_mask() { fresh && pdx_said mask; }
+# As Xen 4.21 has it, and as XenServer and XCP-ng have it in their 4.17.
+pdx_offsets() {
+	fresh && printf '\nconfig PDX_OFFSET_COMPRESSION\n\tbool\n' \
+		>>"$tmp/tree/xen/common/Kconfig" &&
+		echo 'return pfn - pfn_pdx_lookup[PFN_TBL_IDX(pfn)];' \
+			>>"$tmp/tree/xen/include/xen/pdx.h" &&
+		echo 'mfn < base || mfn >= base + pdx_region_size;' \
+			>>"$tmp/tree/xen/common/pdx.c" &&
+		pdx_said 'mask or offsets' && "$install" "$tmp/tree"
+}
+pdx_offsets_otherwise() {
+	pdx_offsets && sed -i 's/pfn - pfn_pdx_lookup/pfn ^ pfn_pdx_lookup/' \
+		"$tmp/tree/xen/include/xen/pdx.h" &&
+		refused_even_untried offsets xen/include/xen/pdx.h
+}
+pdx_unknown() {
+	edited '$aconfig PDX_TREE_COMPRESSION\n\tbool' xen/common/Kconfig &&
+		refused_even_untried PDX_TREE_COMPRESSION xen/common/Kconfig &&
+		edited '$a#ifdef CONFIG_PDX_TREE\n#endif' xen/common/pdx.c &&
+		refused_even_untried PDX_TREE xen/common/pdx.c
+}
+pdx_mask_otherwise() {
+	edited 's/>> pfn_pdx_hole_shift/>> (pfn_pdx_hole_shift + 1)/' \
+		xen/include/xen/pdx.h &&
+		refused_even_untried mask xen/include/xen/pdx.h &&
+		edited 's/mfn & pfn_hole_mask/mfn \& other_mask/' \
+			xen/common/pdx.c &&
+		refused_even_untried mask xen/common/pdx.c
+}
+pdx_silent() {
+	fresh && "$install" "$tmp/tree" &&
+		for file in $pdx_files; do
+			sed -i 's/HAS_PDX/HAS_INDEX/; s/PDX_COMPRESSION/INDEX/' \
+				"$tmp/tree/$file"
+		done && refused_even_untried 'does not say how it numbers'
+}
+other_direct_map() {
+	edited 's/if ( mfn_x(mfn) <= PFN_DOWN(__pa(/if ( has_directmap(mfn, (/' \
+		xen/arch/x86/domain_page.c &&
+		refused_even_untried 'direct map' xen/arch/x86/domain_page.c &&
+		edited 's/va >= DIRECTMAP_VIRT_START/in_directmap(va)/' \
+			xen/arch/x86/domain_page.c &&
+		refused_even_untried 'direct map' xen/arch/x86/domain_page.c
+}
+lost_file() { fresh && rm "$tmp/tree/xen/arch/x86/mm.c" && refused xen/arch/x86/mm.c; }
+foreign_lines() {
+	fresh && echo '/* do_ptebatch_runs */' >>"$tmp/tree/xen/arch/x86/mm.c" &&
+		refused xen/arch/x86/mm.c
+}
+
+of_that_version() {
+	"$install" --check "$tmp/tree" >"$tmp/said" && cat "$tmp/said" &&
+		grep -q "Xen $version, known" "$tmp/said"
+}
+
+all() {
+	holds "the tree is known as what it is" of_that_version
+	holds "installing adds the project's three files" adds_files
+	holds "at most 50 lines go into Xen's own files, and none leaves" few_lines
+	holds "64-bit PV guests alone have the calls, not PV32, HVM, PVH" only_pv64
+	holds "installing again changes nothing" idempotent
+	holds "installing brings an older or edited file up to date, and keeps it" \
+		updates
+	holds "undo keeps an edited file as well" undo_keeps
+	holds "undo gives the tree back byte for byte" undoes
+	holds "undo of a tree without the handlers changes nothing" undoes_twice
+	holds "check says whether the handlers are in, and changes nothing" \
+		only_checks
+	holds "git am of the patch gives the tree that installing gives" git_am
+	holds "the patch is the same from a tree that has the handlers" patch_of_installed
+	holds "a folder that is not Xen is refused" no_xen
+	holds "so is the one above, which is told" above_xen
+	holds "a version not known is refused and named" other_version
+	holds "so is what it lacks" newer_lost_anchor
+	holds "if told to, the script takes it, but not without an anchor" untried
+	holds "without the entry in Kconfig: refused, untouched" lost_anchor \
+		arch/x86/Kconfig 's/^config PV_LINEAR_PT/config PV_LINEAR/' PV_LINEAR_PT
+	holds "without the Makefile's anchor: refused, untouched" lost_anchor \
+		arch/x86/pv/Makefile '/mm\.o/d' mm.o
+	holds "without the prototypes' anchor: refused, untouched" lost_anchor \
+		include/hypercall-defs.c 's/^update_va_mapping_otherd/&x/' prototype
+	holds "with other columns in the table of callers: refused, untouched" lost_anchor \
+		include/hypercall-defs.c 's/^table: .*/& riscv/' 'table of callers'
+	holds "without the headers' anchor: refused, untouched" lost_anchor \
+		arch/x86/include/asm/hypercall.h '/xen-mca/d' xen-mca.h
+	holds "with another mod_l1_entry(): refused, untouched" lost_anchor \
+		arch/x86/mm.c 's/^static int mod_l1_entry(/&bool extra, /' mod_l1_entry
+	holds "without a file it needs: refused, untouched" lost_file
+	holds "with somebody else's ptebatch lines: refused, untouched" foreign_lines
+	holds "frame numbers compressed by a mask are recognised" pdx_mask
+	holds "so are offsets, whatever the version" pdx_offsets
+	holds "offsets of another kind are refused, untried too" \
+		pdx_offsets_otherwise
+	holds "compression that is not known is refused, and named" pdx_unknown
+	holds "so is a mask of another kind" pdx_mask_otherwise
+	holds "so is a tree that does not say what it has" pdx_silent
+	holds "so are mappings by another rule than the direct map" \
+		other_direct_map
+}
+
+for version in 4.17 4.20; do
+	end=${version#4.17}
+	source=$("$top_srcdir/tools/xen-image" "source${end:+-$end}")
+	case $? in
+	0)
+		# All that the script looks at.
+		rm -rf "${tmp:?}"/* && mkdir -p "$tmp/pristine/docs/misc" &&
+			cp -r "$source/xen" "$tmp/pristine/" &&
+			cp "$source/docs/misc/xen-command-line.pandoc" \
+				"$tmp/pristine/docs/misc/" && fresh || exit 99
+		all
+		;;
+	77)
+		n=$((n + 1))
+		echo "ok $n - $version: installing # SKIP Debian's archive does not serve its source here"
+		;;
+	*)
+		echo "Bail out! no source of Xen $version to install into"
+		exit 1
+		;;
+	esac
+done
+echo "1..$n"
+exit $failed
