@@ -26,20 +26,20 @@
 
 enum { KIND_RUNS, KIND_VALUES };
 
-static int bad_maddr(uint64_t pte)
+static int bad_maddr(uint64_t slot)
 {
-	return (pte & ~MADDR_BITS) != 0;
+	return (slot & ~MADDR_BITS) != 0;
 }
 
-static uint64_t table_end(uint64_t pte)
+static uint64_t table_end(uint64_t slot)
 {
-	return (pte | (TABLE_BYTES - 1)) + 1;
+	return (slot | (TABLE_BYTES - 1)) + 1;
 }
 
-static int bad_range(uint64_t pte, uint32_t count)
+static int bad_range(uint64_t slot, uint32_t count)
 {
-	return bad_maddr(pte) || !count ||
-	       pte + 8 * (uint64_t)count > table_end(pte);
+	return bad_maddr(slot) || !count ||
+	       slot + 8 * (uint64_t)count > table_end(slot);
 }
 
 static int bad_masks(uint64_t clear, uint64_t set)
@@ -96,7 +96,7 @@ static __attribute__((__noinline__)) int refuse(struct ptebatch *b)
 {
 	b->last.records = 0;
 	b->last.slots = 0;
-	b->last.pte = 0;
+	b->last.slot = 0;
 	b->last.err = -PTEBATCH_EINVAL;
 	b->last.refused = 1;
 	return -PTEBATCH_EINVAL;
@@ -205,7 +205,7 @@ static void drop(struct ptebatch *b, uint32_t whole, uint32_t slots)
 	b->head += whole;
 	if (slots) {
 		run = &b->u.runs[b->head];
-		run->pte += 8 * (uint64_t)slots;
+		run->slot += 8 * (uint64_t)slots;
 		run->count -= slots;
 		if (run->old)
 			run->old += 8 * (uint64_t)slots;
@@ -250,7 +250,7 @@ static int apply(struct ptebatch *b, const struct ptebatch_tlb *tlb,
 	close_run(b);
 	b->last.records = 0;
 	b->last.slots = 0;
-	b->last.pte = 0;
+	b->last.slot = 0;
 	b->last.err = 0;
 	b->last.refused = 0;
 	if (!nr && !tlb)
@@ -266,9 +266,9 @@ static int apply(struct ptebatch *b, const struct ptebatch_tlb *tlb,
 		drop(b, p.records, p.slots);
 	b->last.slots = before - b->pending;
 	if (b->pending && !p.refused)
-		b->last.pte = b->kind == KIND_VALUES
-				      ? b->u.values[b->head].ptr & ~(uint64_t)7
-				      : b->u.runs[b->head].pte;
+		b->last.slot = b->kind == KIND_VALUES
+				      ? b->u.values[b->head].slot & ~(uint64_t)7
+				      : b->u.runs[b->head].slot;
 
 	if (tlb && nr && !b->last.slots && b->touched && !p.tlb_flushes) {
 		/* This call applied nothing, but an earlier flush did. */
@@ -325,19 +325,19 @@ static int make_room(struct ptebatch *b, uint32_t kind)
 }
 
 /* A run of any sort, at leisure. */
-static int queue_run(struct ptebatch *b, uint64_t pte, uint32_t count,
+static int queue_run(struct ptebatch *b, uint64_t slot, uint32_t count,
 		     uint32_t op, uint64_t clear, uint64_t set, uint64_t old)
 {
 	struct ptebatch_run *run;
 	int err;
 
-	if (bad_range(pte, count) || bad_masks(clear, set))
+	if (bad_range(slot, count) || bad_masks(clear, set))
 		return refuse(b);
 	err = make_room(b, KIND_RUNS);
 	if (err)
 		return err;
 	run = b->put;
-	run->pte = pte;
+	run->slot = slot;
 	run->count = count;
 	run->op = op;
 	run->clear = clear;
@@ -385,7 +385,7 @@ int ptebatch_init(struct ptebatch *b, const struct ptebatch_backend *backend,
 	b->tlb.who = PTEBATCH_TLB_NONE;
 	b->last.records = 0;
 	b->last.slots = 0;
-	b->last.pte = 0;
+	b->last.slot = 0;
 	b->last.err = 0;
 	b->last.refused = 0;
 	b->counters.queued = 0;
@@ -415,48 +415,48 @@ int ptebatch_set_owner(struct ptebatch *b, uint32_t owner)
 
 /* Where there is no room: the flush, and then what a merge needs to know. */
 static __attribute__((__noinline__)) int
-open_after_flush(struct ptebatch *b, uint64_t pte, uint32_t count,
+open_after_flush(struct ptebatch *b, uint64_t slot, uint32_t count,
 		 uint64_t clear, uint64_t set)
 {
 	int err = bad_masks(clear, set) ? refuse(b) : make_room(b, KIND_RUNS);
 
-	return err ? err : ptebatch_open_run(b, pte, count, clear, set);
+	return err ? err : ptebatch_internal_open_flags(b, slot, count, clear, set);
 }
 
 /* Where the masks are others than those of the run before. */
 static __attribute__((__noinline__)) int
-open_with_masks(struct ptebatch *b, uint64_t pte, uint32_t count,
+open_with_masks(struct ptebatch *b, uint64_t slot, uint32_t count,
 		uint64_t clear, uint64_t set)
 {
 	if (bad_masks(clear, set))
 		return refuse(b);
 	b->clear = clear;
 	b->set = set;
-	return ptebatch_open_run(b, pte, count, clear, set);
+	return ptebatch_internal_open_flags(b, slot, count, clear, set);
 }
 
 /*
  * The hot path: a new record where there is room. Nothing is called and no
  * register saved, and masks that were good enough for the run before are.
  */
-int ptebatch_open_run(struct ptebatch *b, uint64_t pte, uint32_t count,
+int ptebatch_internal_open_flags(struct ptebatch *b, uint64_t slot, uint32_t count,
 		      uint64_t clear, uint64_t set)
 {
-	uint64_t end = pte + 8 * (uint64_t)count, limit = table_end(pte);
+	uint64_t end = slot + 8 * (uint64_t)count, limit = table_end(slot);
 	struct ptebatch_run *run = b->put;
 	const uint64_t count_and_op = count; /* one store; op 0 is FLAGS */
 
-	if (bad_maddr(pte) || !count || end > limit)
+	if (bad_maddr(slot) || !count || end > limit)
 		return refuse(b);
 	if ((void *)(run + 1) > b->runs_end)
-		return open_after_flush(b, pte, count, clear, set);
+		return open_after_flush(b, slot, count, clear, set);
 	if (clear != b->clear || set != b->set)
-		return open_with_masks(b, pte, count, clear, set);
+		return open_with_masks(b, slot, count, clear, set);
 	b->put = run + 1;
 	b->opened += count;
 	b->next = end;
 	b->limit = limit;
-	run->pte = pte;
+	run->slot = slot;
 	__builtin_memcpy((char *)run + __builtin_offsetof(struct ptebatch_run,
 							  count),
 			 &count_and_op, sizeof(count_and_op));
@@ -476,32 +476,32 @@ _Static_assert(PTEBATCH_OP_FLAGS == 0 &&
 				       4,
 	       "count and op are one little-endian word");
 
-int ptebatch_add_run_old(struct ptebatch *b, uint64_t pte, uint32_t count,
+int ptebatch_add_flags_old(struct ptebatch *b, uint64_t slot, uint32_t count,
 			 uint64_t clear, uint64_t set, uint64_t *old)
 {
 	if (!old)
 		return refuse(b);
-	return queue_run(b, pte, count, PTEBATCH_OP_FLAGS, clear, set,
+	return queue_run(b, slot, count, PTEBATCH_OP_FLAGS, clear, set,
 			 (uintptr_t)old);
 }
 
-int ptebatch_add_clear(struct ptebatch *b, uint64_t pte, uint32_t count,
+int ptebatch_add_clear(struct ptebatch *b, uint64_t slot, uint32_t count,
 		       uint64_t *old)
 {
-	return queue_run(b, pte, count, PTEBATCH_OP_CLEAR, 0, 0,
+	return queue_run(b, slot, count, PTEBATCH_OP_CLEAR, 0, 0,
 			 (uintptr_t)old);
 }
 
-int ptebatch_open_value(struct ptebatch *b, uint64_t pte, uint64_t val,
+int ptebatch_internal_open_set(struct ptebatch *b, uint64_t slot, uint64_t pte,
 			uint32_t mode)
 {
 	int err;
 
-	if (bad_maddr(pte) ||
-	    (mode != PTEBATCH_VALUE_KEEP && mode != PTEBATCH_VALUE_EXACT))
+	if (bad_maddr(slot) ||
+	    (mode != PTEBATCH_SET_KEEP_AD && mode != PTEBATCH_SET_EXACT))
 		return refuse(b);
 	err = make_room(b, KIND_VALUES);
-	return err ? err : ptebatch_add_value(b, pte, val, mode);
+	return err ? err : ptebatch_add_set(b, slot, pte, mode);
 }
 
 int ptebatch_flush(struct ptebatch *b, const struct ptebatch_tlb *tlb)
@@ -529,34 +529,34 @@ int ptebatch_end(struct ptebatch *b, const struct ptebatch_tlb *tlb)
 	return 0;
 }
 
-int ptebatch_peek(const struct ptebatch *b, uint64_t pte, uint64_t *entry)
+int ptebatch_peek(const struct ptebatch *b, uint64_t slot, uint64_t *pte)
 {
-	volatile uint64_t *slot = NULL;
+	volatile uint64_t *p = NULL;
 	uint32_t i, nr = records(b);
 	uint64_t e;
 
-	if (bad_maddr(pte))
+	if (bad_maddr(slot))
 		return -PTEBATCH_EINVAL;
-	if (b->env->slot)
-		slot = b->env->slot(b->env->ctx, pte);
-	if (!slot)
+	if (b->env->map)
+		p = b->env->map(b->env->ctx, slot);
+	if (!p)
 		return -PTEBATCH_EOPNOTSUPP;
 
-	e = *slot;
+	e = *p;
 	for (i = b->head; nr; nr--, i++) {
 		if (b->kind == KIND_VALUES) {
 			const struct ptebatch_value *v = &b->u.values[i];
 
-			if ((v->ptr & ~(uint64_t)7) != pte)
+			if ((v->slot & ~(uint64_t)7) != slot)
 				continue;
-			e = v->val |
-			    ((v->ptr & 7) == PTEBATCH_VALUE_KEEP ? e & AD_BITS
+			e = v->pte |
+			    ((v->slot & 7) == PTEBATCH_SET_KEEP_AD ? e & AD_BITS
 								 : 0);
 		} else {
 			const struct ptebatch_run *run = &b->u.runs[i];
 
-			if (pte < run->pte ||
-			    pte >= run->pte + 8 * (uint64_t)run->count)
+			if (slot < run->slot ||
+			    slot >= run->slot + 8 * (uint64_t)run->count)
 				continue;
 			if (run->op == PTEBATCH_OP_CLEAR)
 				e = 0;
@@ -564,7 +564,7 @@ int ptebatch_peek(const struct ptebatch *b, uint64_t pte, uint64_t *entry)
 				e = (e & ~run->clear) | run->set;
 		}
 	}
-	*entry = e;
+	*pte = e;
 	return 0;
 }
 
@@ -611,7 +611,7 @@ apply_other(const struct ptebatch_backend *backend, struct ptebatch_env *env,
 	    struct ptebatch_progress *progress)
 {
 	tlb = check_tlb(tlb);
-	if (bad_range(run->pte, run->count) ||
+	if (bad_range(run->slot, run->count) ||
 	    bad_masks(run->clear, run->set) ||
 	    (run->op && (run->op != PTEBATCH_OP_CLEAR || run->clear ||
 			 run->set)) ||
@@ -649,7 +649,7 @@ int ptebatch_apply_run(const struct ptebatch_backend *backend,
 				 __builtin_offsetof(struct ptebatch_run, count),
 			 sizeof(count_and_op));
 	if (__builtin_expect(count_and_op != 1 || run->old ||
-				     bad_maddr(run->pte) ||
+				     bad_maddr(run->slot) ||
 				     bad_masks(run->clear, run->set) ||
 				     backend->version < 2 || !is_good_tlb(tlb),
 			     0))
@@ -658,28 +658,28 @@ int ptebatch_apply_run(const struct ptebatch_backend *backend,
 }
 
 int ptebatch_apply_clear(const struct ptebatch_backend *backend,
-			 struct ptebatch_env *env, uint64_t pte, uint64_t *old,
+			 struct ptebatch_env *env, uint64_t slot, uint64_t *old,
 			 const struct ptebatch_tlb *tlb,
 			 struct ptebatch_progress *progress)
 {
 	const struct ptebatch_run run = {
-		pte, 1, PTEBATCH_OP_CLEAR, 0, 0, (uintptr_t)old,
+		slot, 1, PTEBATCH_OP_CLEAR, 0, 0, (uintptr_t)old,
 	};
 
 	return apply_other(backend, env, &run, tlb, progress);
 }
 
-int ptebatch_apply_value(const struct ptebatch_backend *backend,
+int ptebatch_apply_set(const struct ptebatch_backend *backend,
 			 struct ptebatch_env *env,
 			 const struct ptebatch_value *value,
 			 const struct ptebatch_tlb *tlb,
 			 struct ptebatch_progress *progress)
 {
-	uint64_t mode = value->ptr & 7;
+	uint64_t mode = value->slot & 7;
 
 	tlb = check_tlb(tlb);
-	if (bad_maddr(value->ptr - mode) ||
-	    (mode != PTEBATCH_VALUE_KEEP && mode != PTEBATCH_VALUE_EXACT) ||
+	if (bad_maddr(value->slot - mode) ||
+	    (mode != PTEBATCH_SET_KEEP_AD && mode != PTEBATCH_SET_EXACT) ||
 	    tlb == &bad_tlb)
 		return apply_refused(progress);
 	if (backend->version >= 2)

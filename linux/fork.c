@@ -98,7 +98,7 @@ static __always_inline bool all_plain(const struct ptb_table *t, bool *writable)
 static bool write_protect(const struct ptb_table *t)
 {
 	const struct ptebatch_run run = {
-		.pte = t->maddr,
+		.slot = t->maddr,
 		.count = t->nr,
 		.op = PTEBATCH_OP_FLAGS,
 		.clear = _PAGE_RW,

@@ -57,7 +57,7 @@ static volatile uint64_t *slot_of(void *ctx, uint64_t maddr)
 
 struct ptebatch_env ptb_env = {
 	.hypercall = do_hypercall,
-	.slot = slot_of,
+	.map = slot_of,
 };
 
 unsigned int ptb_apply(enum ptb_path path, const struct ptebatch_run *run,

@@ -131,7 +131,7 @@ static int queue(struct runs *r)
 	if (!r->batch)
 		return -ENOSPC;
 	r->queued = true;
-	return ptebatch_add_run(r->batch, r->run.pte, r->run.count,
+	return ptebatch_add_flags(r->batch, r->run.slot, r->run.count,
 				r->run.clear, r->run.set);
 }
 
@@ -236,7 +236,7 @@ static __always_inline bool same_for_all(const struct change *change,
 		} while (++slot != stop);
 	} while (slot = stop, slot != end);
 
-	run->pte = t->maddr;
+	run->slot = t->maddr;
 	run->count = absent == t->nr ? 0 : t->nr;
 	run->op = PTEBATCH_OP_FLAGS;
 	run->set = change->prot & DECIDED;
@@ -248,7 +248,7 @@ static __always_inline bool same_for_all(const struct change *change,
 static void set_run(struct runs *r, const struct ptb_table *t,
 		    unsigned int first, unsigned int end, u64 set)
 {
-	r->run.pte = t->maddr + 8 * first;
+	r->run.slot = t->maddr + 8 * first;
 	r->run.count = end - first;
 	r->run.set = set;
 	r->run.clear = DECIDED & ~set;
@@ -312,7 +312,7 @@ static __always_inline int values_of(const struct ptb_table *t,
 				     const struct vm_area_struct *choose)
 {
 	const u64 to_ptr =
-		(t->maddr | PTEBATCH_VALUE_KEEP) - (uintptr_t)t->slots;
+		(t->maddr | PTEBATCH_SET_KEEP_AD) - (uintptr_t)t->slots;
 	const u64 *slot = t->slots, *end = slot + t->nr;
 	struct ptebatch_value *value = values;
 
@@ -347,8 +347,8 @@ static __always_inline int values_of(const struct ptb_table *t,
 			if (choose && may_write(choose->vm_flags, kept, pfn))
 				e |= _PAGE_RW;
 		}
-		value->ptr = (uintptr_t)slot + to_ptr;
-		value->val = e | kept | prot;
+		value->slot = (uintptr_t)slot + to_ptr;
+		value->pte = e | kept | prot;
 		value++;
 	}
 	return value - values;
@@ -439,7 +439,7 @@ static __always_inline bool change_one(struct mmu_gather *tlb,
 	if (unlikely(!(e & _PAGE_PRESENT)))
 		goto unlock;
 
-	run.pte = t.maddr;
+	run.slot = t.maddr;
 	run.count = 1;
 	run.op = PTEBATCH_OP_FLAGS;
 	run.set = prot & DECIDED;

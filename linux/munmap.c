@@ -113,7 +113,7 @@ static unsigned int clear(const struct ptb_table *t, unsigned int nr, u64 *olds,
 			  const struct ptebatch_tlb *tlb, bool *whole)
 {
 	const struct ptebatch_run run = {
-		.pte = t->maddr,
+		.slot = t->maddr,
 		.count = nr,
 		.op = PTEBATCH_OP_CLEAR,
 		.old = (uintptr_t)olds,

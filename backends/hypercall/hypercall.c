@@ -203,7 +203,7 @@ static void legacy_rest(struct work *w, const struct ptebatch_run *runs,
 	p->refused = 0;
 	if (p->slots) {
 		rest = runs[p->records];
-		rest.pte += 8 * (uint64_t)p->slots;
+		rest.slot += 8 * (uint64_t)p->slots;
 		rest.count -= p->slots;
 		if (rest.old)
 			rest.old += 8 * (uint64_t)p->slots;
@@ -332,7 +332,7 @@ static inline int alone(struct ptebatch_env *env,
 
 	if (tlb)
 		how |= how_simple(tlb);
-	ret = env->hypercall(env->ctx, __HYPERVISOR_ptebatch_runs, run->pte,
+	ret = env->hypercall(env->ctx, __HYPERVISOR_ptebatch_runs, run->slot,
 			     run->count, how, run->clear, run->set);
 	progress->hypercalls++;
 	if (ret != run->count) {

@@ -3,7 +3,7 @@
  * mmu-update: by the mmu_update and mmuext_op hypercalls that every Xen has.
  *
  * mmu_update writes whole entries, so a flags run is read through the caller's
- * mapping (env->slot; once a run, the slots of a table are neighbours there)
+ * mapping (env->map; once a run, the slots of a table are neighbours there)
  * and becomes values. The rule is that no A or D bit is ever lost:
  *
  *   flags, nothing of A, D cleared   mmu_update, PRESERVE_AD: ORs A and D in
@@ -63,8 +63,8 @@
 #define UVMF_ALL 4u
 
 #define AD_BITS (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
-#define NORMAL PTEBATCH_VALUE_EXACT
-#define KEEP_AD PTEBATCH_VALUE_KEEP
+#define NORMAL PTEBATCH_SET_EXACT
+#define KEEP_AD PTEBATCH_SET_KEEP_AD
 
 /* struct mmuext_op of xen/xen.h, and the commands used here. */
 struct mmuext {
@@ -110,20 +110,20 @@ static int preserves_ad(const struct ptebatch_env *env)
 	return (env->features & PTEBATCH_ENV_PRESERVE_AD) != 0;
 }
 
-static slot_t *map(struct ptebatch_env *env, uint64_t pte)
+static slot_t *map(struct ptebatch_env *env, uint64_t slot)
 {
-	return env->slot ? env->slot(env->ctx, pte) : NULL;
+	return env->map ? env->map(env->ctx, slot) : NULL;
 }
 
 static int knows_l1(const struct ptebatch_env *env)
 {
-	return env->slot && (env->features & PTEBATCH_ENV_SLOT_KNOWS_L1);
+	return env->map && (env->features & PTEBATCH_ENV_SLOT_KNOWS_L1);
 }
 
 /* May the slot be written, as far as the caller can tell? */
-static int is_l1(struct ptebatch_env *env, uint64_t pte)
+static int is_l1(struct ptebatch_env *env, uint64_t slot)
 {
-	return !knows_l1(env) || map(env, pte);
+	return !knows_l1(env) || map(env, slot);
 }
 
 /* Why there is no mapping. */
@@ -175,7 +175,7 @@ static int update_one(struct ptebatch_env *env, uint32_t owner, uint64_t ptr,
 static int push(struct chunk *c)
 {
 	const struct ptebatch_run *run;
-	uint64_t pte;
+	uint64_t slot;
 	uint32_t done;
 	int err;
 
@@ -184,12 +184,12 @@ static int push(struct chunk *c)
 	done = mmu_update(c->env, c->owner, c->values, c->nr, c->progress,
 			  &err);
 	if (err) {
-		pte = c->values[done].ptr & ~(uint64_t)7;
+		slot = c->values[done].slot & ~(uint64_t)7;
 		run = c->runs + c->first;
-		while (pte - run->pte >= 8 * (uint64_t)run->count)
+		while (slot - run->slot >= 8 * (uint64_t)run->count)
 			run++;
 		c->progress->records = (uint32_t)(run - c->runs);
-		c->progress->slots = (uint32_t)((pte - run->pte) / 8);
+		c->progress->slots = (uint32_t)((slot - run->slot) / 8);
 		c->progress->err = err;
 	}
 	c->nr = 0;
@@ -206,12 +206,12 @@ static int stop(struct ptebatch_progress *progress, uint32_t records,
 }
 
 /* Values for the present entries that change; returns how many. */
-static uint32_t convert(struct ptebatch_value *value, slot_t *p, uint64_t pte,
+static uint32_t convert(struct ptebatch_value *value, slot_t *p, uint64_t slot,
 			uint32_t count, uint64_t keep, uint64_t set)
 {
 	const struct ptebatch_value *first = value;
 	slot_t *end = p + count;
-	uint64_t offset = pte + KEEP_AD - (uintptr_t)p;
+	uint64_t offset = slot + KEEP_AD - (uintptr_t)p;
 	uint64_t e, n;
 
 	for (; p < end; p++) {
@@ -219,8 +219,8 @@ static uint32_t convert(struct ptebatch_value *value, slot_t *p, uint64_t pte,
 		n = (e & keep) | set;
 		if (!(e & PTEBATCH_PTE_P) || n == e)
 			continue;
-		value->ptr = (uintptr_t)p + offset;
-		value->val = n;
+		value->slot = (uintptr_t)p + offset;
+		value->pte = n;
 		value++;
 	}
 	return (uint32_t)(value - first);
@@ -244,8 +244,8 @@ static uint32_t convert_exact(struct ptebatch_value *value, slot_t *p,
 			old[from] = e;
 		if (n == e)
 			continue;
-		value->ptr = run->pte + 8 * (uint64_t)from + NORMAL;
-		value->val = n;
+		value->slot = run->slot + 8 * (uint64_t)from + NORMAL;
+		value->pte = n;
 		value++;
 	}
 	return (uint32_t)(value - first);
@@ -256,7 +256,7 @@ static uint32_t convert_exact(struct ptebatch_value *value, slot_t *p,
  * mapping where nothing else will do.
  */
 static int change_mapped(struct ptebatch_env *env, uint32_t owner, slot_t *p,
-			 uint64_t pte, uint64_t keep, uint64_t set,
+			 uint64_t slot, uint64_t keep, uint64_t set,
 			 uint64_t *old, struct ptebatch_progress *progress)
 {
 	uint64_t e, n, before = 0;
@@ -271,7 +271,7 @@ static int change_mapped(struct ptebatch_env *env, uint32_t owner, slot_t *p,
 			break;
 		if (preserves_ad(env) && (n & PTEBATCH_PTE_P) && !updated &&
 		    (((e ^ n) & ~AD_BITS) || !(e & ~n))) {
-			err = update_one(env, owner, pte + KEEP_AD,
+			err = update_one(env, owner, slot + KEEP_AD,
 					 n | (e & AD_BITS), progress);
 			if (err)
 				return err;
@@ -285,10 +285,10 @@ static int change_mapped(struct ptebatch_env *env, uint32_t owner, slot_t *p,
 							 __ATOMIC_SEQ_CST,
 							 __ATOMIC_RELAXED))
 				continue;
-			err = update_one(env, owner, pte + NORMAL, n, progress);
+			err = update_one(env, owner, slot + NORMAL, n, progress);
 			if (!err)
 				break;
-			update_one(env, owner, pte + NORMAL, e, progress);
+			update_one(env, owner, slot + NORMAL, e, progress);
 			return err;
 		}
 		if (__atomic_compare_exchange_n(p, &e, n, 0, __ATOMIC_SEQ_CST,
@@ -371,7 +371,7 @@ static int run_mapped(struct chunk *c, const struct ptebatch_run *run,
 			continue;
 		}
 		err = change_mapped(c->env, c->owner, p + i,
-				    run->pte + 8 * (uint64_t)i, keep, set,
+				    run->slot + 8 * (uint64_t)i, keep, set,
 				    old ? old + i : NULL, c->progress);
 		if (err)
 			return stop(c->progress, (uint32_t)(run - c->runs), i,
@@ -402,9 +402,9 @@ static enum way way_of(const struct ptebatch_env *env, uint32_t owner,
 	return WAY_MAPPED;
 }
 
-static int add_run(struct chunk *c, const struct ptebatch_run *run)
+static int add_flags(struct chunk *c, const struct ptebatch_run *run)
 {
-	slot_t *p = map(c->env, run->pte);
+	slot_t *p = map(c->env, run->slot);
 	enum way way = way_of(c->env, c->owner, run, p);
 	uint32_t i, room, index = (uint32_t)(run - c->runs);
 	int err;
@@ -413,7 +413,7 @@ static int add_run(struct chunk *c, const struct ptebatch_run *run)
 		way = WAY_NONE;
 
 	/* A slot that is in the chunk must be written before it is read. */
-	if (c->nr && (way > WAY_EXACT || run->pte < c->end)) {
+	if (c->nr && (way > WAY_EXACT || run->slot < c->end)) {
 		err = push(c);
 		if (err)
 			return err;
@@ -437,13 +437,13 @@ static int add_run(struct chunk *c, const struct ptebatch_run *run)
 			room = run->count - i;
 		if (way == WAY_KEEP)
 			c->nr += convert(c->values + c->nr, p + i,
-					 run->pte + 8 * (uint64_t)i, room,
+					 run->slot + 8 * (uint64_t)i, room,
 					 ~run->clear, run->set);
 		else
 			c->nr += convert_exact(c->values + c->nr, p, run, i,
 					       room);
 	}
-	c->end = run->pte + 8 * (uint64_t)run->count;
+	c->end = run->slot + 8 * (uint64_t)run->count;
 	return 0;
 }
 
@@ -532,7 +532,7 @@ many_runs(struct ptebatch_env *env, uint32_t owner,
 	c.first = 0;
 	c.nr = 0;
 	for (i = 0; i < nr && !err; i++)
-		err = add_run(&c, runs + i);
+		err = add_flags(&c, runs + i);
 	if (!err)
 		err = push(&c);
 	if (!err)
@@ -598,12 +598,12 @@ static inline int flush_after(struct ptebatch_env *env,
 }
 
 /* Does the request name the page that the slot maps, and that alone? */
-static int names_page(const struct ptebatch_env *env, uint64_t pte,
+static int names_page(const struct ptebatch_env *env, uint64_t slot,
 		      const struct ptebatch_tlb *tlb)
 {
 	return __builtin_expect(env->features & PTEBATCH_ENV_ADDR_OF_SLOT, 0) &&
 	       tlb->pages == 1 && tlb->who != PTEBATCH_TLB_VCPUS &&
-	       !((tlb->addr >> 9 ^ pte) & (8 * (PTEBATCH_TABLE_SLOTS - 1)));
+	       !((tlb->addr >> 9 ^ slot) & (8 * (PTEBATCH_TABLE_SLOTS - 1)));
 }
 
 /* One value as it is, and the flush. */
@@ -675,21 +675,21 @@ static int one_flags(const struct ptebatch_backend *self,
 	slot_t *p;
 
 	(void)self;
-	if (!preserves_ad(env) || !env->slot)
+	if (!preserves_ad(env) || !env->map)
 		return one_at_length(env, run, tlb, progress);
-	p = env->slot(env->ctx, run->pte);
+	p = env->map(env->ctx, run->slot);
 	if (!p)
 		return one_at_length(env, run, tlb, progress);
 	e = *p;
 	val = (e & ~run->clear) | run->set;
 	if (val == e || !(e & PTEBATCH_PTE_P))
 		return flush_one(env, tlb, progress, 0);
-	if (tlb && names_page(env, run->pte, tlb) &&
+	if (tlb && names_page(env, run->slot, tlb) &&
 	    (!(AD_BITS & ~(val | run->clear)) || settled(e)))
 		return write_page(env, val, tlb, progress);
 	if (run->clear & AD_BITS)
 		return one_at_length(env, run, tlb, progress);
-	return write_one(env, run->pte + KEEP_AD, val, tlb, progress);
+	return write_one(env, run->slot + KEEP_AD, val, tlb, progress);
 }
 
 static int one_clear(const struct ptebatch_backend *self,
@@ -704,7 +704,7 @@ static int one_clear(const struct ptebatch_backend *self,
 	if (!env->hypercall)
 		return one_at_length(env, run, tlb, progress);
 	if (run->old || knows_l1(env)) {
-		p = map(env, run->pte);
+		p = map(env, run->slot);
 		if (!p && knows_l1(env))
 			return finish_one(progress, -PTEBATCH_EINVAL, 0, 0);
 	}
@@ -716,9 +716,9 @@ static int one_clear(const struct ptebatch_backend *self,
 		if (!e)
 			return flush_one(env, tlb, progress, 0);
 	}
-	if (tlb && names_page(env, run->pte, tlb))
+	if (tlb && names_page(env, run->slot, tlb))
 		return write_page(env, 0, tlb, progress);
-	return write_one(env, run->pte + NORMAL, 0, tlb, progress);
+	return write_one(env, run->slot + NORMAL, 0, tlb, progress);
 }
 
 static void mmu_update_runs(struct ptebatch_env *env, uint32_t owner,
@@ -746,18 +746,18 @@ static int keep_value(struct ptebatch_env *env, uint32_t owner,
 		      const struct ptebatch_value *value,
 		      struct ptebatch_progress *progress)
 {
-	uint64_t pte = value->ptr & ~(uint64_t)7;
+	uint64_t slot = value->slot & ~(uint64_t)7;
 	slot_t *p;
 
-	p = map(env, pte);
+	p = map(env, slot);
 	if (!p)
 		return unmapped(env);
 	if (foreign_tables(owner))
-		return update_one(env, owner, pte + NORMAL,
-				  value->val | (*p & AD_BITS), progress);
-	if ((value->val & PTEBATCH_PTE_P) && owner != PTEBATCH_DOMID_SELF)
+		return update_one(env, owner, slot + NORMAL,
+				  value->pte | (*p & AD_BITS), progress);
+	if ((value->pte & PTEBATCH_PTE_P) && owner != PTEBATCH_DOMID_SELF)
 		return -PTEBATCH_EOPNOTSUPP;
-	return change_mapped(env, owner, p, pte, AD_BITS, value->val, NULL,
+	return change_mapped(env, owner, p, slot, AD_BITS, value->pte, NULL,
 			     progress);
 }
 
@@ -771,12 +771,12 @@ static uint32_t alike(struct ptebatch_env *env,
 	if (preserves_ad(env) && !knows_l1(env))
 		return nr;
 	for (i = 0; i < nr; i++) {
-		if (!preserves_ad(env) && (values[i].ptr & 7) == KEEP_AD)
+		if (!preserves_ad(env) && (values[i].slot & 7) == KEEP_AD)
 			break;
-		if ((values[i].ptr & PTEBATCH_PTE_FRAME) == table)
+		if ((values[i].slot & PTEBATCH_PTE_FRAME) == table)
 			continue;
-		table = values[i].ptr & PTEBATCH_PTE_FRAME;
-		if (!is_l1(env, values[i].ptr & ~(uint64_t)7))
+		table = values[i].slot & PTEBATCH_PTE_FRAME;
+		if (!is_l1(env, values[i].slot & ~(uint64_t)7))
 			break;
 	}
 	return i;
@@ -799,7 +799,7 @@ static void mmu_update_values(struct ptebatch_env *env, uint32_t owner,
 			i += mmu_update(env, owner, values + i, some, progress,
 					&err);
 		} else if (preserves_ad(env) ||
-			   (values[i].ptr & 7) != KEEP_AD) {
+			   (values[i].slot & 7) != KEEP_AD) {
 			err = -PTEBATCH_EINVAL; /* not in an L1 table */
 		} else {
 			err = keep_value(env, owner, values + i, progress);
@@ -817,24 +817,24 @@ static int one_value(const struct ptebatch_backend *self,
 		     const struct ptebatch_tlb *tlb,
 		     struct ptebatch_progress *progress)
 {
-	uint64_t e, ptr = value->ptr, val = value->val;
-	uint64_t pte = ptr & ~(uint64_t)7;
+	uint64_t e, ptr = value->slot, val = value->pte;
+	uint64_t slot = ptr & ~(uint64_t)7;
 	slot_t *p;
 
 	(void)self;
-	if (!env->hypercall || (ptr != pte && !preserves_ad(env))) {
+	if (!env->hypercall || (ptr != slot && !preserves_ad(env))) {
 		progress->hypercalls = 0;
 		progress->tlb_flushes = 0;
 		mmu_update_values(env, PTEBATCH_DOMID_SELF, value, 1, tlb,
 				  progress);
 		return progress->err;
 	}
-	if (!is_l1(env, pte))
+	if (!is_l1(env, slot))
 		return finish_one(progress, -PTEBATCH_EINVAL, 0, 0);
-	if (tlb && names_page(env, pte, tlb)) {
+	if (tlb && names_page(env, slot, tlb)) {
 		/* It will do if nothing that is to be kept could be lost. */
-		if (ptr != pte && (val & AD_BITS) != AD_BITS) {
-			p = map(env, pte);
+		if (ptr != slot && (val & AD_BITS) != AD_BITS) {
+			p = map(env, slot);
 			e = p ? *p : PTEBATCH_PTE_P;
 			if (!settled(e))
 				return write_one(env, ptr, val, tlb, progress);

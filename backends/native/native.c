@@ -6,7 +6,7 @@
  * hardware sets at the same moment are never lost. A change that clears bits
  * only, or sets bits only, is a single lock and / lock or where the entry's old
  * value is not asked for; an entry that would not change is not written.
- * env->slot is called once a run: the slots of one table are neighbours in its
+ * env->map is called once a run: the slots of one table are neighbours in its
  * mapping too. The caller's lock keeps all but hardware away, so whether an
  * entry is present does not change under us.
  */
@@ -77,10 +77,10 @@ static void clear_run(slot_t *p, uint32_t count, volatile uint64_t *old)
 }
 
 /* Where the entry can be written; NULL with an error told if it cannot. */
-static slot_t *reach(struct ptebatch_env *env, uint64_t pte,
+static slot_t *reach(struct ptebatch_env *env, uint64_t slot,
 		     struct ptebatch_progress *progress)
 {
-	slot_t *p = env->slot(env->ctx, pte);
+	slot_t *p = env->map(env->ctx, slot);
 
 	if (!p)
 		progress->err = env->features & PTEBATCH_ENV_SLOT_KNOWS_L1
@@ -92,7 +92,7 @@ static slot_t *reach(struct ptebatch_env *env, uint64_t pte,
 /* Before anything is done: can all that is asked for be done? */
 static int refused(struct ptebatch_env *env, const struct ptebatch_tlb *tlb)
 {
-	if (!env->slot)
+	if (!env->map)
 		return -PTEBATCH_EINVAL;
 	if (tlb && tlb->who != PTEBATCH_TLB_NONE && !env->tlb)
 		return -PTEBATCH_EOPNOTSUPP;
@@ -132,7 +132,7 @@ static void native_runs(struct ptebatch_env *env, uint32_t owner,
 	if (progress->err)
 		return;
 	for (run = runs; progress->records < nr; run++) {
-		p = reach(env, run->pte, progress);
+		p = reach(env, run->slot, progress);
 		if (!p)
 			break;
 		if (run->op == PTEBATCH_OP_CLEAR)
@@ -164,13 +164,13 @@ static void native_values(struct ptebatch_env *env, uint32_t owner,
 	if (progress->err)
 		return;
 	for (value = values; progress->records < nr; value++) {
-		p = reach(env, value->ptr & ~(uint64_t)7, progress);
+		p = reach(env, value->slot & ~(uint64_t)7, progress);
 		if (!p)
 			break;
-		if ((value->ptr & 7) == PTEBATCH_VALUE_KEEP)
-			exchange(p, AD_BITS, value->val);
+		if ((value->slot & 7) == PTEBATCH_SET_KEEP_AD)
+			exchange(p, AD_BITS, value->pte);
 		else
-			__atomic_store_n(p, value->val, __ATOMIC_SEQ_CST);
+			__atomic_store_n(p, value->pte, __ATOMIC_SEQ_CST);
 		progress->records++;
 	}
 	flush_tlb(env, nr, tlb, progress);
@@ -179,7 +179,7 @@ static void native_values(struct ptebatch_env *env, uint32_t owner,
 static int native_probe(struct ptebatch_env *env)
 {
 	env->have = 0;
-	return env->slot ? 0 : -PTEBATCH_EINVAL;
+	return env->map ? 0 : -PTEBATCH_EINVAL;
 }
 
 const struct ptebatch_backend ptebatch_native = {

@@ -765,9 +765,9 @@ static always_inline int check_run(const struct ptebatch_run *run)
     }
 
     /* Inside one table: count first, so that the sum cannot wrap. */
-    if ( (run->pte & (sizeof(intpte_t) - 1)) ||
+    if ( (run->slot & (sizeof(intpte_t) - 1)) ||
          !run->count || run->count > PTEBATCH_TABLE_SLOTS ||
-         PAGE_OFFSET(run->pte) + run->count * sizeof(intpte_t) > PAGE_SIZE )
+         PAGE_OFFSET(run->slot) + run->count * sizeof(intpte_t) > PAGE_SIZE )
         return -EINVAL;
 
     return 0;
@@ -843,7 +843,7 @@ static always_inline unsigned int fast_slots(
     struct ptebatch_frames frames = c->frames;
     void *const l1 = c->l1;
     /* i may be forged: a CPU that runs ahead of its check stays in the table. */
-    intpte_t *p = l1 + PAGE_OFFSET(run->pte + i * sizeof(*p));
+    intpte_t *p = l1 + PAGE_OFFSET(run->slot + i * sizeof(*p));
     unsigned int left;
 
     to.gain = kind == RUN_GAIN;
@@ -959,7 +959,7 @@ static always_inline int run_slots(
             break;
 
         /* The slot that stopped the loop, one way or another. */
-        p = c->l1 + PAGE_OFFSET(run->pte + *done * sizeof(*p));
+        p = c->l1 + PAGE_OFFSET(run->slot + *done * sizeof(*p));
         old = ACCESS_ONCE(*p);
         rc = !flags || (old & _PAGE_PRESENT)
              ? update_slot(c, p, old, flags ? ~(run->clear | run->set) : 0,
@@ -1016,7 +1016,7 @@ static int do_slots(struct ptebatch_call *c, const struct ptebatch_run *run,
 
         end = min(end, start + DIV_ROUND_UP(PTEBATCH_PREEMPT - c->work, cost));
 
-        rc = table_at(c, run->pte);
+        rc = table_at(c, run->slot);
         if ( unlikely(rc) )
             return rc;
 
@@ -1080,7 +1080,7 @@ static always_inline unsigned int fast_singles(
     const intpte_t ask = xsm_unasked(c);
     void *l1;
 
-    if ( !c->own || table_at(c, runs[i].pte) )
+    if ( !c->own || table_at(c, runs[i].slot) )
         return i;
 
     l1 = c->l1;
@@ -1088,11 +1088,11 @@ static always_inline unsigned int fast_singles(
     {
         const struct ptebatch_run *run = &runs[i];
         const intpte_t clear = run->clear, set = run->set;
-        intpte_t pte, *p = l1 + (run->pte & SLOT_MASK);
+        intpte_t pte, *p = l1 + (run->slot & SLOT_MASK);
         struct page_info *drop;
         struct change to;
 
-        if ( unlikely((run->pte & ~SLOT_MASK) != c->locked) ||
+        if ( unlikely((run->slot & ~SLOT_MASK) != c->locked) ||
              unlikely(run->count != 1 || run->op != PTEBATCH_OP_FLAGS) ||
              unlikely(run->old) ||
              unlikely((clear | set) & ~PTEBATCH_FAST_FLAGS) ||
@@ -1118,22 +1118,22 @@ static always_inline unsigned int fast_singles(
 static always_inline int do_value(struct ptebatch_call *c,
                                   const struct ptebatch_value *v)
 {
-    unsigned int mode = v->ptr & (sizeof(intpte_t) - 1);
-    intpte_t val = v->val, keep, old, *p;
+    unsigned int mode = v->slot & (sizeof(intpte_t) - 1);
+    intpte_t val = v->pte, keep, old, *p;
     int rc;
 
-    if ( mode == PTEBATCH_VALUE_KEEP )
+    if ( mode == PTEBATCH_SET_KEEP_AD )
         keep = AD_BITS;
-    else if ( mode == PTEBATCH_VALUE_EXACT )
+    else if ( mode == PTEBATCH_SET_EXACT )
         keep = 0;
     else
         return -EINVAL;
 
-    rc = table_at(c, v->ptr - mode);
+    rc = table_at(c, v->slot - mode);
     if ( unlikely(rc) )
         return rc;
 
-    p = c->l1 + (v->ptr & ~PAGE_MASK & ~(sizeof(*p) - 1));
+    p = c->l1 + (v->slot & ~PAGE_MASK & ~(sizeof(*p) - 1));
 
     if ( likely(c->own) )
     {
@@ -1163,7 +1163,7 @@ static always_inline const struct ptebatch_value *fast_values(
     const struct ptebatch_value *end, unsigned int mode)
 {
     const intpte_t ask = xsm_unasked(c);
-    const intpte_t keep = mode == PTEBATCH_VALUE_KEEP ? AD_BITS : 0;
+    const intpte_t keep = mode == PTEBATCH_SET_KEEP_AD ? AD_BITS : 0;
     /* Of an entry that comes, what must be P and U/S alone; 0: none can. */
     const intpte_t odd = (ask & _PAGE_PRESENT)
                          ? 0 : ~(PTEBATCH_FAST_FLAGS | PTEBATCH_PTE_FRAME |
@@ -1173,7 +1173,7 @@ static always_inline const struct ptebatch_value *fast_values(
     uint64_t first;
     void *l1;
 
-    if ( !c->own || table_at(c, v->ptr) )
+    if ( !c->own || table_at(c, v->slot) )
         return v;
 
     l1 = c->l1;
@@ -1186,8 +1186,8 @@ static always_inline const struct ptebatch_value *fast_values(
         uint64_t offset;
 
         OPTIMIZER_HIDE_VAR(v);      /* or v + 1 would be kept as well */
-        offset = v->ptr - first;
-        val = v->val;
+        offset = v->slot - first;
+        val = v->pte;
 
         /* The locked table, and the mode: nothing else is left of ptr. */
         if ( unlikely(offset & ~SLOT_MASK) )
@@ -1272,14 +1272,14 @@ static noinline const struct ptebatch_value *keep_values(
     struct ptebatch_call *c, const struct ptebatch_value *v,
     const struct ptebatch_value *end)
 {
-    return fast_values(c, v, end, PTEBATCH_VALUE_KEEP);
+    return fast_values(c, v, end, PTEBATCH_SET_KEEP_AD);
 }
 
 static noinline const struct ptebatch_value *exact_values(
     struct ptebatch_call *c, const struct ptebatch_value *v,
     const struct ptebatch_value *end)
 {
-    return fast_values(c, v, end, PTEBATCH_VALUE_EXACT);
+    return fast_values(c, v, end, PTEBATCH_SET_EXACT);
 }
 
 /* --- TLB ----------------------------------------------------------------- */
@@ -1621,7 +1621,7 @@ static long runs_registers(unsigned long what, unsigned long count,
 {
     struct ptebatch_call c;
     const struct ptebatch_run run = {
-        .pte = what,
+        .slot = what,
         .count = count,
         .op = PTEBATCH_HOW_OP(how),
         .clear = clear,
@@ -1860,11 +1860,11 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
                 break;
             }
 
-            rc = check_xsm(&c, xsm_needed(v->val));
+            rc = check_xsm(&c, xsm_needed(v->pte));
             if ( unlikely(rc) )
                 break;
 
-            next = v->ptr & PTEBATCH_VALUE_KEEP ? keep_values(&c, v, end)
+            next = v->slot & PTEBATCH_SET_KEEP_AD ? keep_values(&c, v, end)
                                                 : exact_values(&c, v, end);
             c.work += (next - v) * WORK_MOVE;
             if ( next != v )
@@ -1906,8 +1906,8 @@ static void __init __maybe_unused build_assertions(void)
 {
 /* put_pte_flags() as a constant. */
 #define PTE_FLAGS(x) ((((x) & ~0xfffUL) << 40) | ((x) & 0xfffUL))
-    BUILD_BUG_ON(PTEBATCH_VALUE_EXACT != MMU_NORMAL_PT_UPDATE);
-    BUILD_BUG_ON(PTEBATCH_VALUE_KEEP != MMU_PT_UPDATE_PRESERVE_AD);
+    BUILD_BUG_ON(PTEBATCH_SET_EXACT != MMU_NORMAL_PT_UPDATE);
+    BUILD_BUG_ON(PTEBATCH_SET_KEEP_AD != MMU_PT_UPDATE_PRESERVE_AD);
     BUILD_BUG_ON(PTEBATCH_DOMID_SELF != DOMID_SELF);
 
     BUILD_BUG_ON(PTEBATCH_PTE_P != _PAGE_PRESENT);

@@ -76,9 +76,9 @@ static int map_pages(void)
 	int err = 0;
 
 	for (i = 0; i < PAGES && !err; i++)
-		err = ptebatch_add_value(&batch, slot(i),
-					 virt_to_maddr(page_alloc()) | PAGE_RW,
-					 PTEBATCH_VALUE_EXACT);
+		err = ptebatch_add_set(&batch, slot(i),
+				       virt_to_maddr(page_alloc()) | PAGE_RW,
+				       PTEBATCH_SET_EXACT);
 	return finish(err, NULL);
 }
 
@@ -89,8 +89,8 @@ static int protect_pages(void)
 	int err = 0;
 
 	for (i = 0; i < PAGES && !err; i += SLOTS)
-		err = ptebatch_add_run(&batch, slot(i), SLOTS,
-				       PTEBATCH_PTE_RW | PTEBATCH_PTE_D, 0);
+		err = ptebatch_add_flags(&batch, slot(i), SLOTS,
+					 PTEBATCH_PTE_RW | PTEBATCH_PTE_D, 0);
 	return finish(err, &all_vcpus);
 }
 
@@ -115,8 +115,8 @@ static int map_foreign(uint32_t domain, uint64_t entry)
 	int err = ptebatch_set_owner(&batch, domain);
 
 	if (!err)
-		err = ptebatch_add_value(&batch, slot(0), entry,
-					 PTEBATCH_VALUE_EXACT);
+		err = ptebatch_add_set(&batch, slot(0), entry,
+				       PTEBATCH_SET_EXACT);
 	return finish(err, &all_vcpus);
 }
 
@@ -135,7 +135,7 @@ static int write_fault(struct regs *r, uint64_t va)
 	if (r->vector != 14 || (r->error & 3) != 3 || va - BASE >= PAGES * PAGE)
 		return 0; /* not a write to one of the pages */
 	faults[smp_cpu()]++;
-	run.pte = slot((unsigned int)((va - BASE) / PAGE));
+	run.slot = slot((unsigned int)((va - BASE) / PAGE));
 	here.addr = va & ~(PAGE - 1);
 	return !ptebatch_apply_run(&ptebatch_hypercall, &xen_env, &run, &here,
 				   &progress);

@@ -66,7 +66,7 @@ static volatile uint64_t *env_slot(void *ctx, uint64_t maddr)
 	return (uint64_t *)(VIRT_BASE + (pfn << 12) + (maddr & (PAGE - 1)));
 }
 
-struct ptebatch_env xen_env = { .hypercall = env_hypercall, .slot = env_slot };
+struct ptebatch_env xen_env = { .hypercall = env_hypercall, .map = env_slot };
 
 int update_pte(uint64_t maddr, uint64_t value)
 {

@@ -42,8 +42,8 @@ static int age(struct ptebatch *batch)
 	int err = 0, used = 0;
 
 	for (int t = 0; t < TABLES && !err; t++)
-		err = ptebatch_add_run_old(batch, MADDR + t * 4096ull, SLOTS,
-					   PTEBATCH_PTE_A, 0, old[t]);
+		err = ptebatch_add_flags_old(batch, MADDR + t * 4096ull, SLOTS,
+					     PTEBATCH_PTE_A, 0, old[t]);
 	if (err) {
 		fprintf(stderr, "not queued: %s\n", ptebatch_strerror(err));
 		return -1;
@@ -51,7 +51,7 @@ static int age(struct ptebatch *batch)
 	err = ptebatch_flush(batch, &all);
 	if (err) {
 		fprintf(stderr, "the flush stopped at slot %#llx: %s\n",
-			(unsigned long long)batch->last.pte,
+			(unsigned long long)batch->last.slot,
 			ptebatch_strerror(err));
 		return -1;
 	}
@@ -64,7 +64,7 @@ static int age(struct ptebatch *batch)
 int main(void)
 {
 	static struct ptebatch_run storage[16];
-	struct ptebatch_env env = { .slot = slot, .tlb = flush_tlb };
+	struct ptebatch_env env = { .map = slot, .tlb = flush_tlb };
 	struct ptebatch batch;
 	int first, second;
 

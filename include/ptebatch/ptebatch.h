@@ -85,7 +85,7 @@ extern "C" {
 struct ptebatch_env {
 	int64_t (*hypercall)(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
 			     uint64_t a3, uint64_t a4, uint64_t a5);
-	volatile uint64_t *(*slot)(void *ctx, uint64_t maddr);
+	volatile uint64_t *(*map)(void *ctx, uint64_t slot);
 	int (*tlb)(void *ctx, const struct ptebatch_tlb *tlb);
 	void *ctx;
 	uint32_t features;
@@ -227,7 +227,7 @@ struct ptebatch_counters {
 };
 
 /*
- * What a flush did, also one that another call made. Where err is not 0, pte is
+ * What a flush did, also one that another call made. Where err is not 0, slot is
  * the failing slot; or 0 if no slot is to blame: all updates were applied and
  * the TLB flush failed, or the request was refused as a whole. (mmu_update
  * answers a bad owner as it does a bad slot: from that backend, both name the
@@ -235,13 +235,13 @@ struct ptebatch_counters {
  *
  * An add, flush or end whose own arguments were refused leaves refused 1, err
  * -EINVAL and all else 0: nothing was flushed, and nothing of it is queued. So
- * after any error, pte tells whether ptebatch_skip would drop the slot that
- * caused it. With pte 0 it would drop an innocent one.
+ * after any error, slot tells whether ptebatch_skip would drop the slot that
+ * caused it. With slot 0 it would drop an innocent one.
  */
 struct ptebatch_result {
 	uint64_t records; /* completed by this flush */
 	uint64_t slots;	  /* applied by this flush */
-	uint64_t pte;
+	uint64_t slot;
 	int err;
 	uint32_t refused; /* the arguments of the last call were */
 };
@@ -301,74 +301,74 @@ int ptebatch_init(struct ptebatch *b, const struct ptebatch_backend *backend,
  */
 int ptebatch_set_owner(struct ptebatch *b, uint32_t owner);
 
-/* Behind ptebatch_add_run where it cannot extend the open run. */
-int ptebatch_open_run(struct ptebatch *b, uint64_t pte, uint32_t count,
+/* Behind ptebatch_add_flags where it cannot extend the open run. */
+int ptebatch_internal_open_flags(struct ptebatch *b, uint64_t slot, uint32_t count,
 		      uint64_t clear, uint64_t set);
 
 /*
- * Queues a flags run: each present entry of the count slots from pte on
+ * Queues a flags run: each present entry of the count slots from slot on
  * becomes (entry & ~clear) | set. Extends the last record where that is
  * adjacent and alike. Flushes first where values are queued or no room is
  * left, and may fail as flush does; then nothing of this run is queued.
- * -EINVAL: pte misaligned or beyond a machine address, count 0, the run
+ * -EINVAL: slot misaligned or beyond a machine address, count 0, the run
  * crosses its table, a mask bit not in PTEBATCH_RUN_FLAGS.
  */
-static inline int ptebatch_add_run(struct ptebatch *b, uint64_t pte,
+static inline int ptebatch_add_flags(struct ptebatch *b, uint64_t slot,
 				   uint32_t count, uint64_t clear, uint64_t set)
 {
-	uint64_t next = pte + 8 * (uint64_t)count;
+	uint64_t next = slot + 8 * (uint64_t)count;
 
-	if (pte == b->next && clear == b->clear && set == b->set && count &&
+	if (slot == b->next && clear == b->clear && set == b->set && count &&
 	    next <= b->limit) {
 		((struct ptebatch_run *)b->put)[-1].count += count;
 		b->next = next;
 		return 0;
 	}
-	return ptebatch_open_run(b, pte, count, clear, set);
+	return ptebatch_internal_open_flags(b, slot, count, clear, set);
 }
 
 /*
- * As add_run, but also hands back each entry as it was when it was changed,
+ * As add_flags, but also hands back each entry as it was when it was changed,
  * absent ones included, in old[0..count-1], which must stay valid until the
  * flush has returned. The first and last word are read and written back at
  * once, so that a page that is still to be backed is backed before Xen stores
  * to it. With clear = PTEBATCH_PTE_A: test-and-clear for ageing.
  * Never merges. -EINVAL also for old == NULL.
  */
-int ptebatch_add_run_old(struct ptebatch *b, uint64_t pte, uint32_t count,
+int ptebatch_add_flags_old(struct ptebatch *b, uint64_t slot, uint32_t count,
 			 uint64_t clear, uint64_t set, uint64_t *old);
 
 /*
  * Queues get-and-clear of count slots: entries become 0, and old[], unless it
- * is NULL, receives what they were. Never merges. Errors as add_run.
+ * is NULL, receives what they were. Never merges. Errors as add_flags.
  */
-int ptebatch_add_clear(struct ptebatch *b, uint64_t pte, uint32_t count,
+int ptebatch_add_clear(struct ptebatch *b, uint64_t slot, uint32_t count,
 		       uint64_t *old);
 
-/* Behind ptebatch_add_value where there is no room for values. */
-int ptebatch_open_value(struct ptebatch *b, uint64_t pte, uint64_t val,
+/* Behind ptebatch_add_set where there is no room for values. */
+int ptebatch_internal_open_set(struct ptebatch *b, uint64_t slot, uint64_t pte,
 			uint32_t mode);
 
 /*
- * Queues one full value. mode PTEBATCH_VALUE_KEEP: the A and D bits that the
- * entry has at that moment are ORed in. PTEBATCH_VALUE_EXACT: they become what
+ * Queues one full value. mode PTEBATCH_SET_KEEP_AD: the A and D bits that the
+ * entry has at that moment are ORed in. PTEBATCH_SET_EXACT: they become what
  * val says. Flushes first where runs are queued or no room is left. -EINVAL:
- * pte misaligned or beyond a machine address, another mode.
+ * slot misaligned or beyond a machine address, another mode.
  */
-static inline int ptebatch_add_value(struct ptebatch *b, uint64_t pte,
-				     uint64_t val, uint32_t mode)
+static inline int ptebatch_add_set(struct ptebatch *b, uint64_t slot,
+				     uint64_t pte, uint32_t mode)
 {
 	struct ptebatch_value *value = (struct ptebatch_value *)b->put;
 
 	if ((void *)(value + 1) <= b->values_end &&
-	    !(pte & ~(PTEBATCH_PTE_FRAME | 0xff8)) &&
-	    (mode == PTEBATCH_VALUE_KEEP || mode == PTEBATCH_VALUE_EXACT)) {
+	    !(slot & ~(PTEBATCH_PTE_FRAME | 0xff8)) &&
+	    (mode == PTEBATCH_SET_KEEP_AD || mode == PTEBATCH_SET_EXACT)) {
 		b->put = value + 1;
-		value->ptr = pte | mode;
-		value->val = val;
+		value->slot = slot | mode;
+		value->pte = pte;
 		return 0;
 	}
-	return ptebatch_open_value(b, pte, val, mode);
+	return ptebatch_internal_open_set(b, slot, pte, mode);
 }
 
 /*
@@ -392,10 +392,10 @@ int ptebatch_end(struct ptebatch *b, const struct ptebatch_tlb *tlb);
 
 /*
  * The entry that the slot will hold once everything queued is applied. The A
- * and D bits are a lower bound: hardware goes on setting them. -EINVAL: pte
+ * and D bits are a lower bound: hardware goes on setting them. -EINVAL: slot
  * misaligned; -EOPNOTSUPP: env has no mapping of the slot. Walks the batch.
  */
-int ptebatch_peek(const struct ptebatch *b, uint64_t pte, uint64_t *entry);
+int ptebatch_peek(const struct ptebatch *b, uint64_t slot, uint64_t *pte);
 
 /* Drops the first slot still queued; returns 1, or 0 if there was none. */
 int ptebatch_skip(struct ptebatch *b);
@@ -422,12 +422,12 @@ int ptebatch_apply_run(const struct ptebatch_backend *backend,
 
 /* The slot becomes 0; *old, unless old is NULL, receives what it was. */
 int ptebatch_apply_clear(const struct ptebatch_backend *backend,
-			 struct ptebatch_env *env, uint64_t pte, uint64_t *old,
+			 struct ptebatch_env *env, uint64_t slot, uint64_t *old,
 			 const struct ptebatch_tlb *tlb,
 			 struct ptebatch_progress *progress);
 
 /* value as in <ptebatch/xen-ptebatch.h>: the slot's address with the mode in it. */
-int ptebatch_apply_value(const struct ptebatch_backend *backend,
+int ptebatch_apply_set(const struct ptebatch_backend *backend,
 			 struct ptebatch_env *env,
 			 const struct ptebatch_value *value,
 			 const struct ptebatch_tlb *tlb,

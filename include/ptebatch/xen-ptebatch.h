@@ -68,7 +68,7 @@
  *   Values beyond the slots done may or may not have been written.
  */
 struct ptebatch_run {
-    uint64_t pte;               /* IN: machine address of the first slot */
+    uint64_t slot;              /* IN: machine address of the first slot */
     uint32_t count;             /* IN: slots, 1 to 512, inside one table */
     uint32_t op;                /* IN: PTEBATCH_OP_FLAGS or _CLEAR */
     uint64_t clear;             /* IN: bits to clear */
@@ -91,12 +91,12 @@ struct ptebatch_run {
  * KEEP: the entry becomes val with the A and D bits that it has now ORed in.
  */
 struct ptebatch_value {
-    uint64_t ptr;               /* IN: machine address of the slot | mode */
-    uint64_t val;               /* IN: the new entry */
+    uint64_t slot;              /* IN: machine address of the slot | mode */
+    uint64_t pte;               /* IN: the new entry */
 };
 
-#define PTEBATCH_VALUE_EXACT 0U /* MMU_NORMAL_PT_UPDATE */
-#define PTEBATCH_VALUE_KEEP  2U /* MMU_PT_UPDATE_PRESERVE_AD */
+#define PTEBATCH_SET_EXACT 0U /* MMU_NORMAL_PT_UPDATE */
+#define PTEBATCH_SET_KEEP_AD  2U /* MMU_PT_UPDATE_PRESERVE_AD */
 
 /*
  * A TLB flush. pages == 0 means the whole TLB (addr must be 0 then), else the

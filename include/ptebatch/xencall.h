@@ -13,7 +13,7 @@
  *	ptebatch_set_owner(&batch, PTEBATCH_XENCALL_OWNER(domid));
  *
  * Records and old values may lie anywhere in the process: they are copied by
- * way of memory that Xen can reach at any time. Where env.slot is needed, the
+ * way of memory that Xen can reach at any time. Where env.map is needed, the
  * table is to be mapped for reading (libxenforeignmemory), and ctx may point to
  * a structure of the caller's own that begins with the struct here.
  *

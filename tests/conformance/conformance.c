@@ -20,8 +20,8 @@
 #define BASE (P | US | A | D)
 #define AVAIL 0x200ull /* bit 9 */
 #define SLOTS PTEBATCH_TABLE_SLOTS
-#define KEEP PTEBATCH_VALUE_KEEP
-#define EXACT PTEBATCH_VALUE_EXACT
+#define KEEP PTEBATCH_SET_KEEP_AD
+#define EXACT PTEBATCH_SET_EXACT
 
 /* A non-present PTE that is not vulnerable to L1TF. */
 #define ABSENT ((uint64_t)0x400)
@@ -101,11 +101,11 @@ static int no(struct conf_world *w, uint32_t what)
 static const char *flags_change_each_present_entry(struct conf_world *w)
 {
 	fill(w, 0, BASE | RW);
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), SLOTS, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), SLOTS, RW, 0));
 	CHECK(!ptebatch_flush(&batch, &flush_all));
 	CHECK(batch.last.slots == SLOTS && batch.last.records == 1);
 	CHECK(table_holds(w, 0, BASE));
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), SLOTS, 0, RW));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), SLOTS, 0, RW));
 	CHECK(!ptebatch_flush(&batch, NULL));
 	CHECK(table_holds(w, 0, BASE | RW));
 	return NULL;
@@ -114,7 +114,7 @@ static const char *flags_change_each_present_entry(struct conf_world *w)
 static const char *flags_leave_slots_beside_a_run_alone(struct conf_world *w)
 {
 	fill(w, 0, BASE | RW);
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 10), 3, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 10), 3, RW, 0));
 	CHECK(!ptebatch_flush(&batch, NULL));
 	CHECK(holds(w, 0, 9, entry(w, 9, BASE | RW)));
 	CHECK(holds(w, 0, 10, entry(w, 10, BASE)));
@@ -126,7 +126,7 @@ static const char *flags_leave_slots_beside_a_run_alone(struct conf_world *w)
 static const char *flags_set_wins_over_clear(struct conf_world *w)
 {
 	w->write(w, 0, 0, entry(w, 0, BASE | RW));
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), 1, RW | AVAIL, AVAIL));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), 1, RW | AVAIL, AVAIL));
 	CHECK(!ptebatch_flush(&batch, NULL));
 	CHECK(holds(w, 0, 0, entry(w, 0, BASE | AVAIL)));
 	return NULL;
@@ -135,10 +135,10 @@ static const char *flags_set_wins_over_clear(struct conf_world *w)
 static const char *flags_change_nx_and_available_bits(struct conf_world *w)
 {
 	fill(w, 0, BASE | NX);
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), SLOTS, NX, AVAIL));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), SLOTS, NX, AVAIL));
 	CHECK(!ptebatch_flush(&batch, NULL));
 	CHECK(table_holds(w, 0, BASE | AVAIL));
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), SLOTS, AVAIL, NX));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), SLOTS, AVAIL, NX));
 	CHECK(!ptebatch_flush(&batch, NULL));
 	CHECK(table_holds(w, 0, BASE | NX));
 	return NULL;
@@ -149,7 +149,7 @@ static const char *flags_pass_absent_entries_over(struct conf_world *w)
 	w->write(w, 0, 0, entry(w, 0, BASE | RW));
 	w->write(w, 0, 1, ABSENT);
 	w->write(w, 0, 3, entry(w, 3, BASE | RW));
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), 4, RW, AVAIL));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), 4, RW, AVAIL));
 	CHECK(!ptebatch_flush(&batch, NULL));
 	CHECK(batch.last.slots == 4);
 	CHECK(holds(w, 0, 0, entry(w, 0, BASE | AVAIL)));
@@ -162,7 +162,7 @@ static const char *flags_pass_absent_entries_over(struct conf_world *w)
 static const char *flags_can_set_a_and_d(struct conf_world *w)
 {
 	w->write(w, 0, 0, entry(w, 0, P | US));
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), 1, 0, A | D));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), 1, 0, A | D));
 	CHECK(!ptebatch_flush(&batch, NULL));
 	CHECK(holds(w, 0, 0, entry(w, 0, P | US | A | D)));
 	return NULL;
@@ -173,7 +173,7 @@ static const char *flags_keep_a_and_d_as_they_are(struct conf_world *w)
 	w->write(w, 0, 0, entry(w, 0, P | US | RW));
 	w->write(w, 0, 1, entry(w, 1, P | US | RW | A));
 	w->write(w, 0, 2, entry(w, 2, P | US | RW | A | D));
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), 3, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), 3, RW, 0));
 	CHECK(!ptebatch_flush(&batch, NULL));
 	CHECK(holds(w, 0, 0, entry(w, 0, P | US)));
 	CHECK(holds(w, 0, 1, entry(w, 1, P | US | A)));
@@ -187,7 +187,7 @@ static const char *flags_keep_what_hardware_set(struct conf_world *w)
 		return skipped;
 	w->write(w, 0, 0, entry(w, 0, P | US | RW));
 	w->write(w, 0, 1, entry(w, 1, P | US | RW));
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), 2, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), 2, RW, 0));
 	/* Bits that hardware sets while the change is queued must survive. */
 	w->touch(w, 0, 0, 0);
 	w->touch(w, 0, 1, 1);
@@ -205,7 +205,7 @@ static const char *sparse_runs_change_their_slots_only(struct conf_world *w)
 
 	fill(w, 0, BASE | RW);
 	for (i = 0; i < SLOTS; i += 2)
-		CHECK(!ptebatch_add_run(&batch, maddr(w, 0, i), 1, RW, 0));
+		CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, i), 1, RW, 0));
 	CHECK(!ptebatch_flush(&batch, &flush_all));
 	for (i = 0; i < SLOTS; i++)
 		CHECK(holds(w, 0, i, entry(w, i, BASE | (i & 1 ? RW : 0))));
@@ -220,7 +220,7 @@ static const char *many_tables_go_in_one_flush(struct conf_world *w)
 		fill(w, t, BASE | NX);
 	for (t = 0; t < tables; t++)
 		for (i = 0; i < SLOTS; i++)
-			CHECK(!ptebatch_add_run(&batch, maddr(w, t, i), 1, NX,
+			CHECK(!ptebatch_add_flags(&batch, maddr(w, t, i), 1, NX,
 						AVAIL));
 	CHECK(ptebatch_pending(&batch) == (uint64_t)tables * SLOTS);
 	CHECK(!ptebatch_flush(&batch, &flush_all));
@@ -240,7 +240,7 @@ static const char *a_full_storage_flushes_by_itself(struct conf_world *w)
 	CHECK(!init(w, 4 * sizeof(struct ptebatch_run)));
 	fill(w, 0, BASE | RW);
 	for (i = 0; i < 20; i++)
-		CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 2 * i), 1, RW, 0));
+		CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 2 * i), 1, RW, 0));
 	CHECK(batch.counters.flushes[PTEBATCH_FLUSH_FULL] == 4);
 	CHECK(ptebatch_pending(&batch) == 4);
 	CHECK(!ptebatch_flush(&batch, &flush_all));
@@ -262,7 +262,7 @@ static const char *ageing_clears_a_and_hands_it_back(struct conf_world *w)
 			 i % 5 == 4 ? 0
 				    : entry(w, i, P | US | RW | D |
 							  (i % 3 ? A : 0)));
-	CHECK(!ptebatch_add_run_old(&batch, maddr(w, 0, 0), SLOTS, A, 0, olds));
+	CHECK(!ptebatch_add_flags_old(&batch, maddr(w, 0, 0), SLOTS, A, 0, olds));
 	err = ptebatch_flush(&batch, &flush_all);
 	if (no(w, CONF_NO_OLD | CONF_NO_CLEAR_AD)) {
 		CHECK(err == -PTEBATCH_EOPNOTSUPP && !batch.last.slots);
@@ -286,7 +286,7 @@ static const char *a_and_d_can_be_cleared(struct conf_world *w)
 	int err;
 
 	fill(w, 0, BASE | RW);
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), SLOTS, A | D | RW,
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), SLOTS, A | D | RW,
 				AVAIL));
 	err = ptebatch_flush(&batch, &flush_all);
 	if (no(w, CONF_NO_CLEAR_AD)) {
@@ -304,7 +304,7 @@ static const char *hardware_sets_a_again_after_ageing(struct conf_world *w)
 	if (!w->touch || no(w, CONF_NO_CLEAR_AD))
 		return skipped;
 	w->write(w, 0, 0, entry(w, 0, P | US | RW | A));
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), 1, A, 0));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), 1, A, 0));
 	CHECK(!ptebatch_flush(&batch, &flush_all));
 	CHECK(holds(w, 0, 0, entry(w, 0, P | US | RW)));
 	w->touch(w, 0, 0, 1);
@@ -319,7 +319,7 @@ static const char *flags_hand_back_what_entries_were(struct conf_world *w)
 	w->write(w, 0, 0, entry(w, 0, P | US | RW | A));
 	w->write(w, 0, 1, ABSENT);
 	w->write(w, 0, 2, entry(w, 2, P | US | A | D));
-	CHECK(!ptebatch_add_run_old(&batch, maddr(w, 0, 0), 3, RW, AVAIL,
+	CHECK(!ptebatch_add_flags_old(&batch, maddr(w, 0, 0), 3, RW, AVAIL,
 				    olds));
 	err = ptebatch_flush(&batch, NULL);
 	if (no(w, CONF_NO_OLD)) {
@@ -397,7 +397,7 @@ static const char *keep_values_keep_a_and_d(struct conf_world *w)
 			 entry(w, i, P | US | RW | (i & 1 ? A : 0) |
 					     (i & 2 ? D : 0)));
 	for (i = 0; i < 4; i++)
-		CHECK(!ptebatch_add_value(&batch, maddr(w, 0, i),
+		CHECK(!ptebatch_add_set(&batch, maddr(w, 0, i),
 					  entry(w, i, P | US), KEEP));
 	CHECK(!ptebatch_flush(&batch, &flush_all));
 	CHECK(batch.last.records == 4 && batch.last.slots == 4);
@@ -414,9 +414,9 @@ static const char *exact_values_set_a_and_d_as_they_say(struct conf_world *w)
 
 	w->write(w, 0, 0, entry(w, 0, BASE | RW));
 	w->write(w, 0, 1, entry(w, 1, P | US | RW));
-	CHECK(!ptebatch_add_value(&batch, maddr(w, 0, 0),
+	CHECK(!ptebatch_add_set(&batch, maddr(w, 0, 0),
 				  entry(w, 0, P | US | RW), EXACT));
-	CHECK(!ptebatch_add_value(&batch, maddr(w, 0, 1),
+	CHECK(!ptebatch_add_set(&batch, maddr(w, 0, 1),
 				  entry(w, 1, BASE | RW), EXACT));
 	err = ptebatch_flush(&batch, &flush_all);
 	if (no(w, CONF_NO_EXACT)) {
@@ -433,12 +433,12 @@ static const char *values_change_frames_and_presence(struct conf_world *w)
 {
 	fill(w, 0, BASE | RW);
 	w->write(w, 0, 3, 0);
-	CHECK(!ptebatch_add_value(&batch, maddr(w, 0, 0), 0, EXACT));
-	CHECK(!ptebatch_add_value(&batch, maddr(w, 0, 1),
+	CHECK(!ptebatch_add_set(&batch, maddr(w, 0, 0), 0, EXACT));
+	CHECK(!ptebatch_add_set(&batch, maddr(w, 0, 1),
 				  entry(w, 100, BASE | RW), KEEP));
-	CHECK(!ptebatch_add_value(&batch, maddr(w, 0, 2),
+	CHECK(!ptebatch_add_set(&batch, maddr(w, 0, 2),
 				  entry(w, 101, BASE), KEEP));
-	CHECK(!ptebatch_add_value(&batch, maddr(w, 0, 3),
+	CHECK(!ptebatch_add_set(&batch, maddr(w, 0, 3),
 				  entry(w, 102, BASE | RW), KEEP));
 	if (no(w, CONF_NO_EXACT))
 		CHECK(ptebatch_skip(&batch) == 1);
@@ -466,7 +466,7 @@ static const char *keep_values_hide_entries_and_bring_them_back(
 	for (i = 0; i < SLOTS; i++)
 		w->write(w, 0, i, entry(w, i, P | US | RW | ad[i % 4]));
 	for (i = 0; i < SLOTS; i++)
-		CHECK(!ptebatch_add_value(&batch, maddr(w, 0, i), hidden(w, i),
+		CHECK(!ptebatch_add_set(&batch, maddr(w, 0, i), hidden(w, i),
 					  KEEP));
 	CHECK(!ptebatch_flush(&batch, &flush_all));
 	CHECK(batch.counters.flushed == SLOTS);
@@ -476,7 +476,7 @@ static const char *keep_values_hide_entries_and_bring_them_back(
 	 * Writable, read-only, writable with more flags, or still not present.
 	 */
 	for (i = 0; i < SLOTS; i++)
-		CHECK(!ptebatch_add_value(
+		CHECK(!ptebatch_add_set(
 			&batch, maddr(w, 0, i),
 			i % 8 == 7  ? hidden(w, i + 1)
 			: i % 3 == 0 ? entry(w, i, P | US | RW)
@@ -503,7 +503,7 @@ static const char *exact_values_hide_entries_and_bring_them_back(
 
 	fill(w, 0, BASE | RW);
 	for (i = 0; i < SLOTS; i++)
-		CHECK(!ptebatch_add_value(&batch, maddr(w, 0, i),
+		CHECK(!ptebatch_add_set(&batch, maddr(w, 0, i),
 					  hidden(w, i) | (i & 1 ? A : 0),
 					  EXACT));
 	err = ptebatch_flush(&batch, &flush_all);
@@ -516,7 +516,7 @@ static const char *exact_values_hide_entries_and_bring_them_back(
 	for (i = 0; i < SLOTS; i++)
 		CHECK(holds(w, 0, i, hidden(w, i) | (i & 1 ? A : 0)));
 	for (i = 0; i < SLOTS; i++)
-		CHECK(!ptebatch_add_value(&batch, maddr(w, 0, i),
+		CHECK(!ptebatch_add_set(&batch, maddr(w, 0, i),
 					  entry(w, i, P | US | RW), EXACT));
 	CHECK(!ptebatch_flush(&batch, &flush_all));
 	CHECK(table_holds(w, 0, P | US | RW));
@@ -529,9 +529,9 @@ static const char *values_fill_whole_tables(struct conf_world *w)
 
 	fill(w, 1, BASE | RW);
 	for (i = 0; i < SLOTS; i++) {
-		CHECK(!ptebatch_add_value(&batch, maddr(w, 0, i),
+		CHECK(!ptebatch_add_set(&batch, maddr(w, 0, i),
 					  entry(w, i, BASE | RW), KEEP));
-		CHECK(!ptebatch_add_value(&batch, maddr(w, 1, i),
+		CHECK(!ptebatch_add_set(&batch, maddr(w, 1, i),
 					  entry(w, i, BASE), KEEP));
 	}
 	CHECK(!ptebatch_flush(&batch, &flush_all));
@@ -548,10 +548,10 @@ static const char *runs_over_one_slot_apply_in_order(struct conf_world *w)
 	uint32_t i;
 
 	fill(w, 0, BASE | RW);
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), SLOTS, RW, AVAIL));
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 16), 16, AVAIL, RW));
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 24), 16, 0, AVAIL));
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 24), 1, RW | AVAIL, NX));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), SLOTS, RW, AVAIL));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 16), 16, AVAIL, RW));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 24), 16, 0, AVAIL));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 24), 1, RW | AVAIL, NX));
 	CHECK(!ptebatch_flush(&batch, &flush_all));
 	for (i = 0; i < SLOTS; i++) {
 		uint64_t flags = i < 16 || i >= 40 ? AVAIL
@@ -569,13 +569,13 @@ static const char *runs_over_one_slot_apply_in_order(struct conf_world *w)
 static const char *order_per_slot_holds_across_kinds(struct conf_world *w)
 {
 	fill(w, 0, BASE | RW);
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 5), 1, RW, AVAIL));
-	CHECK(!ptebatch_add_value(&batch, maddr(w, 0, 5),
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 5), 1, RW, AVAIL));
+	CHECK(!ptebatch_add_set(&batch, maddr(w, 0, 5),
 				  entry(w, 50, BASE | RW), KEEP));
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 5), 1, 0, NX));
-	CHECK(!ptebatch_add_value(&batch, maddr(w, 0, 6),
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 5), 1, 0, NX));
+	CHECK(!ptebatch_add_set(&batch, maddr(w, 0, 6),
 				  entry(w, 60, BASE), KEEP));
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 6), 1, 0, AVAIL));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 6), 1, 0, AVAIL));
 	CHECK(batch.counters.flushes[PTEBATCH_FLUSH_KIND] == 4);
 	CHECK(!ptebatch_flush(&batch, &flush_all));
 	CHECK(holds(w, 0, 5, entry(w, 50, BASE | RW | NX)));
@@ -586,9 +586,9 @@ static const char *order_per_slot_holds_across_kinds(struct conf_world *w)
 static const char *a_value_twice_leaves_the_later_one(struct conf_world *w)
 {
 	fill(w, 0, BASE | RW);
-	CHECK(!ptebatch_add_value(&batch, maddr(w, 0, 5),
+	CHECK(!ptebatch_add_set(&batch, maddr(w, 0, 5),
 				  entry(w, 50, BASE | RW), KEEP));
-	CHECK(!ptebatch_add_value(&batch, maddr(w, 0, 5),
+	CHECK(!ptebatch_add_set(&batch, maddr(w, 0, 5),
 				  entry(w, 51, BASE), KEEP));
 	CHECK(!ptebatch_flush(&batch, &flush_all));
 	CHECK(batch.last.slots == 2);
@@ -603,9 +603,9 @@ static const char *peek_tells_what_a_flush_gives(struct conf_world *w)
 
 	fill(w, 0, BASE | RW);
 	w->write(w, 0, 2, ABSENT);
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), 3, RW, AVAIL));
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 1), 3, AVAIL, NX));
-	if (!w->env->slot) {
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), 3, RW, AVAIL));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 1), 3, AVAIL, NX));
+	if (!w->env->map) {
 		CHECK(ptebatch_peek(&batch, maddr(w, 0, 0), &e) ==
 		      -PTEBATCH_EOPNOTSUPP);
 		return NULL;
@@ -616,7 +616,7 @@ static const char *peek_tells_what_a_flush_gives(struct conf_world *w)
 	CHECK(!ptebatch_flush(&batch, NULL));
 	for (i = 0; i < 4; i++)
 		CHECK(holds(w, 0, i, seen[i]));
-	CHECK(!ptebatch_add_value(&batch, maddr(w, 0, 0), entry(w, 9, P | US),
+	CHECK(!ptebatch_add_set(&batch, maddr(w, 0, 0), entry(w, 9, P | US),
 				  KEEP));
 	CHECK(!ptebatch_peek(&batch, maddr(w, 0, 0), &e));
 	CHECK(same(w, e, entry(w, 9, BASE)));
@@ -743,17 +743,17 @@ static const char *apply_value_changes_one_page(struct conf_world *w)
 	for (i = 0; i < 16; i++) {
 		fill(w, 0, BASE | RW);
 		w->write(w, 0, 3, entry(w, 3, P | US | RW | ad[i % 4]));
-		value.ptr = maddr(w, 0, 3) | KEEP;
-		value.val = entry(w, 9, P | US | ad[i / 4]);
-		CHECK(!ptebatch_apply_value(w->backend, w->env, &value,
+		value.slot = maddr(w, 0, 3) | KEEP;
+		value.pte = entry(w, 9, P | US | ad[i / 4]);
+		CHECK(!ptebatch_apply_set(w->backend, w->env, &value,
 					    i & 1 ? &none : &page, &p));
 		CHECK(p.records == 1 && !p.slots && !p.err);
 		CHECK(p.tlb_flushes == !(i & 1));
 		CHECK(holds(w, 0, 3,
 			    entry(w, 9, P | US | ad[i / 4] | ad[i % 4])));
-		value.ptr = maddr(w, 0, 3) | EXACT;
-		value.val = entry(w, 3, P | US | RW | ad[i / 4]);
-		err = ptebatch_apply_value(w->backend, w->env, &value, &page,
+		value.slot = maddr(w, 0, 3) | EXACT;
+		value.pte = entry(w, 3, P | US | RW | ad[i / 4]);
+		err = ptebatch_apply_set(w->backend, w->env, &value, &page,
 					   &p);
 		if (no(w, CONF_NO_EXACT)) {
 			CHECK(err == -PTEBATCH_EOPNOTSUPP && !p.records);
@@ -763,8 +763,8 @@ static const char *apply_value_changes_one_page(struct conf_world *w)
 		CHECK(holds(w, 0, 3, entry(w, 3, P | US | RW | ad[i / 4])));
 		/* The same in a slot that is not present. */
 		w->write(w, 0, 3, ABSENT | ad[i % 4]);
-		value.ptr = maddr(w, 0, 3) | KEEP;
-		CHECK(!ptebatch_apply_value(w->backend, w->env, &value, &page,
+		value.slot = maddr(w, 0, 3) | KEEP;
+		CHECK(!ptebatch_apply_set(w->backend, w->env, &value, &page,
 					    &p));
 		CHECK(holds(w, 0, 3,
 			    entry(w, 3, P | US | RW | ad[i / 4] | ad[i % 4])));
@@ -802,12 +802,12 @@ static const char *an_empty_range_flushes_nothing(struct conf_world *w)
 	struct ptebatch_progress p;
 
 	fill(w, 0, BASE | RW);
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), 2, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), 2, RW, 0));
 	CHECK(!ptebatch_flush(&batch, &empty));
 	CHECK(holds(w, 0, 0, entry(w, 0, BASE)));
 	CHECK(!ptebatch_flush(&batch, &empty));
 	ptebatch_begin(&batch);
-	CHECK(!ptebatch_add_value(&batch, maddr(w, 0, 1),
+	CHECK(!ptebatch_add_set(&batch, maddr(w, 0, 1),
 				  entry(w, 1, BASE | RW), KEEP));
 	CHECK(!ptebatch_end(&batch, &empty));
 	CHECK(holds(w, 0, 1, entry(w, 1, BASE | RW)));
@@ -815,7 +815,7 @@ static const char *an_empty_range_flushes_nothing(struct conf_world *w)
 	CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &empty, &p));
 	CHECK(p.records == 1 && !p.tlb_flushes);
 	CHECK(holds(w, 0, 3, entry(w, 3, BASE)));
-	CHECK(!ptebatch_apply_value(w->backend, w->env, &value, &empty, &p));
+	CHECK(!ptebatch_apply_set(w->backend, w->env, &value, &empty, &p));
 	CHECK(p.records == 1 && !p.tlb_flushes);
 	CHECK(holds(w, 0, 4, entry(w, 4, BASE)));
 	CHECK(!ptebatch_apply_clear(w->backend, w->env, maddr(w, 0, 4), NULL,
@@ -864,11 +864,11 @@ static const char *every_tlb_request_rides_with_updates(struct conf_world *w)
 
 	fill(w, 0, BASE | RW);
 	for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-		CHECK(!ptebatch_add_run(&batch, maddr(w, 0, i), 1, RW, 0));
+		CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, i), 1, RW, 0));
 		CHECK(!ptebatch_flush(&batch, &requests[i]));
 		CHECK(batch.counters.tlb_flushes == 2 * i + 1);
 		CHECK(holds(w, 0, i, entry(w, i, BASE)));
-		CHECK(!ptebatch_add_value(&batch, maddr(w, 0, i),
+		CHECK(!ptebatch_add_set(&batch, maddr(w, 0, i),
 					  entry(w, i, BASE | RW), KEEP));
 		CHECK(!ptebatch_flush(&batch, &requests[i]));
 		CHECK(batch.counters.tlb_flushes == 2 * i + 2);
@@ -880,7 +880,7 @@ static const char *every_tlb_request_rides_with_updates(struct conf_world *w)
 static const char *unchanged_entries_still_flush_the_tlb(struct conf_world *w)
 {
 	fill(w, 0, BASE);
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), SLOTS, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), SLOTS, RW, 0));
 	CHECK(!ptebatch_flush(&batch, &flush_local));
 	CHECK(batch.last.slots == SLOTS);
 	CHECK(batch.counters.tlb_flushes == 1);
@@ -893,7 +893,7 @@ static const char *sections_nest_and_flush_once(struct conf_world *w)
 	fill(w, 0, BASE | RW);
 	ptebatch_begin(&batch);
 	ptebatch_begin(&batch);
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), 8, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), 8, RW, 0));
 	CHECK(!ptebatch_end(&batch, &flush_local));
 	CHECK(holds(w, 0, 0, entry(w, 0, BASE | RW)));
 	CHECK(!ptebatch_end(&batch, NULL));
@@ -917,11 +917,11 @@ static const char *a_bad_value_stops_exactly_there(struct conf_world *w)
 
 		if (i == 6)
 			val = (maddr(w, 1, 0) & PTEBATCH_PTE_FRAME) | BASE | RW;
-		CHECK(!ptebatch_add_value(&batch, maddr(w, 0, i), val, KEEP));
+		CHECK(!ptebatch_add_set(&batch, maddr(w, 0, i), val, KEEP));
 	}
 	CHECK(ptebatch_flush(&batch, &flush_all) < 0);
 	CHECK(batch.last.records == 6 && batch.last.slots == 6);
-	CHECK(batch.last.pte == maddr(w, 0, 6));
+	CHECK(batch.last.slot == maddr(w, 0, 6));
 	CHECK(batch.last.err < 0);
 	CHECK(batch.counters.tlb_flushes == 1);
 	CHECK(ptebatch_pending(&batch) == 4);
@@ -954,10 +954,10 @@ static const char *a_bad_slot_stops_a_run_in_its_middle(struct conf_world *w)
 	 * A page table may be mapped read-only; the run would make it writable.
 	 */
 	w->write(w, 0, 200, table | BASE);
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), SLOTS, 0, RW));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), SLOTS, 0, RW));
 	CHECK(ptebatch_flush(&batch, &flush_all) < 0);
 	CHECK(batch.last.slots == 200 && batch.last.records == 0);
-	CHECK(batch.last.pte == maddr(w, 0, 200));
+	CHECK(batch.last.slot == maddr(w, 0, 200));
 	CHECK(batch.counters.tlb_flushes == 1);
 	CHECK(ptebatch_pending(&batch) == SLOTS - 200);
 	for (i = 0; i < SLOTS; i++)
@@ -994,38 +994,38 @@ static const char *what_is_not_a_table_is_not_touched(struct conf_world *w)
 		CHECK(!p.records && !p.slots && !p.tlb_flushes);
 	}
 	for (i = 0; i < 2; i++) {
-		value.ptr = w->not_a_table | (i ? KEEP : EXACT);
-		CHECK(ptebatch_apply_value(w->backend, w->env, &value,
+		value.slot = w->not_a_table | (i ? KEEP : EXACT);
+		CHECK(ptebatch_apply_set(w->backend, w->env, &value,
 					   &flush_all, &p) ==
 		      -PTEBATCH_EINVAL);
 		CHECK(!p.records && !p.slots && !p.tlb_flushes);
 	}
 
 	for (i = 0; i < 2; i++) {
-		CHECK(!ptebatch_add_value(&batch, maddr(w, 0, 0),
+		CHECK(!ptebatch_add_set(&batch, maddr(w, 0, 0),
 					  entry(w, 0, BASE), KEEP));
-		CHECK(!ptebatch_add_value(&batch, w->not_a_table, 0,
+		CHECK(!ptebatch_add_set(&batch, w->not_a_table, 0,
 					  i ? KEEP : EXACT));
-		CHECK(!ptebatch_add_value(&batch, maddr(w, 0, 1),
+		CHECK(!ptebatch_add_set(&batch, maddr(w, 0, 1),
 					  entry(w, 1, BASE), KEEP));
 		CHECK(ptebatch_flush(&batch, NULL) == -PTEBATCH_EINVAL);
-		CHECK(batch.last.slots == 1 && batch.last.pte == w->not_a_table);
+		CHECK(batch.last.slots == 1 && batch.last.slot == w->not_a_table);
 		CHECK(holds(w, 0, 0, entry(w, 0, BASE)));
 		CHECK(holds(w, 0, 1, entry(w, 1, BASE | RW)));
 		CHECK(ptebatch_discard(&batch) == 2);
 	}
 
 	for (i = 0; i < 2; i++) {
-		CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 2), 2, RW, 0));
+		CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 2), 2, RW, 0));
 		if (i)
 			CHECK(!ptebatch_add_clear(&batch, w->not_a_table, 1,
 						  NULL));
 		else
-			CHECK(!ptebatch_add_run(&batch, w->not_a_table, 1, RW,
+			CHECK(!ptebatch_add_flags(&batch, w->not_a_table, 1, RW,
 						0));
-		CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 4), 2, RW, 0));
+		CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 4), 2, RW, 0));
 		CHECK(ptebatch_flush(&batch, &flush_all) == -PTEBATCH_EINVAL);
-		CHECK(batch.last.slots == 2 && batch.last.pte == w->not_a_table);
+		CHECK(batch.last.slots == 2 && batch.last.slot == w->not_a_table);
 		CHECK(holds(w, 0, 3, entry(w, 3, BASE)));
 		CHECK(holds(w, 0, 4, entry(w, 4, BASE | RW)));
 		CHECK(ptebatch_discard(&batch) == 3);
@@ -1051,7 +1051,7 @@ static const char *a_fault_of_old_values_is_counted(struct conf_world *w)
 	      batch.last.slots <= 8 + PTEBATCH_OLD_CHUNK);
 	done = (uint32_t)batch.last.slots;
 	CHECK(ptebatch_pending(&batch) == SLOTS - done);
-	CHECK(batch.last.pte == maddr(w, 0, done));
+	CHECK(batch.last.slot == maddr(w, 0, done));
 	for (i = 0; i < SLOTS; i++)
 		CHECK(holds(w, 0, i, i < done ? 0 : entry(w, i, BASE | RW)));
 	CHECK(ptebatch_discard(&batch) == SLOTS - done);
@@ -1061,7 +1061,7 @@ static const char *a_fault_of_old_values_is_counted(struct conf_world *w)
 static const char *discarded_updates_leave_no_trace(struct conf_world *w)
 {
 	fill(w, 0, BASE | RW);
-	CHECK(!ptebatch_add_run(&batch, maddr(w, 0, 0), SLOTS, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, maddr(w, 0, 0), SLOTS, RW, 0));
 	CHECK(ptebatch_discard(&batch) == SLOTS);
 	CHECK(!ptebatch_flush(&batch, NULL));
 	CHECK(table_holds(w, 0, BASE | RW));
@@ -1116,7 +1116,7 @@ static const char *random_step(struct conf_world *w)
 		if (!val)
 			mode = no(w, CONF_NO_EXACT) ? KEEP : EXACT;
 		e = model[t][s];
-		CHECK(!ptebatch_add_value(&batch, pte, val, mode));
+		CHECK(!ptebatch_add_set(&batch, pte, val, mode));
 		model[t][s] = mode == KEEP ? val | (e & (A | D)) : val;
 		return NULL;
 	case 3:
@@ -1130,7 +1130,7 @@ static const char *random_step(struct conf_world *w)
 		set = random32() & masks;
 		if (random32() & 1)
 			clear |= NX;
-		CHECK(!ptebatch_add_run(&batch, pte, count, clear, set));
+		CHECK(!ptebatch_add_flags(&batch, pte, count, clear, set));
 		for (i = 0; i < count; i++) {
 			e = model[t][s + i];
 			if (e & P)
@@ -1158,7 +1158,7 @@ static const char *random_batches_match_the_model(struct conf_world *w)
 		why = random_step(w);
 		if (why)
 			return why;
-		if (step % 16 || !w->env->slot)
+		if (step % 16 || !w->env->map)
 			continue;
 		t = random32() % 2;
 		i = random32() % SLOTS;

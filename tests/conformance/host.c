@@ -86,7 +86,7 @@ static void report(struct conf_world *w, const char *test, const char *why)
 
 int main(void)
 {
-	struct ptebatch_env env = { .slot = slot,
+	struct ptebatch_env env = { .map = slot,
 				    .tlb = tlb,
 				    .features = PTEBATCH_ENV_SLOT_KNOWS_L1 };
 	struct conf_world w = {

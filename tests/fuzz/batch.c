@@ -194,9 +194,9 @@ static void check(int err, uint32_t added, int flushing, int wants_tlb)
 	    !(fake.err == PTEBATCH_ENOSYS && kind >= BATCH_HYPERCALL))
 		fail("error %d is lost", -fake.err);
 	if (err && head < end &&
-	    b.last.pte != maddr(queue[head].table, queue[head].slot))
+	    b.last.slot != maddr(queue[head].table, queue[head].slot))
 		fail("the failing slot is %u.%u, not %#llx", queue[head].table,
-		     queue[head].slot, (unsigned long long)b.last.pte);
+		     queue[head].slot, (unsigned long long)b.last.slot);
 	if (!err && flushing && head < end)
 		fail("%u slots still queued, and no error", end - head);
 	fake.failed = 0;
@@ -232,8 +232,8 @@ void batch_start(enum batch_backend backend, uint32_t records)
 
 	fake_reset(&env);
 	kind = backend;
-	fake_slot = env.slot;
-	env.slot = slot;
+	fake_slot = env.map;
+	env.map = slot;
 	env.tlb = flush_native;
 	if (kind == BATCH_MMU_NO_AD || kind == BATCH_MMU_TRANSIENT)
 		env.features = 0;
@@ -283,19 +283,19 @@ static int add(const struct batch_op *op, uint64_t *old)
 
 	switch (op->kind) {
 	case OP_FLAGS:
-		return ptebatch_add_run(&b, at, op->count, op->clear, op->set);
+		return ptebatch_add_flags(&b, at, op->count, op->clear, op->set);
 	case OP_FLAGS_OLD:
-		return ptebatch_add_run_old(&b, at, op->count, op->clear,
+		return ptebatch_add_flags_old(&b, at, op->count, op->clear,
 					    op->set, old);
 	case OP_CLEAR:
 	case OP_CLEAR_OLD:
 		return ptebatch_add_clear(&b, at, op->count,
 					  op->kind == OP_CLEAR ? NULL : old);
 	default:
-		return ptebatch_add_value(&b, at, op->set,
+		return ptebatch_add_set(&b, at, op->set,
 					  op->kind == OP_KEEP
-						  ? PTEBATCH_VALUE_KEEP
-						  : PTEBATCH_VALUE_EXACT);
+						  ? PTEBATCH_SET_KEEP_AD
+						  : PTEBATCH_SET_EXACT);
 	}
 }
 

@@ -377,7 +377,7 @@ static struct ptebatch_run a_run(unsigned int i)
 	struct ptebatch_run run = {0};
 	unsigned int left, b = byte();
 
-	run.pte = slot(&left);
+	run.slot = slot(&left);
 	run.op = b & 7 ? PTEBATCH_OP_FLAGS : PTEBATCH_OP_CLEAR;
 	run.count = count(left);
 	if (run.op == PTEBATCH_OP_FLAGS) {
@@ -400,21 +400,21 @@ static struct ptebatch_value a_value(void)
 	unsigned int left, b = byte();
 	struct ptebatch_value v;
 
-	v.ptr = slot(&left) | (b & 1 ? PTEBATCH_VALUE_KEEP : 0);
+	v.slot = slot(&left) | (b & 1 ? PTEBATCH_SET_KEEP_AD : 0);
 	if (b >= 0xfe)
-		v.ptr |= byte() & 7;
+		v.slot |= byte() & 7;
 	if (b & 2)
-		v.val = entry();
+		v.pte = entry();
 	else { /* the current entry with other flags, or inverted */
-		unsigned long t = (v.ptr >> 12) - MFN_TABLE;
+		unsigned long t = (v.slot >> 12) - MFN_TABLE;
 
-		v.val = t < NR_TABLES ? model.entry[t][v.ptr % 4096 / 8] : 0;
+		v.pte = t < NR_TABLES ? model.entry[t][v.slot % 4096 / 8] : 0;
 		if (b & 4)
-			v.val ^= PTEBATCH_PTE_RW;
+			v.pte ^= PTEBATCH_PTE_RW;
 		if (b & 8)
-			v.val ^= flags();
+			v.pte ^= flags();
 		if ((b & 0x30) == 0x30)
-			v.val ^= PTEBATCH_PTE_FRAME | PTEBATCH_PTE_P;
+			v.pte ^= PTEBATCH_PTE_FRAME | PTEBATCH_PTE_P;
 	}
 	return v;
 }
@@ -480,7 +480,7 @@ static void call(uint32_t nr)
 	if (nr == RUNS && b & 1) {
 		struct ptebatch_run run = a_run(0);
 
-		a[0] = run.pte;
+		a[0] = run.slot;
 		a[1] = run.count;
 		a[2] = run.op | a_flush(&a[4]);
 		a[3] = run.clear;

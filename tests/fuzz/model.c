@@ -68,11 +68,11 @@ static void fail(const char *fmt, ...)
 	       call_nr, args[0], args[1], args[2], args[3], args[4], c.done,
 	       c.slots, c.nr);
 	if (c.done < c.nr && c.values)
-		printf("# value %#lx %#lx\n", c.value[c.done].ptr,
-		       c.value[c.done].val);
+		printf("# value %#lx %#lx\n", c.value[c.done].slot,
+		       c.value[c.done].pte);
 	else if (c.done < c.nr)
 		printf("# run %#lx %u %u %#lx %#lx %#lx\n",
-		       c.runs[c.done].pte, c.runs[c.done].count,
+		       c.runs[c.done].slot, c.runs[c.done].count,
 		       c.runs[c.done].op, c.runs[c.done].clear,
 		       c.runs[c.done].set, c.runs[c.done].old);
 	printf("# TLB %u %u %#lx %#lx; modes %u, %u; XSM %u; NX %u, cache %u\n",
@@ -308,15 +308,15 @@ static int run_rule(const struct ptebatch_run *r, unsigned int *t)
 			      ((r->set & NX) && !hx.has_nx)
 		    : masks != 0)
 		return EINVAL;
-	if (r->pte % 8 || !r->count || r->count > 512 ||
-	    r->pte % 4096 / 8 + r->count > 512)
+	if (r->slot % 8 || !r->count || r->count > 512 ||
+	    r->slot % 4096 / 8 + r->count > 512)
 		return EINVAL;
 	xsm = r->op == PTEBATCH_OP_FLAGS
 		      ? xsm_of(r->set | P | (RW & ~r->clear))
 		      : xsm_of(0);
 	if (xsm & hx.xsm_deny)
 		return EPERM;
-	return c.slots == r->count ? 0 : table_of(r->pte, t);
+	return c.slots == r->count ? 0 : table_of(r->slot, t);
 }
 
 /* The run's slot at the current progress. If !apply, only returns the error. */
@@ -332,7 +332,7 @@ static int run_slot(const struct ptebatch_run *r, bool apply)
 	err = run_rule(r, &t);
 	if (err)
 		return err;
-	s = r->pte % 4096 / 8 + c.slots;
+	s = r->slot % 4096 / 8 + c.slots;
 	was = model.entry[t][s];
 	if (r->op == PTEBATCH_OP_CLEAR) {
 		new = keep = 0;
@@ -363,18 +363,18 @@ static int run_slot(const struct ptebatch_run *r, bool apply)
 
 static int one_value(const struct ptebatch_value *v, bool apply)
 {
-	unsigned int t = 0, s, mode = v->ptr % 8;
-	uint64_t was, new = v->val, keep = 0;
+	unsigned int t = 0, s, mode = v->slot % 8;
+	uint64_t was, new = v->pte, keep = 0;
 	int err;
 
-	if (xsm_of(v->val) & hx.xsm_deny)
+	if (xsm_of(v->pte) & hx.xsm_deny)
 		return EPERM;
-	if (mode != PTEBATCH_VALUE_EXACT && mode != PTEBATCH_VALUE_KEEP)
+	if (mode != PTEBATCH_SET_EXACT && mode != PTEBATCH_SET_KEEP_AD)
 		return EINVAL;
-	err = table_of(v->ptr, &t);
+	err = table_of(v->slot, &t);
 	if (err)
 		return err;
-	s = v->ptr % 4096 / 8;
+	s = v->slot % 4096 / 8;
 	was = model.entry[t][s];
 	if (new & P) {
 		bool bad = bad_flags(new, c.tables);
@@ -396,7 +396,7 @@ static int one_value(const struct ptebatch_value *v, bool apply)
 	if (err || !apply)
 		return err;
 	touch(t, s);
-	if (mode == PTEBATCH_VALUE_KEEP) {
+	if (mode == PTEBATCH_SET_KEEP_AD) {
 		keep = AD;
 		new |= was & AD;
 	}

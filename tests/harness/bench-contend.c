@@ -190,7 +190,7 @@ static void fill(void)
 	for (unsigned long i = 0; i < ARRAY_SIZE(values); i++)
 		values[i] = (struct ptebatch_value){
 			MFN_BENCH_TABLE << 12 | i % SLOTS * 8 |
-				PTEBATCH_VALUE_KEEP,
+				PTEBATCH_SET_KEEP_AD,
 			entry(i % SLOTS, i / SLOTS & 1)};
 	*TABLE = (struct page_info){
 		.count_info = PGC_allocated | 2,

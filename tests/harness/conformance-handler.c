@@ -91,7 +91,7 @@ static void run(const char *name, unsigned int preempt)
 {
 	struct ptebatch_env env = {
 		.hypercall = hypercall,
-		.slot = slot,
+		.map = slot,
 		.features = PTEBATCH_ENV_PRESERVE_AD,
 	};
 	struct conf_world w = {

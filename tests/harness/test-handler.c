@@ -320,22 +320,22 @@ static void refusals(void)
 	REFUSED("values know no operation", -EOPNOTSUPP, VALUES, (uintptr_t)&v,
 		1, CLEAR | tlb, SELF, 0);
 
-	v.ptr = slot | 1;
+	v.slot = slot | 1;
 	REFUSED("a value's unknown mode is refused", inval, VALUES,
 		(uintptr_t)&v, 1, tlb, SELF, 0);
-	v.ptr = (MFN_L2 << 12) | PTEBATCH_VALUE_KEEP;
+	v.slot = (MFN_L2 << 12) | PTEBATCH_SET_KEEP_AD;
 	REFUSED("a value in an L2 table is refused", inval, VALUES,
 		(uintptr_t)&v, 1, tlb, SELF, 0);
-	v.ptr = MFN_L2 << 12;
+	v.slot = MFN_L2 << 12;
 	REFUSED("an exact value in an L2 table is refused", inval, VALUES,
 		(uintptr_t)&v, 1, tlb, SELF, 0);
-	v.ptr = 8;
+	v.slot = 8;
 	REFUSED("a value in frame 0 is refused", inval, VALUES, (uintptr_t)&v,
 		1, tlb, SELF, 0);
 	v = (struct ptebatch_value){slot, page(3, 0) | 1UL << 51};
 	REFUSED("a value's frame beyond memory is refused", ANS(0, 0, EPERM),
 		VALUES, (uintptr_t)&v, 1, tlb, SELF, 0);
-	run.pte = MFN_L2 << 12;
+	run.slot = MFN_L2 << 12;
 	REFUSED("a record in an L2 table is refused", inval, RUNS,
 		(uintptr_t)&run, 1, LIST | tlb, SELF, 0);
 	run = (struct ptebatch_run){slot, 1, 7, RW, 0, 0};
@@ -593,9 +593,9 @@ static void type_counts(void)
 		uint64_t e = hx_get(0, i);
 
 		EQ(flags(hx_slot(0, i), 1, 0, RW), ANS(0, 0, EBUSY));
-		EQ(value(hx_slot(0, i), e | RW, PTEBATCH_VALUE_KEEP),
+		EQ(value(hx_slot(0, i), e | RW, PTEBATCH_SET_KEEP_AD),
 		   ANS(0, 0, EBUSY));
-		EQ(value(hx_slot(0, i), e | RW, PTEBATCH_VALUE_EXACT),
+		EQ(value(hx_slot(0, i), e | RW, PTEBATCH_SET_EXACT),
 		   ANS(0, 0, EBUSY));
 		EQ(hx_get(0, i), e);
 	}
@@ -680,7 +680,7 @@ static void odd_entries(void)
 		hx_self.paging_mode = PG_log_dirty | PG_shadow;
 		EQ(flags(hx_slot(0, 0), 512, RW, 0), ANS(512, 0, 0));
 		EQ(flags(hx_slot(0, 0), 512, 0, NX), ANS(512, 0, 0));
-		EQ(value(hx_slot(0, 1), page(1, RW), PTEBATCH_VALUE_KEEP),
+		EQ(value(hx_slot(0, 1), page(1, RW), PTEBATCH_SET_KEEP_AD),
 		   ANS(1, 0, 0));
 		EQ(with_old(hx_slot(0, 0), 512, CLEAR, 0, 0, old),
 		   ANS(1, 0, 0));
@@ -757,14 +757,14 @@ static void odd_entries(void)
 		const uint64_t was = page(0, UC | GUEST_KERNEL) & ~G;
 
 		hx_set(0, 0, was);
-		EQ(value(hx_slot(0, 0), was | G, PTEBATCH_VALUE_KEEP),
+		EQ(value(hx_slot(0, 0), was | G, PTEBATCH_SET_KEEP_AD),
 		   ANS(1, 0, 0));
 		EQ(hx_get(0, 0), was | G);
 		hx_self.cache_attrs_ok = false;
-		EQ(value(hx_slot(0, 0), was, PTEBATCH_VALUE_KEEP),
+		EQ(value(hx_slot(0, 0), was, PTEBATCH_SET_KEEP_AD),
 		   ANS(0, 0, EINVAL));
 		EQ(hx_get(0, 0), was | G);
-		EQ(value(hx_slot(0, 0), was | G | NX, PTEBATCH_VALUE_KEEP),
+		EQ(value(hx_slot(0, 0), was | G | NX, PTEBATCH_SET_KEEP_AD),
 		   ANS(1, 0, 0));
 	}
 	end();
@@ -956,16 +956,16 @@ static void olds_and_values(void)
 
 	begin("values: keep ORs A and D in, exact replaces them");
 	hx_set(0, 0, page(0, RW | A | D));
-	EQ(value(hx_slot(0, 0), page(0, 0), PTEBATCH_VALUE_KEEP), ANS(1, 0, 0));
+	EQ(value(hx_slot(0, 0), page(0, 0), PTEBATCH_SET_KEEP_AD), ANS(1, 0, 0));
 	EQ(hx_get(0, 0), page(0, A | D));
-	EQ(value(hx_slot(0, 0), page(0, RW), PTEBATCH_VALUE_EXACT),
+	EQ(value(hx_slot(0, 0), page(0, RW), PTEBATCH_SET_EXACT),
 	   ANS(1, 0, 0));
 	EQ(hx_get(0, 0), page(0, RW));
-	EQ(value(hx_slot(0, 0), page(1, RW), PTEBATCH_VALUE_KEEP),
+	EQ(value(hx_slot(0, 0), page(1, RW), PTEBATCH_SET_KEEP_AD),
 	   ANS(1, 0, 0));
 	EQ(hx_get(0, 0), page(1, RW));
 	EQ(type_count(MFN_PAGE), 0);
-	EQ(value(hx_slot(0, 0), 0, PTEBATCH_VALUE_EXACT), ANS(1, 0, 0));
+	EQ(value(hx_slot(0, 0), 0, PTEBATCH_SET_EXACT), ANS(1, 0, 0));
 	EQ(hx_get(0, 0), 0);
 	end();
 
@@ -973,7 +973,7 @@ static void olds_and_values(void)
 	fill(0, RW, 1);
 	hx.hw = 1;
 	for (unsigned int i = 0; i < 512; i++) {
-		EQ(value(hx_slot(0, i), page(i, 0), PTEBATCH_VALUE_KEEP),
+		EQ(value(hx_slot(0, i), page(i, 0), PTEBATCH_SET_KEEP_AD),
 		   ANS(1, 0, 0));
 		EQ(hx_get(0, i) & (A | D), A | D);
 	}
@@ -983,7 +983,7 @@ static void olds_and_values(void)
 	fill(0, RW | A | D, 1);
 	hx.hw = 1;
 	for (unsigned int i = 0; i < 512; i++) {
-		EQ(value(hx_slot(0, i), page(i, 0), PTEBATCH_VALUE_EXACT),
+		EQ(value(hx_slot(0, i), page(i, 0), PTEBATCH_SET_EXACT),
 		   ANS(1, 0, 0));
 		EQ(hx_get(0, i), page(i, 0));
 	}
@@ -1005,8 +1005,8 @@ static void olds_and_values(void)
 
 /* --- Values that come and go ---------------------------------------------- */
 
-#define KEEP PTEBATCH_VALUE_KEEP
-#define EXACT PTEBATCH_VALUE_EXACT
+#define KEEP PTEBATCH_SET_KEEP_AD
+#define EXACT PTEBATCH_SET_EXACT
 
 /* As Linux's PROT_NONE: P clear, the frame inverted; safe against L1TF. */
 static uint64_t hidden(uint64_t e)
@@ -1492,7 +1492,7 @@ static void forged_progress(void)
 					       ways[w].clear, ways[w].set, 0};
 		if (!setjmp(back)) {
 			if (i & 2)
-				hx_call(RUNS, run[0].pte, 10 | far << 32,
+				hx_call(RUNS, run[0].slot, 10 | far << 32,
 					run[0].op, run[0].clear, run[0].set);
 			else
 				hx_call(RUNS, (uintptr_t)run, 1, LIST,
@@ -1848,7 +1848,7 @@ static void random_runs(unsigned int round)
 		bool wrong = hx_random() % 64 == 0;
 
 		runs[r] = (struct ptebatch_run){
-			.pte = hx_slot(hx_random() % 2, first) + 4 * (wrong && first & 1),
+			.slot = hx_slot(hx_random() % 2, first) + 4 * (wrong && first & 1),
 			.count = hx_random() % (max + wrong) % (hx_random() % 8 ? 40 : 512) + 1,
 			.op = hx_random() % 8 ? FLAGS : CLEAR,
 		};
@@ -1862,11 +1862,11 @@ static void random_runs(unsigned int round)
 	}
 	for (r = 0; r < n && !err; r++) {
 		const struct ptebatch_run *u = &runs[r];
-		unsigned int t = (u->pte >> 12) - MFN_TABLE;
-		unsigned int at = (u->pte & 0xfff) / 8;
+		unsigned int t = (u->slot >> 12) - MFN_TABLE;
+		unsigned int at = (u->slot & 0xfff) / 8;
 
 		s = 0;
-		if ((u->pte & 7) || at + u->count > 512 ||
+		if ((u->slot & 7) || at + u->count > 512 ||
 		    (u->op == FLAGS
 			     ? (u->clear | u->set) & ~PTEBATCH_RUN_FLAGS
 			     : u->clear | u->set)) {
@@ -1938,14 +1938,14 @@ static void random_values(unsigned int round)
 					       val};
 	}
 	for (r = 0; r < n && !err; r++) {
-		unsigned int t = (v[r].ptr >> 12) - MFN_TABLE;
-		uint64_t *e = &model[t][(v[r].ptr & 0xfff) / 8];
-		uint64_t new = v[r].val;
+		unsigned int t = (v[r].slot >> 12) - MFN_TABLE;
+		uint64_t *e = &model[t][(v[r].slot & 0xfff) / 8];
+		uint64_t new = v[r].pte;
 
 		err = model_new(*e, &new, true);
 		if (err)
 			break;
-		*e = new | (v[r].ptr & 2 ? *e & (A | D) : 0);
+		*e = new | (v[r].slot & 2 ? *e & (A | D) : 0);
 	}
 	ret = hx_call(VALUES, (uintptr_t)v, n, TLB(ALL), SELF, 0);
 	if (ret != ANS(r, 0, err)) {

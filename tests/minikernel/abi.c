@@ -141,7 +141,7 @@ static const char *an_unaligned_slot_is_refused(void)
 		CHECK(refused(runs(slot_maddr(0) + i, 1, FLAGS, RW, 0),
 			      EINVAL));
 		v = (struct ptebatch_value){ slot_maddr(0) + i, 0 };
-		if (i != PTEBATCH_VALUE_KEEP)
+		if (i != PTEBATCH_SET_KEEP_AD)
 			CHECK(refused(values(addr(&v), 1, 0, SELF, 0), EINVAL));
 	}
 	CHECK(unchanged());
@@ -376,7 +376,7 @@ static const char *owners_are_refused_as_mmu_update_refuses_them(void)
 
 	fill();
 	r = run_of(0, 1, 0, RW);
-	v = (struct ptebatch_value){ slot_maddr(0) | PTEBATCH_VALUE_KEEP,
+	v = (struct ptebatch_value){ slot_maddr(0) | PTEBATCH_SET_KEEP_AD,
 				     entries[0] };
 	for (pt = 0; pt <= 5; pt++) {
 		for (pg = 0; pg < sizeof(who) / sizeof(*who); pg++) {
@@ -480,7 +480,7 @@ static const char *values_that_fault_half_way_stop_there(void)
 	fill();
 	for (i = 0; i < 100; i++)
 		v[i] = (struct ptebatch_value){
-			slot_maddr(i) | PTEBATCH_VALUE_KEEP, entries[i] & ~RW
+			slot_maddr(i) | PTEBATCH_SET_KEEP_AD, entries[i] & ~RW
 		};
 	ret = values(addr(v), 160, 0, SELF, 0);
 	done = PTEBATCH_DONE(ret);

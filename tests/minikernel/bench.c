@@ -95,7 +95,7 @@ static int runs(void)
 		n = piece(i);
 		err = dir == DIR_CLEAR
 			? ptebatch_add_clear(&batch, maddr[i], n, NULL)
-			: ptebatch_add_run(&batch, maddr[i], n, clear, set);
+			: ptebatch_add_flags(&batch, maddr[i], n, clear, set);
 	}
 	return err ? err : ptebatch_flush(&batch, NULL);
 }
@@ -111,7 +111,7 @@ static int singles(void)
 			err = ptebatch_add_clear(&batch, *m, 1, NULL);
 	else
 		for (; m < end && !err; m++)
-			err = ptebatch_add_run(&batch, *m, 1, c, st);
+			err = ptebatch_add_flags(&batch, *m, 1, c, st);
 	return err ? err : ptebatch_flush(&batch, NULL);
 }
 
@@ -122,7 +122,7 @@ static inline int queue_values(uint32_t mode)
 	int err;
 
 	while (m != end) {
-		err = ptebatch_add_value(&batch, *m++, *t++, mode);
+		err = ptebatch_add_set(&batch, *m++, *t++, mode);
 		if (err)
 			return err;
 	}
@@ -132,8 +132,8 @@ static inline int queue_values(uint32_t mode)
 static int values(void)
 {
 	int err = dir == DIR_CLEAR || dir == DIR_YOUNG
-			  ? queue_values(PTEBATCH_VALUE_EXACT)
-			  : queue_values(PTEBATCH_VALUE_KEEP);
+			  ? queue_values(PTEBATCH_SET_EXACT)
+			  : queue_values(PTEBATCH_SET_KEEP_AD);
 
 	return err ? err : ptebatch_flush(&batch, NULL);
 }
@@ -147,7 +147,7 @@ static int with_old(void)
 		n = piece(i);
 		err = dir == DIR_CLEAR
 			? ptebatch_add_clear(&batch, maddr[i], n, &old[i])
-			: ptebatch_add_run_old(&batch, maddr[i], n, clear, set,
+			: ptebatch_add_flags_old(&batch, maddr[i], n, clear, set,
 					       &old[i]);
 	}
 	return err ? err : ptebatch_flush(&batch, NULL);
@@ -175,10 +175,10 @@ static int straight_invlpg_at(void)
 
 static int one_value_invlpg_at(void)
 {
-	const struct ptebatch_value value = { maddr[0] | PTEBATCH_VALUE_KEEP,
+	const struct ptebatch_value value = { maddr[0] | PTEBATCH_SET_KEEP_AD,
 					      target[0] };
 
-	return ptebatch_apply_value(batch.backend, &env_at, &value, &page,
+	return ptebatch_apply_set(batch.backend, &env_at, &value, &page,
 				    &progress);
 }
 
@@ -466,7 +466,7 @@ static void measure(const struct method *m, uint32_t pages, enum direction d)
 
 		if (err) {
 			print("# %s: error %d at slot %lx\n", m->name, err,
-			      m->backend ? batch.last.pte : 0);
+			      m->backend ? batch.last.slot : 0);
 			checked = 0;
 		} else {
 			checked = is_right(m);

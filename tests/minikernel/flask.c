@@ -148,7 +148,7 @@ static int values_answer(uint64_t val)
 {
 	int stock, new;
 
-	ptebatch_add_value(&batch, slot(0), val, PTEBATCH_VALUE_KEEP);
+	ptebatch_add_set(&batch, slot(0), val, PTEBATCH_SET_KEEP_AD);
 	new = ptebatch_flush(&batch, NULL);
 	if (new)
 		ptebatch_discard(&batch);
@@ -162,10 +162,10 @@ static int run_answer(uint64_t clear, uint64_t set)
 	static uint64_t old;
 	int reg, list;
 
-	ptebatch_add_run(&batch, slot(0), 1, clear, set);
+	ptebatch_add_flags(&batch, slot(0), 1, clear, set);
 	reg = ptebatch_flush(&batch, NULL);
 	ptebatch_discard(&batch);
-	ptebatch_add_run_old(&batch, slot(0), 1, clear, set, &old);
+	ptebatch_add_flags_old(&batch, slot(0), 1, clear, set, &old);
 	list = ptebatch_flush(&batch, NULL);
 	ptebatch_discard(&batch);
 	return reg == list ? reg : 1;
@@ -265,14 +265,14 @@ static const char *a_batch_stops_where_it_is_denied(void)
 	CHECK(!begin());
 	CHECK(!fill(SLOTS, DATA));
 	CHECK(!deny(WRITE));
-	CHECK(!ptebatch_add_value(&batch, slot(0), page(3) | DATA,
-				  PTEBATCH_VALUE_KEEP));
-	CHECK(!ptebatch_add_value(&batch, slot(1), page(1) | DATA | RW,
-				  PTEBATCH_VALUE_KEEP));
-	CHECK(!ptebatch_add_value(&batch, slot(2), page(4) | DATA,
-				  PTEBATCH_VALUE_KEEP));
+	CHECK(!ptebatch_add_set(&batch, slot(0), page(3) | DATA,
+				  PTEBATCH_SET_KEEP_AD));
+	CHECK(!ptebatch_add_set(&batch, slot(1), page(1) | DATA | RW,
+				  PTEBATCH_SET_KEEP_AD));
+	CHECK(!ptebatch_add_set(&batch, slot(2), page(4) | DATA,
+				  PTEBATCH_SET_KEEP_AD));
 	CHECK(ptebatch_flush(&batch, NULL) == -EACCES);
-	CHECK(batch.last.slots == 1 && batch.last.pte == slot(1));
+	CHECK(batch.last.slots == 1 && batch.last.slot == slot(1));
 	CHECK((entry(0) & FRAME) == page(3));
 	CHECK((entry(2) & FRAME) == page(2));
 	CHECK(!allow(booleans[pages][WRITE], 1));

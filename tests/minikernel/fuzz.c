@@ -39,7 +39,7 @@
 #define RECORDS 64u
 #define SLOTS 64u
 #define SELF PTEBATCH_DOMID_SELF
-#define KEEP PTEBATCH_VALUE_KEEP
+#define KEEP PTEBATCH_SET_KEEP_AD
 #define NOTHING_THERE (TEST_BASE + (1ul << 32))
 #define NOWHERE ~0u
 
@@ -76,7 +76,7 @@ struct answer {
 	uint32_t done, slots;
 	int err;	/* positive */
 	uint32_t total; /* slots applied */
-	uint64_t pte;	/* that failed, of the library only; 0: none did */
+	uint64_t slot;	/* that failed, of the library only; 0: none did */
 };
 
 static struct ptebatch_env fuzz_env;
@@ -315,7 +315,7 @@ static void any_run(struct ptebatch_run *r, uint32_t most, uint32_t first,
 		r->old = once_in(2) ? NOTHING_THERE : MACH2PHYS_VIRT_START;
 		break;
 	default:
-		r->pte = bad_slot(r->pte);
+		r->slot = bad_slot(r->slot);
 	}
 }
 
@@ -324,10 +324,10 @@ static void any_single(struct ptebatch_value *v, int raw)
 	uint32_t slot = twin_active(any_slot());
 
 	cursor++;
-	v->ptr = slot_maddr(slot) | (once_in(2) ? KEEP : 0);
-	v->val = any_value(*slot_entry(slot));
+	v->slot = slot_maddr(slot) | (once_in(2) ? KEEP : 0);
+	v->pte = any_value(*slot_entry(slot));
 	if (raw && once_in(60))
-		v->ptr = bad_slot(v->ptr);
+		v->slot = bad_slot(v->slot);
 }
 
 static uint32_t any_owner(void)
@@ -513,11 +513,11 @@ static void show_operation(void)
 
 		if (op.form == VALUES || op.form == LIB_VALUES)
 			print("#   %u: ptr %lx val %016lx\n", i,
-			      op.value[i].ptr, op.value[i].val);
+			      op.value[i].slot, op.value[i].pte);
 		else
 			print("#   %u: pte %lx count %u op %u clear %lx set "
 			      "%lx old %lx\n",
-			      i, r->pte, r->count, r->op, r->clear, r->set,
+			      i, r->slot, r->count, r->op, r->clear, r->set,
 			      r->old);
 	}
 }
@@ -532,7 +532,7 @@ static int64_t call_raw(void)
 	uint64_t what;
 
 	if (op.form == REGISTER) {
-		what = op.run[0].pte;
+		what = op.run[0].slot;
 	} else {
 		const void *records =
 			op.form == LIST ? (void *)op.run : (void *)op.value;
@@ -579,25 +579,25 @@ static void call_library(struct answer *a)
 		const struct ptebatch_value *v = &op.value[i];
 
 		if (op.form == LIB_VALUES)
-			err = ptebatch_add_value(b, v->ptr & ~7ul, v->val,
-						 v->ptr & 7);
+			err = ptebatch_add_set(b, v->slot & ~7ul, v->pte,
+					       v->slot & 7);
 		else if (r->op == PTEBATCH_OP_CLEAR)
-			err = ptebatch_add_clear(b, r->pte, r->count,
+			err = ptebatch_add_clear(b, r->slot, r->count,
 						 (uint64_t *)r->old);
 		else if (r->old)
-			err = ptebatch_add_run_old(b, r->pte, r->count,
-						   r->clear, r->set,
-						   (uint64_t *)r->old);
+			err = ptebatch_add_flags_old(b, r->slot, r->count,
+						     r->clear, r->set,
+						     (uint64_t *)r->old);
 		else
-			err = ptebatch_add_run(b, r->pte, r->count, r->clear,
-					       r->set);
+			err = ptebatch_add_flags(b, r->slot, r->count, r->clear,
+						 r->set);
 	}
 	if (err)
 		panic("test broken: the library refuses operation %lu: %d",
 		      op.number, err);
 	a->err = -ptebatch_flush(b, tlb);
 	a->total = (uint32_t)b->last.slots;
-	a->pte = b->last.pte;
+	a->slot = b->last.slot;
 }
 
 /* --- By mmu_update ------------------------------------------------------- */
@@ -657,8 +657,9 @@ static int run_error(const struct ptebatch_run *r)
 {
 	if (r->op > PTEBATCH_OP_CLEAR)
 		return PTEBATCH_EOPNOTSUPP;
-	if (r->pte % 8 || !r->count || r->count > PTEBATCH_TABLE_SLOTS ||
-	    r->pte / 8 % PTEBATCH_TABLE_SLOTS + r->count > PTEBATCH_TABLE_SLOTS)
+	if (r->slot % 8 || !r->count || r->count > PTEBATCH_TABLE_SLOTS ||
+	    r->slot / 8 % PTEBATCH_TABLE_SLOTS + r->count >
+		    PTEBATCH_TABLE_SLOTS)
 		return PTEBATCH_EINVAL;
 	return (r->clear | r->set) & (r->op == PTEBATCH_OP_CLEAR
 					      ? ~0ul
@@ -694,9 +695,9 @@ static int one_run(const struct ptebatch_run *r, uint32_t record,
 		if (may_fault(record, a->slots, got))
 			return PTEBATCH_EFAULT;
 		err = r->op == PTEBATCH_OP_CLEAR
-			      ? one(r->pte + 8 * a->slots, 0, 0, 0, &old)
-			      : one(r->pte + 8 * a->slots, ~(r->clear | r->set),
-				    r->set, 0, &old);
+			      ? one(r->slot + 8 * a->slots, 0, 0, 0, &old)
+			      : one(r->slot + 8 * a->slots,
+				    ~(r->clear | r->set), r->set, 0, &old);
 		if (err)
 			return err;
 		if (r->old - (uint64_t)olds < sizeof(olds))
@@ -723,16 +724,16 @@ static void twin_records(uint32_t nr, struct answer *a,
 			a->err = PTEBATCH_EFAULT;
 		} else if (!values) {
 			a->err = one_run(r, a->done, a, got);
-			a->pte = r->pte + 8 * a->slots;
+			a->slot = r->slot + 8 * a->slots;
 			if (!a->err)
 				a->slots = 0;
 		} else {
-			a->pte = v->ptr & ~7ul;
-			if (v->ptr & 5)
+			a->slot = v->slot & ~7ul;
+			if (v->slot & 5)
 				a->err = PTEBATCH_EINVAL;
 			else
-				a->err = one(v->ptr & ~7ul, 0, v->val,
-					     v->ptr & 7, &old);
+				a->err = one(v->slot & ~7ul, 0, v->pte,
+					     v->slot & 7, &old);
 			a->total += !a->err;
 		}
 	}
@@ -900,7 +901,8 @@ static int same_answer(const struct answer *got, const struct answer *twin)
 	if (op.form == LIB_RUNS || op.form == LIB_VALUES) {
 		bad |= differ("slots applied", got->total, twin->total);
 		if (twin->err)
-			bad |= differ("slot that failed", got->pte, twin->pte);
+			bad |= differ("slot that failed", got->slot,
+				      twin->slot);
 	} else {
 		bad |= differ("records done", got->done, twin->done);
 		bad |= differ("slots of the next", got->slots, twin->slots);
@@ -935,8 +937,8 @@ static int same_olds(void)
 static uint32_t named_slot(uint32_t record)
 {
 	uint64_t pte = op.form == VALUES || op.form == LIB_VALUES
-			       ? op.value[record].ptr & ~7ul
-			       : op.run[record].pte;
+			       ? op.value[record].slot & ~7ul
+			       : op.run[record].slot;
 	uint32_t i;
 
 	for (i = 0; i < TWIN_TABLES; i++)

@@ -63,7 +63,7 @@ static int run_mine(uint32_t op, uint64_t clear, uint64_t set, uint32_t owner)
 	struct ptebatch_run r = { slot_maddr(MINE), 1, op, clear, set, 0 };
 
 	if (owner == SELF && some(2))
-		return error_of(runs(r.pte, 1, op, clear, set));
+		return error_of(runs(r.slot, 1, op, clear, set));
 	return error_of(runs((uint64_t)&r, 1, PTEBATCH_HOW_LIST, owner, 0));
 }
 
@@ -83,8 +83,8 @@ static const char *walk(uint64_t mine, uint64_t twin, uint32_t owner,
 	for (i = 0; i < STEPS; i++) {
 		uint64_t val = some_bits(bits) | (some(4) ? US : 0) | P;
 		uint64_t before = *t, clear, set;
-		uint32_t mode = some(2) ? PTEBATCH_VALUE_KEEP
-					: PTEBATCH_VALUE_EXACT;
+		uint32_t mode = some(2) ? PTEBATCH_SET_KEEP_AD
+					: PTEBATCH_SET_EXACT;
 		uint32_t way = some(8);
 		int err, err_twin;
 
@@ -98,14 +98,14 @@ static const char *walk(uint64_t mine, uint64_t twin, uint32_t owner,
 			err_twin = set_twin(val ? twin ^ val : 0, mode, owner);
 		} else if (way == 5) {
 			err = run_mine(PTEBATCH_OP_CLEAR, 0, 0, owner);
-			err_twin = set_twin(0, PTEBATCH_VALUE_EXACT, owner);
+			err_twin = set_twin(0, PTEBATCH_SET_EXACT, owner);
 		} else {
 			clear = some_bits(bits & PTEBATCH_RUN_FLAGS);
 			set = some_bits(bits & PTEBATCH_RUN_FLAGS);
 			err = run_mine(PTEBATCH_OP_FLAGS, clear, set, owner);
 			val = (before & ~clear) | set;
 			err_twin = before & P && val != before
-					   ? set_twin(val, PTEBATCH_VALUE_EXACT,
+					   ? set_twin(val, PTEBATCH_SET_EXACT,
 						      owner)
 					   : 0;
 		}
@@ -120,7 +120,7 @@ static const char *walk(uint64_t mine, uint64_t twin, uint32_t owner,
 		mapped[1] += (*m & (P | RW)) == (P | RW);
 	}
 	CHECK(!run_mine(PTEBATCH_OP_CLEAR, 0, 0, SELF));
-	CHECK(!set_twin(0, PTEBATCH_VALUE_EXACT, SELF));
+	CHECK(!set_twin(0, PTEBATCH_SET_EXACT, SELF));
 	return NULL;
 }
 
@@ -280,7 +280,7 @@ static const char *pages_of_xens_are_mapped_read_only(void)
 	if (why)
 		return why;
 	/* FLAGS and CLEAR of one that is there, with any owner named. */
-	CHECK(!set_mine(page | OWN, PTEBATCH_VALUE_EXACT, DOMID_XEN));
+	CHECK(!set_mine(page | OWN, PTEBATCH_SET_EXACT, DOMID_XEN));
 	CHECK(run_mine(PTEBATCH_OP_FLAGS, 0, RW, SELF));
 	CHECK(!run_mine(PTEBATCH_OP_FLAGS, 0, NX | A, SELF));
 	CHECK((*slot_entry(MINE) & (RW | NX | A | P)) == (NX | A | P));
@@ -373,7 +373,7 @@ static const char *a_granted_page_keeps_its_references(void)
 
 		CHECK(!run_mine(PTEBATCH_OP_FLAGS, clear, set, SELF));
 		CHECK(!set_twin(((*t & ~clear) | set) & ~GRANTED,
-				PTEBATCH_VALUE_EXACT, SELF));
+				PTEBATCH_SET_EXACT, SELF));
 		CHECK(!((*m ^ *t) & ~(FRAME | GRANTED)));
 	}
 	for (k = 0; k < 4; k++) {
@@ -406,7 +406,7 @@ static const char *a_granted_page_keeps_its_references(void)
 							  : NULL;
 	CHECK(!grant_map(GRANT_REF + 1, SOLE + 1, TWIN, &twin));
 	CHECK(!run_mine(PTEBATCH_OP_CLEAR, 0, 0, SELF));
-	CHECK(!set_twin(0, PTEBATCH_VALUE_EXACT, SELF));
+	CHECK(!set_twin(0, PTEBATCH_SET_EXACT, SELF));
 	CHECK(grant_unmap(GRANT_REF, MINE, mine) ==
 	      grant_unmap(GRANT_REF + 1, TWIN, twin));
 	why = mmuext(MMUEXT_PIN_L1_TABLE, page_maddr(SOLE) >> 12, 0) ==
@@ -431,12 +431,12 @@ static const char *an_unsafe_absent_entry_is_written_all_the_same(void)
 	uint32_t i, wrong = 0;
 
 	for (i = 0; i < 64; i++) {
-		v[i].ptr = slot_maddr(i * 8);
-		v[i].val = i & 1 ? page_maddr(i) | US : ~page_maddr(i) & FRAME;
+		v[i].slot = slot_maddr(i * 8);
+		v[i].pte = i & 1 ? page_maddr(i) | US : ~page_maddr(i) & FRAME;
 	}
 	CHECK(values((uint64_t)v, 64, 0, SELF, 0) == 64);
 	for (i = 0; i < 64; i++)
-		wrong += *slot_entry(i * 8) != v[i].val;
+		wrong += *slot_entry(i * 8) != v[i].pte;
 	CHECK(!wrong);
 	CHECK(runs(slot_maddr(0), 512, PTEBATCH_OP_CLEAR, 0, 0) == 512);
 	for (i = 0; i < 512; i++)

@@ -15,8 +15,8 @@
 #define FLAGS PTEBATCH_OP_FLAGS
 #define CLEAR PTEBATCH_OP_CLEAR
 #define LIST PTEBATCH_HOW_LIST
-#define KEEP PTEBATCH_VALUE_KEEP
-#define EXACT PTEBATCH_VALUE_EXACT
+#define KEEP PTEBATCH_SET_KEEP_AD
+#define EXACT PTEBATCH_SET_EXACT
 #define SLOTS PTEBATCH_TABLE_SLOTS
 #define SOLE WORLD_SLOTS
 #define DATA (P | US | A | D)
@@ -302,8 +302,8 @@ static int64_t set_values(uint32_t first, uint32_t len, uint64_t flags,
 	uint32_t i;
 
 	for (i = 0; i < len; i++) {
-		v[i].ptr = slot_maddr(first + i) | mode;
-		v[i].val = (entry_of(first + i) | flags) ^ invert;
+		v[i].slot = slot_maddr(first + i) | mode;
+		v[i].pte = (entry_of(first + i) | flags) ^ invert;
 	}
 	return values((uint64_t)v, len, how, SELF, (uint64_t)tlb);
 }
@@ -503,9 +503,9 @@ static void disjoint(unsigned int cpu)
 				new = (model[i] & ~r[n].clear) | r[n].set;
 			} else {
 				new = with_count(model[i], count) ^ RW;
-				m->values[n].ptr = slot_maddr(i) |
+				m->values[n].slot = slot_maddr(i) |
 						   (way == 1 ? KEEP : EXACT);
-				m->values[n].val = new;
+				m->values[n].pte = new;
 			}
 			model[i] = new;
 			n++;
@@ -580,7 +580,7 @@ static void same_slots(unsigned int cpu)
 		if (olds)
 			HOLDS(!tally(by_list(&r, 0, NULL), len, 1));
 		else
-			HOLDS(!tally(runs(r.pte, len, FLAGS, r.clear, r.set),
+			HOLDS(!tally(runs(r.slot, len, FLAGS, r.clear, r.set),
 				     len, 0));
 		for (i = wrong = 0; i < len; i++) {
 			unsigned char *was = &set[cpu][first + i];
@@ -631,9 +631,9 @@ static void take(unsigned int cpu)
 			if (!m->olds[i])
 				continue;
 			takes[cpu][first + i]++;
-			m->values[n].ptr = slot_maddr(first + i) |
+			m->values[n].slot = slot_maddr(first + i) |
 					   (some(2) ? KEEP : EXACT);
-			m->values[n++].val = with_count(
+			m->values[n++].pte = with_count(
 				m->olds[i], count_in(m->olds[i]) + 1);
 		}
 		HOLDS(!tally(values((uint64_t)m->values, n, 0, SELF, 0), n, 0));
@@ -751,9 +751,9 @@ static void batch_on_victim(unsigned int cpu)
 			break;
 		default:
 			for (i = 0; i < len; i++) {
-				m->values[i].ptr = (pte + i * 8) |
+				m->values[i].slot = (pte + i * 8) |
 						   (some(2) ? KEEP : EXACT);
-				m->values[i].val =
+				m->values[i].pte =
 					page_maddr(SOLE + some(NR_MAPPED)) |
 					(some(2) ? DATA : DATA | RW);
 			}
@@ -912,8 +912,8 @@ static void make_writable_and_write(unsigned int cpu)
 
 				if (way == 7)
 					val ^= FRAME | P | US;
-				m->values[i].ptr = (pte + i * 8) | KEEP;
-				m->values[i].val = val;
+				m->values[i].slot = (pte + i * 8) | KEEP;
+				m->values[i].pte = val;
 			}
 			err = tally(values((uint64_t)m->values, len, how, SELF,
 					   0),

@@ -32,7 +32,7 @@ static uint64_t entry_of(uint32_t i, uint64_t flags)
 
 static int set(uint32_t i, uint64_t entry, uint32_t mode)
 {
-	return ptebatch_add_value(&batch, slot_maddr(SLOT(i)), entry, mode);
+	return ptebatch_add_set(&batch, slot_maddr(SLOT(i)), entry, mode);
 }
 
 /* Seven ways for a mapping to be made; what is read or written through it. */
@@ -53,10 +53,10 @@ static int change(uint32_t round)
 
 	for (i = 0; i < MAILBOX_SLOTS; i++)
 		if (!(*slot_entry(SLOT(i)) & P) &&
-		    set(i, entry_of(i, P | US | RW), PTEBATCH_VALUE_EXACT))
+		    set(i, entry_of(i, P | US | RW), PTEBATCH_SET_EXACT))
 			return __LINE__;
-	if (ptebatch_add_run(&batch, slot_maddr(SLOT(0)), MAILBOX_SLOTS, RW,
-			     0) ||
+	if (ptebatch_add_flags(&batch, slot_maddr(SLOT(0)), MAILBOX_SLOTS, RW,
+			       0) ||
 	    ptebatch_flush(&batch, &all))
 		return __LINE__;
 	for (i = 0; i < MAILBOX_SLOTS; i++)
@@ -66,8 +66,8 @@ static int change(uint32_t round)
 	for (i = 0; i < MAILBOX_SLOTS; i++) {
 		way = (i + round) % WAYS;
 		if (way == AGAIN || way == UNUSED) {
-			if (ptebatch_add_run(&batch, slot_maddr(SLOT(i)), 1, 0,
-					     RW))
+			if (ptebatch_add_flags(&batch, slot_maddr(SLOT(i)), 1,
+					       0, RW))
 				return __LINE__;
 		} else if (way == ABSENT || way == ANEW) {
 			if (ptebatch_add_clear(&batch, slot_maddr(SLOT(i)), 1,
@@ -78,15 +78,15 @@ static int change(uint32_t round)
 	for (i = 0; i < MAILBOX_SLOTS; i++)
 		if ((i + round) % WAYS == HIDDEN &&
 		    set(i, (~entry_of(i, 0) & FRAME) | 0x100,
-			PTEBATCH_VALUE_KEEP))
+			PTEBATCH_SET_KEEP_AD))
 			return __LINE__;
 	for (i = 0; i < MAILBOX_SLOTS; i++) {
 		way = (i + round) % WAYS;
 		if ((way == KEPT || way == HIDDEN) &&
-		    set(i, entry_of(i, P | US | RW), PTEBATCH_VALUE_KEEP))
+		    set(i, entry_of(i, P | US | RW), PTEBATCH_SET_KEEP_AD))
 			return __LINE__;
 		if (way == ANEW &&
-		    set(i, entry_of(i, DATA | RW), PTEBATCH_VALUE_EXACT))
+		    set(i, entry_of(i, DATA | RW), PTEBATCH_SET_EXACT))
 			return __LINE__;
 	}
 	return ptebatch_flush(&batch, &all) ? __LINE__ : 0;
@@ -186,18 +186,18 @@ void load(void)
 	print("minikernel: mailbox %lu\n", virt_to_maddr(&box) >> 12);
 	for (round = 0;; round++) {
 		for (i = 0; i < WORLD_SLOTS; i++)
-			if (ptebatch_add_value(
+			if (ptebatch_add_set(
 				    &batch, slot_maddr(i),
 				    page_maddr((i + round) % WORLD_SLOTS) |
 					    DATA | RW,
-				    round & 1 ? PTEBATCH_VALUE_KEEP
-					      : PTEBATCH_VALUE_EXACT))
+				    round & 1 ? PTEBATCH_SET_KEEP_AD
+					      : PTEBATCH_SET_EXACT))
 				panic("line %u", __LINE__);
 		for (i = 0; i < WORLD_TABLES; i++)
-			if (ptebatch_add_run(&batch, slot_maddr(i * 512), 512,
-					     RW, 0) ||
-			    ptebatch_add_run(&batch, slot_maddr(i * 512), 512,
-					     0, RW))
+			if (ptebatch_add_flags(&batch, slot_maddr(i * 512), 512,
+					       RW, 0) ||
+			    ptebatch_add_flags(&batch, slot_maddr(i * 512), 512,
+					       0, RW))
 				panic("line %u", __LINE__);
 		for (i = 0; i < WORLD_TABLES; i += 1 + round % 3)
 			if (ptebatch_add_clear(&batch, slot_maddr(i * 512), 512,

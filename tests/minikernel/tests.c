@@ -85,7 +85,7 @@ static uint64_t w_va(struct conf_world *w, uint32_t table, uint32_t slot)
 /* An env's slot that knows the L1 tables, which are those of the world. */
 static volatile uint64_t *slot_of_l1(void *ctx, uint64_t maddr)
 {
-	volatile uint64_t *p = xen_env.slot(ctx, maddr);
+	volatile uint64_t *p = xen_env.map(ctx, maddr);
 	uint32_t i;
 
 	for (i = 0; i < WORLD_TABLES; i++)
@@ -217,11 +217,11 @@ static const char *store_faults(const struct ptebatch_tlb *tlb)
 
 	slots_fill(7, 1, 1, 7, DATA | RW);
 	CHECK(!probe_write(va, 1));
-	CHECK(!ptebatch_add_run(&batch, slot_maddr(7), 1, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, slot_maddr(7), 1, RW, 0));
 	CHECK(!ptebatch_flush(&batch, tlb));
 	CHECK(probe_write(va, 2));
 	CHECK(*direct == 1);
-	CHECK(!ptebatch_add_run(&batch, slot_maddr(7), 1, 0, RW));
+	CHECK(!ptebatch_add_flags(&batch, slot_maddr(7), 1, 0, RW));
 	CHECK(!ptebatch_flush(&batch, tlb));
 	CHECK(!probe_write(va, 3));
 	CHECK(*direct == 3);
@@ -291,19 +291,19 @@ static const char *a_cleared_page_can_become_a_table_and_data_again(void)
 	CHECK(!pin_l1(SOLE));
 
 	/* Now it is a table: no mapping of it can be writable. */
-	CHECK(!ptebatch_add_value(&batch, slot_maddr(0), entry | RW,
-				  PTEBATCH_VALUE_EXACT));
+	CHECK(!ptebatch_add_set(&batch, slot_maddr(0), entry | RW,
+				  PTEBATCH_SET_EXACT));
 	CHECK(flush_all() < 0);
-	CHECK(batch.last.pte == slot_maddr(0));
+	CHECK(batch.last.slot == slot_maddr(0));
 	CHECK(ptebatch_discard(&batch) == 1);
 	CHECK(*slot_entry(0) == 0);
-	CHECK(!ptebatch_add_value(&batch, slot_maddr(0), entry,
-				  PTEBATCH_VALUE_EXACT));
+	CHECK(!ptebatch_add_set(&batch, slot_maddr(0), entry,
+				  PTEBATCH_SET_EXACT));
 	CHECK(!flush_all());
 	CHECK(!unpin(SOLE));
 
 	/* And data again. */
-	CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 1, 0, RW));
+	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 1, 0, RW));
 	CHECK(!flush_all());
 	CHECK(!probe_write(slot_va(0), 0));
 	CHECK(pin_l1(SOLE));
@@ -316,14 +316,14 @@ static const char *a_read_only_page_can_become_a_table(void)
 
 	slots_fill(0, 2, 1, SOLE, DATA | RW);
 	CHECK(pin_l1(SOLE));
-	CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 2, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 2, RW, 0));
 	CHECK(!flush_all());
 	CHECK(!pin_l1(SOLE));
 	before = *slot_entry(0);
 	CHECK(!(before & RW));
-	CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 1, 0, RW));
+	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 1, 0, RW));
 	CHECK(flush_all() < 0);
-	CHECK(batch.last.pte == slot_maddr(0));
+	CHECK(batch.last.slot == slot_maddr(0));
 	CHECK(*slot_entry(0) == before);
 	CHECK(!unpin(SOLE));
 	CHECK(!flush_all()); /* the same record again, and now it may */
@@ -339,8 +339,8 @@ static uint64_t hidden(uint32_t page)
 
 static int set_value(uint32_t slot, uint64_t val)
 {
-	int err = ptebatch_add_value(&batch, slot_maddr(slot), val,
-				     PTEBATCH_VALUE_KEEP);
+	int err = ptebatch_add_set(&batch, slot_maddr(slot), val,
+				     PTEBATCH_SET_KEEP_AD);
 
 	return err ? err : flush_all();
 }
@@ -377,7 +377,7 @@ static const char *a_hidden_page_can_become_a_table_and_data_again(void)
 
 	/* A table: to be mapped for reading only. */
 	CHECK(set_value(0, entry | RW) < 0);
-	CHECK(batch.last.pte == slot_maddr(0));
+	CHECK(batch.last.slot == slot_maddr(0));
 	CHECK(ptebatch_discard(&batch) == 1);
 	CHECK(*slot_entry(0) == (hidden(SOLE) | A | D));
 	CHECK(!set_value(0, entry));
@@ -403,10 +403,10 @@ static const char *a_refused_slot_is_named_and_can_be_skipped(void)
 {
 	slots_fill(0, 5, 1, SOLE, DATA);
 	CHECK(!pin_l1(SOLE + 2));
-	CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 5, 0, RW));
+	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 5, 0, RW));
 	CHECK(flush_all() < 0);
 	CHECK(batch.last.slots == 2);
-	CHECK(batch.last.pte == slot_maddr(2));
+	CHECK(batch.last.slot == slot_maddr(2));
 	CHECK(ptebatch_pending(&batch) == 3);
 	CHECK(*slot_entry(1) & RW);
 	CHECK(!(*slot_entry(2) & RW));
@@ -424,14 +424,14 @@ static const char *two_writable_mappings_are_two_references(void)
 {
 	slots_fill(0, 1, 1, SOLE, DATA | RW);
 	slots_fill(600, 1, 1, SOLE, DATA | RW);
-	CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 1, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 1, RW, 0));
 	CHECK(!flush_all());
 	CHECK(pin_l1(SOLE));
-	CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 1, 0, RW));
+	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 1, 0, RW));
 	CHECK(!ptebatch_add_clear(&batch, slot_maddr(600), 1, NULL));
 	CHECK(!flush_all());
 	CHECK(pin_l1(SOLE));
-	CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 1, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 1, RW, 0));
 	CHECK(!flush_all());
 	CHECK(!pin_l1(SOLE));
 	CHECK(!unpin(SOLE));
@@ -444,9 +444,9 @@ static const char *all_pages_can_change_type_after_many_updates(void)
 
 	for (round = 0; round < 8; round++) {
 		slots_fill(0, 64, 1, SOLE, DATA | RW);
-		CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 64, RW, NX));
-		CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 64, NX | A, RW));
-		CHECK(!ptebatch_add_run(&batch, slot_maddr(32), 32, RW | D, 0));
+		CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 64, RW, NX));
+		CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 64, NX | A, RW));
+		CHECK(!ptebatch_add_flags(&batch, slot_maddr(32), 32, RW | D, 0));
 		CHECK(!ptebatch_add_clear(&batch, slot_maddr(0), 64, NULL));
 		CHECK(!flush_all());
 	}
@@ -480,12 +480,12 @@ static const char *a_table_mapped_by_itself_stays_read_only(void)
 	uint64_t entry = virt_to_maddr(table_virt(0)) | P | US | A;
 
 	CHECK(!update_pte(slot_maddr(3), entry));
-	CHECK(!ptebatch_add_run(&batch, slot_maddr(3), 1, 0, RW));
+	CHECK(!ptebatch_add_flags(&batch, slot_maddr(3), 1, 0, RW));
 	CHECK(flush_all() < 0);
-	CHECK(batch.last.pte == slot_maddr(3));
+	CHECK(batch.last.slot == slot_maddr(3));
 	CHECK(!(*slot_entry(3) & RW));
 	ptebatch_discard(&batch);
-	CHECK(!ptebatch_add_run(&batch, slot_maddr(3), 1, 0, NX));
+	CHECK(!ptebatch_add_flags(&batch, slot_maddr(3), 1, 0, NX));
 	CHECK(!ptebatch_add_clear(&batch, slot_maddr(3), 1, NULL));
 	CHECK(!flush_all());
 	return NULL;
@@ -499,7 +499,7 @@ static const char *eight_tables_go_in_one_flush(void)
 
 	slots_fill(0, 4096, 1, 0, DATA | RW);
 	for (i = 0; i < 8; i++)
-		CHECK(!ptebatch_add_run(&batch, slot_maddr(i * 512), 512, RW,
+		CHECK(!ptebatch_add_flags(&batch, slot_maddr(i * 512), 512, RW,
 					NX));
 	CHECK(!flush_all());
 	for (i = 0; i < 4096; i++)
@@ -523,12 +523,12 @@ static const char *an_owner_that_does_not_exist_is_refused(void)
 	slots_fill(0, 1, 1, 0, DATA | RW);
 	before = *slot_entry(0);
 	CHECK(!ptebatch_set_owner(&batch, nobody));
-	CHECK(!ptebatch_add_run(&batch, slot_maddr(0), 1, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 1, RW, 0));
 	CHECK(ptebatch_flush(&batch, NULL) == -PTEBATCH_ESRCH);
 	CHECK(ptebatch_discard(&batch) == 1);
 	CHECK(!ptebatch_set_owner(&batch, (nobody + 1) << 16 | nobody));
-	CHECK(!ptebatch_add_value(&batch, slot_maddr(0), 0,
-				  PTEBATCH_VALUE_EXACT));
+	CHECK(!ptebatch_add_set(&batch, slot_maddr(0), 0,
+				  PTEBATCH_SET_EXACT));
 	CHECK(ptebatch_flush(&batch, NULL) == -PTEBATCH_ESRCH);
 	CHECK(ptebatch_discard(&batch) == 1);
 	CHECK(*slot_entry(0) == before);
@@ -539,23 +539,23 @@ static const char *a_slot_of_an_l2_table_is_refused_by_every_backend(void)
 {
 	uint64_t slot = slot_of(TEST_BASE, 2);
 	volatile uint64_t *l2 = maddr_to_virt(slot);
-	struct ptebatch_value value = { slot | PTEBATCH_VALUE_KEEP, 0 };
+	struct ptebatch_value value = { slot | PTEBATCH_SET_KEEP_AD, 0 };
 	struct ptebatch_progress p;
 	uint64_t before = *l2, old;
 
 	CHECK(before & P);
-	value.val = before & ~(A | D);
-	CHECK(ptebatch_apply_value(batch.backend, &env, &value, NULL, &p) ==
+	value.pte = before & ~(A | D);
+	CHECK(ptebatch_apply_set(batch.backend, &env, &value, NULL, &p) ==
 	      -PTEBATCH_EINVAL);
 	CHECK(ptebatch_apply_clear(batch.backend, &env, slot, NULL, NULL, &p) ==
 	      -PTEBATCH_EINVAL);
 	CHECK(ptebatch_apply_clear(batch.backend, &env, slot, &old, NULL, &p) ==
 	      -PTEBATCH_EINVAL);
-	CHECK(!ptebatch_add_run(&batch, slot, 1, 0, PTEBATCH_PTE_AVAIL));
+	CHECK(!ptebatch_add_flags(&batch, slot, 1, 0, PTEBATCH_PTE_AVAIL));
 	CHECK(flush_all() == -PTEBATCH_EINVAL);
-	CHECK(batch.last.pte == slot);
+	CHECK(batch.last.slot == slot);
 	CHECK(ptebatch_discard(&batch) == 1);
-	CHECK(!ptebatch_add_value(&batch, slot, before, PTEBATCH_VALUE_KEEP));
+	CHECK(!ptebatch_add_set(&batch, slot, before, PTEBATCH_SET_KEEP_AD));
 	CHECK(flush_all() == -PTEBATCH_EINVAL);
 	CHECK(ptebatch_discard(&batch) == 1);
 	CHECK(*l2 == before);
@@ -567,7 +567,7 @@ static const char *hardware_sets_a_and_d_anew_after_a_flush(void)
 	uint64_t old = 0;
 
 	slots_fill(0, 1, 1, 0, DATA | RW);
-	CHECK(!ptebatch_add_run_old(&batch, slot_maddr(0), 1, A | D, 0, &old));
+	CHECK(!ptebatch_add_flags_old(&batch, slot_maddr(0), 1, A | D, 0, &old));
 	CHECK(!flush_all());
 	CHECK((old & (A | D)) == (A | D));
 	CHECK(!(*slot_entry(0) & (A | D)));
@@ -680,7 +680,7 @@ void tests_run(int must_be_new, int must_be_old)
 		env = xen_env;
 		env.features ^= v->features;
 		env.features |= PTEBATCH_ENV_SLOT_KNOWS_L1;
-		env.slot = slot_of_l1;
+		env.map = slot_of_l1;
 		if (v->hypercall)
 			env.hypercall = v->hypercall;
 		/* Without the calls, all of the hypercall's variants are one. */

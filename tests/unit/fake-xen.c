@@ -57,24 +57,24 @@ static int put_value(int new_call, uint64_t ptr, uint64_t val)
 	/* As mmu_update does with a page that the domain can write to. */
 	if (!new_call && !p && (ptr & ~0xfffull) == FAKE_DATA)
 		p = &fake.data[(ptr & 0xfff) / 8];
-	if (!p || ((ptr & 7) != PTEBATCH_VALUE_EXACT &&
-		   (ptr & 7) != PTEBATCH_VALUE_KEEP))
+	if (!p || ((ptr & 7) != PTEBATCH_SET_EXACT &&
+		   (ptr & 7) != PTEBATCH_SET_KEEP_AD))
 		return PTEBATCH_EINVAL;
 	err = may_apply(new_call, ptr & ~7ull);
 	if (!err)
-		*p = (ptr & 7) == PTEBATCH_VALUE_KEEP ? val | (*p & AD) : val;
+		*p = (ptr & 7) == PTEBATCH_SET_KEEP_AD ? val | (*p & AD) : val;
 	return err;
 }
 
 static int put_run_slot(const struct ptebatch_run *run, uint32_t i)
 {
-	volatile uint64_t *p = slot(NULL, run->pte + 8 * (uint64_t)i);
+	volatile uint64_t *p = slot(NULL, run->slot + 8 * (uint64_t)i);
 	uint64_t e;
 	int err;
 
 	if (!p)
 		return PTEBATCH_EINVAL;
-	err = may_apply(1, run->pte + 8 * (uint64_t)i);
+	err = may_apply(1, run->slot + 8 * (uint64_t)i);
 	if (err)
 		return err;
 	e = *p;
@@ -138,7 +138,7 @@ static int64_t new_values(uint64_t a1, uint64_t a2, uint64_t how)
 	int err;
 
 	for (i = 0; i < a2; i++) {
-		err = put_value(1, values[i].ptr, values[i].val);
+		err = put_value(1, values[i].slot, values[i].pte);
 		if (err)
 			return answer(i, 0, err, how);
 	}
@@ -186,7 +186,7 @@ static int64_t mmu_update(uint64_t a1, uint64_t count, uint64_t a3)
 	if (fake.no_mmu_update)
 		return -PTEBATCH_ENOSYS;
 	for (i = 0; i < count && i < fake.mmu_most; i++) {
-		err = put_value(0, values[i].ptr, values[i].val);
+		err = put_value(0, values[i].slot, values[i].pte);
 		if (err)
 			break;
 	}
@@ -283,6 +283,6 @@ void fake_reset(struct ptebatch_env *env)
 	fake.mmu_most = -1u;
 	memset(env, 0, sizeof(*env));
 	env->hypercall = hypercall;
-	env->slot = slot;
+	env->map = slot;
 	env->features = PTEBATCH_ENV_PRESERVE_AD;
 }

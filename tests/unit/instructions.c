@@ -42,17 +42,17 @@ CALLED static int empty(struct ptebatch *b, uint64_t pte, uint32_t count)
 CALLED static int merge_one(struct ptebatch *b, uint64_t pte, uint32_t count)
 {
 	(void)count;
-	return ptebatch_add_run(b, pte, 1, RW, 0);
+	return ptebatch_add_flags(b, pte, 1, RW, 0);
 }
 
 CALLED static int merge(struct ptebatch *b, uint64_t pte, uint32_t count)
 {
-	return ptebatch_add_run(b, pte, count, RW, 0);
+	return ptebatch_add_flags(b, pte, count, RW, 0);
 }
 
 CALLED static int record(struct ptebatch *b, uint64_t pte, uint32_t count)
 {
-	return ptebatch_open_run(b, pte, count, RW, 0);
+	return ptebatch_internal_open_flags(b, pte, count, RW, 0);
 }
 
 CALLED static int apply(struct ptebatch *b, uint64_t pte, uint32_t count)

@@ -65,7 +65,7 @@ static void runs(struct ptebatch_env *env, uint32_t owner,
 	for (i = 0; i < nr && !progress->err; i++) {
 		for (k = 0; k < runs[i].count; k++) {
 			struct recorded slot = {
-				.pte = runs[i].pte + 8 * (uint64_t)k,
+				.slot = runs[i].slot + 8 * (uint64_t)k,
 				.op = runs[i].op,
 				.owner = owner,
 				.clear = runs[i].clear,
@@ -96,11 +96,11 @@ static void values(struct ptebatch_env *env, uint32_t owner,
 	start(nr, progress);
 	for (i = 0; i < nr; i++) {
 		struct recorded slot = {
-			.pte = values[i].ptr & ~7ull,
+			.slot = values[i].slot & ~7ull,
 			.value = 1,
-			.op = (uint32_t)(values[i].ptr & 7),
+			.op = (uint32_t)(values[i].slot & 7),
 			.owner = owner,
-			.val = values[i].val,
+			.pte = values[i].pte,
 		};
 
 		if (put(&slot)) {

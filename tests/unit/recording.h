@@ -11,10 +11,10 @@
 #define RECORDING_MAX 4096
 
 struct recorded {
-	uint64_t pte;
+	uint64_t slot;
 	int value; /* else a run's slot */
 	uint32_t op, owner;
-	uint64_t clear, set, old, val; /* old: of this slot */
+	uint64_t clear, set, old, pte; /* old: of this slot */
 };
 
 extern struct recording {

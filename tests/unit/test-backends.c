@@ -25,8 +25,8 @@
 #define NX PTEBATCH_PTE_NX
 #define A PTEBATCH_PTE_A
 #define D PTEBATCH_PTE_D
-#define KEEP PTEBATCH_VALUE_KEEP
-#define EXACT PTEBATCH_VALUE_EXACT
+#define KEEP PTEBATCH_SET_KEEP_AD
+#define EXACT PTEBATCH_SET_EXACT
 #define SLOT(i) FAKE_SLOT(0, i)
 #define ENTRY(i) ((0x1000ull * (i)) + 0x100000 + P)
 #define RUNS __HYPERVISOR_ptebatch_runs
@@ -61,7 +61,7 @@ static int setup(void **state)
 
 static void run(uint32_t slot, uint32_t count)
 {
-	assert_int_equal(ptebatch_add_run(&b, SLOT(slot), count, RW, 0), 0);
+	assert_int_equal(ptebatch_add_flags(&b, SLOT(slot), count, RW, 0), 0);
 }
 
 static void check_ro(uint32_t from, uint32_t to)
@@ -102,7 +102,7 @@ static void mmu_update_continues_after_a_partial_done(void **state)
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	check_ro(0, 512);
 	for (i = 0; i < 20; i++)
-		assert_int_equal(ptebatch_add_value(&b, SLOT(i),
+		assert_int_equal(ptebatch_add_set(&b, SLOT(i),
 						    ENTRY(i) | RW | A | D,
 						    KEEP),
 				 0);
@@ -126,8 +126,8 @@ static void mmu_update_takes_the_callers_values_as_they_are(void **state)
 {
 	(void)state;
 	start(&ptebatch_mmu_update);
-	assert_int_equal(ptebatch_add_value(&b, SLOT(0), ENTRY(0), KEEP), 0);
-	assert_int_equal(ptebatch_add_value(&b, SLOT(1), ENTRY(1), EXACT), 0);
+	assert_int_equal(ptebatch_add_set(&b, SLOT(0), ENTRY(0), KEEP), 0);
+	assert_int_equal(ptebatch_add_set(&b, SLOT(1), ENTRY(1), EXACT), 0);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(fake.calls, 1);
 	assert_int_equal(fake.call[0].a1, (uintptr_t)storage);
@@ -153,7 +153,7 @@ static void mmu_update_is_not_called_for_what_does_not_change(void **state)
 {
 	(void)state;
 	start(&ptebatch_mmu_update);
-	assert_int_equal(ptebatch_add_run(&b, SLOT(0), 512, NX, RW), 0);
+	assert_int_equal(ptebatch_add_flags(&b, SLOT(0), 512, NX, RW), 0);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(fake.calls, 0);
 	assert_int_equal(b.last.slots, 512);
@@ -164,8 +164,8 @@ static void mmu_update_reads_a_slot_after_writing_it(void **state)
 	(void)state;
 	start(&ptebatch_mmu_update);
 	run(0, 8);
-	assert_int_equal(ptebatch_add_run(&b, SLOT(4), 8, 0, NX), 0);
-	assert_int_equal(ptebatch_add_run(&b, SLOT(0), 1, 0, RW), 0);
+	assert_int_equal(ptebatch_add_flags(&b, SLOT(4), 8, 0, NX), 0);
+	assert_int_equal(ptebatch_add_flags(&b, SLOT(0), 1, 0, RW), 0);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(fake.table[0][0], ENTRY(0) | RW | A | D);
 	assert_int_equal(fake.table[0][4], ENTRY(4) | A | D | NX);
@@ -190,7 +190,7 @@ static int keeps_what_hardware_sets(unsigned int call)
 	fake.hardware_at = call;
 	run(0, 200);
 	for (i = 200; i < 204; i++)
-		assert_int_equal(ptebatch_add_value(&b, SLOT(i), ENTRY(i),
+		assert_int_equal(ptebatch_add_set(&b, SLOT(i), ENTRY(i),
 						    KEEP),
 				 0);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
@@ -223,7 +223,7 @@ static void check_failure(const struct ptebatch_backend *backend, int n)
 	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
 	assert_int_equal(b.last.slots, n);
 	assert_int_equal(ptebatch_pending(&b), 300 - n);
-	assert_int_equal(b.last.pte, SLOT(n < 100   ? n
+	assert_int_equal(b.last.slot, SLOT(n < 100   ? n
 					  : n < 250 ? 50 + n
 						    : 51 + n));
 	assert_int_equal(fake.tlbs, n ? 1 : 0);
@@ -253,7 +253,7 @@ static void mmu_update_fails_and_flushes_for_a_single_slot(void **state)
 	fake.fail_after = 0;
 	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
 	assert_int_equal(b.last.slots, 0);
-	assert_int_equal(b.last.pte, SLOT(0));
+	assert_int_equal(b.last.slot, SLOT(0));
 	assert_int_equal(fake.tlbs, 0);
 	check_ro(0, 0);
 	assert_int_equal(ptebatch_flush(&b, &all), 0);
@@ -277,7 +277,7 @@ static void mmu_update_counts_absent_slots_before_a_failure(void **state)
 	run(0, 8);
 	fake.fail_after = 2;
 	assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EBUSY);
-	assert_int_equal(b.last.pte, SLOT(5));
+	assert_int_equal(b.last.slot, SLOT(5));
 	assert_int_equal(b.last.slots, 5);
 }
 
@@ -285,7 +285,7 @@ static void mmu_update_refuses_what_it_cannot_read(void **state)
 {
 	(void)state;
 	start(&ptebatch_mmu_update);
-	env.slot = NULL;
+	env.map = NULL;
 	run(0, 8);
 	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EOPNOTSUPP);
 	assert_int_equal(ptebatch_discard(&b), 8);
@@ -295,7 +295,7 @@ static void mmu_update_refuses_what_it_cannot_read(void **state)
 	assert_int_equal(fake.calls, 0);
 	/* These need not be read. */
 	assert_int_equal(ptebatch_add_clear(&b, SLOT(0), 8, NULL), 0);
-	assert_int_equal(ptebatch_add_value(&b, SLOT(8), 0, EXACT), 0);
+	assert_int_equal(ptebatch_add_set(&b, SLOT(8), 0, EXACT), 0);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(fake.table[0][7], 0);
 	assert_int_equal(fake.table[0][8], 0);
@@ -308,7 +308,7 @@ static void mmu_update_hands_back_no_d_that_it_has_set(void **state)
 	start(&ptebatch_mmu_update);
 	fake.table[0][0] = ENTRY(0) | RW | A;
 	fake.table[0][1] = ENTRY(1) | RW | A | D;
-	assert_int_equal(ptebatch_add_run_old(&b, SLOT(0), 2, RW, D, old), 0);
+	assert_int_equal(ptebatch_add_flags_old(&b, SLOT(0), 2, RW, D, old), 0);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(old[0], ENTRY(0) | RW | A);
 	assert_int_equal(old[1], ENTRY(1) | RW | A | D);
@@ -337,7 +337,7 @@ static void mmu_update_without_preserve_ad_restores_a_refused_entry(void **state
 	run(0, 2);
 	fake.fail_after = 1;
 	assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EBUSY);
-	assert_int_equal(b.last.pte, SLOT(1));
+	assert_int_equal(b.last.slot, SLOT(1));
 	check_ro(0, 1);
 }
 
@@ -346,12 +346,12 @@ static void mmu_update_without_preserve_ad_needs_a_mapping(void **state)
 	(void)state;
 	env.features = PTEBATCH_ENV_TRANSIENT_OK;
 	start(&ptebatch_mmu_update);
-	env.slot = NULL;
-	assert_int_equal(ptebatch_add_value(&b, SLOT(0), ENTRY(0), EXACT), 0);
-	assert_int_equal(ptebatch_add_value(&b, SLOT(1), ENTRY(1), KEEP), 0);
+	env.map = NULL;
+	assert_int_equal(ptebatch_add_set(&b, SLOT(0), ENTRY(0), EXACT), 0);
+	assert_int_equal(ptebatch_add_set(&b, SLOT(1), ENTRY(1), KEEP), 0);
 	assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EOPNOTSUPP);
 	assert_int_equal(b.last.slots, 1);
-	assert_int_equal(b.last.pte, SLOT(1));
+	assert_int_equal(b.last.slot, SLOT(1));
 }
 
 static void mmu_update_names_the_owner(void **state)
@@ -361,7 +361,7 @@ static void mmu_update_names_the_owner(void **state)
 	(void)state;
 	start(&ptebatch_mmu_update);
 	assert_int_equal(ptebatch_set_owner(&b, owner), 0);
-	assert_int_equal(ptebatch_add_run_old(&b, SLOT(0), 4, A | RW, 0, old),
+	assert_int_equal(ptebatch_add_flags_old(&b, SLOT(0), 4, A | RW, 0, old),
 			 0);
 	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EOPNOTSUPP);
 	assert_int_equal(fake.calls, 0);
@@ -377,7 +377,7 @@ static void mmu_update_clears_no_a_of_foreign_pages(void **state)
 	(void)state;
 	start(&ptebatch_mmu_update);
 	assert_int_equal(ptebatch_set_owner(&b, 5), 0);
-	assert_int_equal(ptebatch_add_run(&b, SLOT(0), 1, A, 0), 0);
+	assert_int_equal(ptebatch_add_flags(&b, SLOT(0), 1, A, 0), 0);
 	assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EOPNOTSUPP);
 	ptebatch_discard(&b);
 	assert_int_equal(ptebatch_add_clear(&b, SLOT(0), 1, old), 0);
@@ -498,7 +498,7 @@ static void a_call_known_to_be_missing_is_not_written_down_again(void **state)
 	run(1, 1);
 	run(3, 1);
 	assert_int_equal(ptebatch_flush(&b, &all), 0);
-	assert_int_equal(ptebatch_add_value(&b, SLOT(2), ENTRY(2), KEEP), 0);
+	assert_int_equal(ptebatch_add_set(&b, SLOT(2), ENTRY(2), KEEP), 0);
 	assert_int_equal(ptebatch_flush(&b, &all), 0);
 	assert_int_equal(ptebatch_flush(&b, &all), 0);
 	assert_int_equal(munmap(shared, 4096), 0);
@@ -518,18 +518,18 @@ static void a_refused_request_blames_no_slot(void **state)
 		if (way == 1)
 			run(8, 4);
 		if (way == 2)
-			assert_int_equal(ptebatch_add_value(&b, SLOT(0),
+			assert_int_equal(ptebatch_add_set(&b, SLOT(0),
 							    ENTRY(0), KEEP),
 					 0);
 		fake.refusal = -PTEBATCH_ESRCH;
 		assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_ESRCH);
-		assert_int_equal(b.last.pte, 0);
+		assert_int_equal(b.last.slot, 0);
 		assert_int_equal(b.last.slots, 0);
 		assert_int_equal(fake.tlbs, 0);
 		fake.refusal = 0;
 		fake.fail_after = 0;
 		assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
-		assert_int_equal(b.last.pte, SLOT(0));
+		assert_int_equal(b.last.slot, SLOT(0));
 		assert_int_equal(ptebatch_flush(&b, &all), 0);
 		assert_int_equal(fake.tlbs, 1);
 	}
@@ -541,12 +541,12 @@ static void a_refused_request_blames_no_slot(void **state)
 		fake.has_values = 0;
 		start(way ? &ptebatch_mmu_update : &ptebatch_hypercall);
 		assert_int_equal(ptebatch_set_owner(&b, 0x20001), 0);
-		assert_int_equal(ptebatch_add_value(&b, SLOT(0), ENTRY(0),
+		assert_int_equal(ptebatch_add_set(&b, SLOT(0), ENTRY(0),
 						    EXACT),
 				 0);
 		assert_int_equal(ptebatch_flush(&b, &all),
 				 -PTEBATCH_EOPNOTSUPP);
-		assert_int_equal(b.last.pte, 0);
+		assert_int_equal(b.last.slot, 0);
 		assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	}
 }
@@ -631,7 +631,7 @@ static void all_else_goes_as_a_list(void **state)
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(fake.call[3].a3, PTEBATCH_HOW_LIST);
 	assert_int_equal(fake.call[3].a4, 7);
-	assert_int_equal(ptebatch_add_value(&b, SLOT(3), ENTRY(3), KEEP), 0);
+	assert_int_equal(ptebatch_add_set(&b, SLOT(3), ENTRY(3), KEEP), 0);
 	assert_int_equal(ptebatch_flush(&b, &all), 0);
 	assert_int_equal(fake.call[4].nr, VALUES);
 	assert_int_equal(fake.call[4].a3, 0x20);
@@ -730,7 +730,7 @@ static void calls_that_vanish_lose_and_repeat_nothing(void **state)
 		start(&ptebatch_hypercall);
 		/* Applied twice, this would not be undone: order shows. */
 		run(0, 20);
-		assert_int_equal(ptebatch_add_run_old(&b, SLOT(30), 20, NX, NX,
+		assert_int_equal(ptebatch_add_flags_old(&b, SLOT(30), 20, NX, NX,
 						      old),
 				 0);
 		assert_int_equal(ptebatch_add_clear(&b, SLOT(60), 20, old + 20),
@@ -782,7 +782,7 @@ static void values_survive_a_call_that_vanishes(void **state)
 		setup(state);
 		start(&ptebatch_hypercall);
 		for (i = 0; i < 30; i++)
-			assert_int_equal(ptebatch_add_value(&b, SLOT(i),
+			assert_int_equal(ptebatch_add_set(&b, SLOT(i),
 							    ENTRY(i), KEEP),
 					 0);
 		fake.gone_after = n;
@@ -807,7 +807,7 @@ static void a_fallback_that_fails_tells_the_slot(void **state)
 		assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
 		assert_int_equal(b.last.slots, n);
 		assert_int_equal(b.last.records, n / 20);
-		assert_int_equal(b.last.pte, SLOT(n < 20 ? n : n + 10));
+		assert_int_equal(b.last.slot, SLOT(n < 20 ? n : n + 10));
 		assert_int_equal(fake.call[fake.calls - 1].nr, 26);
 		assert_int_equal(ptebatch_flush(&b, &all), 0);
 		assert_int_equal(fake.applied, 40);
@@ -820,7 +820,7 @@ static void with_one_call_only_the_other_kind_falls_back(void **state)
 	fake.has_values = 0;
 	start(&ptebatch_hypercall);
 	run(0, 1);
-	assert_int_equal(ptebatch_add_value(&b, SLOT(1), ENTRY(1), KEEP), 0);
+	assert_int_equal(ptebatch_add_set(&b, SLOT(1), ENTRY(1), KEEP), 0);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(fake.calls, 2);
 	assert_int_equal(fake.call[0].nr, RUNS);
@@ -830,7 +830,7 @@ static void with_one_call_only_the_other_kind_falls_back(void **state)
 	fake.has_runs = 0;
 	start(&ptebatch_hypercall);
 	run(0, 1);
-	assert_int_equal(ptebatch_add_value(&b, SLOT(1), ENTRY(1), KEEP), 0);
+	assert_int_equal(ptebatch_add_set(&b, SLOT(1), ENTRY(1), KEEP), 0);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(fake.calls, 2);
 	assert_int_equal(fake.call[0].nr, 1);
@@ -903,7 +903,7 @@ static void without_the_calls_nothing_asks_for_them(void **state)
 					    &p),
 			 0);
 	assert_int_equal(p.hypercalls, 2);
-	assert_int_equal(ptebatch_apply_value(&ptebatch_hypercall, &env, &v,
+	assert_int_equal(ptebatch_apply_set(&ptebatch_hypercall, &env, &v,
 					      &all, &p),
 			 0);
 	assert_int_equal(p.hypercalls, 2);
@@ -916,7 +916,7 @@ static void without_the_calls_nothing_asks_for_them(void **state)
 	assert_int_equal(b.counters.hypercalls, 2);
 	run(4, 2);
 	run(8, 2);
-	assert_int_equal(ptebatch_add_value(&b, SLOT(12), 0, EXACT), 0);
+	assert_int_equal(ptebatch_add_set(&b, SLOT(12), 0, EXACT), 0);
 	assert_int_equal(ptebatch_flush(&b, &all), 0);
 	assert_int_equal(ptebatch_flush(&b, &all), 0);
 	assert_int_equal(b.counters.hypercalls, 6);
@@ -939,7 +939,7 @@ static uint32_t first_call(const struct ptebatch_tlb *tlb, uint64_t entry,
 	fake.table[0][5] = entry;
 	fake.calls = 0;
 	fake.tlbs = 0;
-	assert_int_equal(op == 2 ? ptebatch_apply_value(&ptebatch_mmu_update,
+	assert_int_equal(op == 2 ? ptebatch_apply_set(&ptebatch_mmu_update,
 							&env, &v, tlb, &p)
 			 : op == PTEBATCH_OP_CLEAR
 				 ? ptebatch_apply_clear(&ptebatch_mmu_update,
@@ -1018,7 +1018,7 @@ static void update_va_mapping_is_taken_only_where_it_loses_nothing(void **state)
 	assert_int_equal(fake.table[0][5], ENTRY(6) | A | D);
 	assert_int_equal(VALUE(0x1000 | D, KEEP, ENTRY(6)), UPDATE_VA);
 	assert_int_equal(fake.table[0][5], ENTRY(6) | D);
-	env.slot = NULL; /* then only what the value says is certain */
+	env.map = NULL; /* then only what the value says is certain */
 	assert_int_equal(VALUE(0, KEEP, ENTRY(6)), 1);
 	assert_int_equal(VALUE(e, KEEP, ENTRY(6) | A | D), UPDATE_VA);
 }
@@ -1058,7 +1058,7 @@ static void update_va_mapping_is_taken_only_for_the_slots_own_page(void **state)
 	run(5, 1);
 	assert_int_equal(ptebatch_flush(&b, &page), 0);
 	assert_int_equal(fake.call[0].nr, 1);
-	assert_int_equal(ptebatch_add_value(&b, SLOT(5), e, EXACT), 0);
+	assert_int_equal(ptebatch_add_set(&b, SLOT(5), e, EXACT), 0);
 	assert_int_equal(ptebatch_flush(&b, &page), 0);
 	assert_int_equal(fake.calls, 4);
 	assert_int_equal(fake.call[2].nr, 1);
@@ -1105,7 +1105,7 @@ static void single_forms_lose_no_a_or_d_bit(void **state)
 					   &page, &p);
 			break;
 		case 3:
-			ptebatch_apply_value(&ptebatch_mmu_update, &env, &v,
+			ptebatch_apply_set(&ptebatch_mmu_update, &env, &v,
 					     &page, &p);
 			break;
 		case 4:
@@ -1147,7 +1147,7 @@ static void a_single_form_that_fails_does_nothing(void **state)
 		fake.fail_after = 0;
 		err = way < 2 ? ptebatch_apply_run(&ptebatch_mmu_update, &env,
 						   &r, &page, &p)
-		      : way < 4 ? ptebatch_apply_value(&ptebatch_mmu_update,
+		      : way < 4 ? ptebatch_apply_set(&ptebatch_mmu_update,
 						       &env, &v, &page, &p)
 				: ptebatch_apply_clear(&ptebatch_mmu_update,
 						       &env, SLOT(5), NULL,
@@ -1199,7 +1199,7 @@ static void single_forms_need_a_hypercall_and_may_need_a_mapping(void **state)
 
 	(void)state;
 	start(&ptebatch_mmu_update);
-	env.slot = NULL;
+	env.map = NULL;
 	assert_int_equal(ptebatch_apply_run(&ptebatch_mmu_update, &env, &r,
 					    NULL, &p),
 			 -PTEBATCH_EOPNOTSUPP);
@@ -1207,7 +1207,7 @@ static void single_forms_need_a_hypercall_and_may_need_a_mapping(void **state)
 					      SLOT(5), old, NULL, &p),
 			 -PTEBATCH_EOPNOTSUPP);
 	env.features = 0;
-	assert_int_equal(ptebatch_apply_value(&ptebatch_mmu_update, &env, &v,
+	assert_int_equal(ptebatch_apply_set(&ptebatch_mmu_update, &env, &v,
 					      NULL, &p),
 			 -PTEBATCH_EOPNOTSUPP);
 	assert_int_equal(fake.calls, 0);
@@ -1215,12 +1215,12 @@ static void single_forms_need_a_hypercall_and_may_need_a_mapping(void **state)
 					      SLOT(5), NULL, NULL, &p),
 			 0);
 	fake_reset(&env);
-	env.slot = NULL;
+	env.map = NULL;
 	env.hypercall = NULL;
 	assert_int_equal(ptebatch_apply_run(&ptebatch_mmu_update, &env, &r,
 					    NULL, &p),
 			 -PTEBATCH_EINVAL);
-	assert_int_equal(ptebatch_apply_value(&ptebatch_mmu_update, &env, &v,
+	assert_int_equal(ptebatch_apply_set(&ptebatch_mmu_update, &env, &v,
 					      NULL, &p),
 			 -PTEBATCH_EINVAL);
 	assert_int_equal(ptebatch_apply_clear(&ptebatch_mmu_update, &env,
@@ -1317,24 +1317,24 @@ static void only_an_env_that_knows_keeps_mmu_update_off_data(void **state)
 
 	(void)state;
 	start(&ptebatch_mmu_update);
-	assert_int_equal(ptebatch_apply_value(&ptebatch_mmu_update, &env, &v,
+	assert_int_equal(ptebatch_apply_set(&ptebatch_mmu_update, &env, &v,
 					      NULL, &p),
 			 0);
 	assert_int_equal(fake.data[0], 5);
 	env.features |= PTEBATCH_ENV_SLOT_KNOWS_L1;
-	v.val = 6;
-	assert_int_equal(ptebatch_apply_value(&ptebatch_mmu_update, &env, &v,
+	v.pte = 6;
+	assert_int_equal(ptebatch_apply_set(&ptebatch_mmu_update, &env, &v,
 					      NULL, &p),
 			 -PTEBATCH_EINVAL);
 	assert_int_equal(fake.data[0], 5);
 	/* Of values, once a table. */
-	assert_int_equal(ptebatch_add_value(&b, SLOT(0), 0, EXACT), 0);
-	assert_int_equal(ptebatch_add_value(&b, SLOT(1), 0, EXACT), 0);
-	assert_int_equal(ptebatch_add_value(&b, FAKE_DATA, 6, EXACT), 0);
+	assert_int_equal(ptebatch_add_set(&b, SLOT(0), 0, EXACT), 0);
+	assert_int_equal(ptebatch_add_set(&b, SLOT(1), 0, EXACT), 0);
+	assert_int_equal(ptebatch_add_set(&b, FAKE_DATA, 6, EXACT), 0);
 	fake.calls = 0;
 	assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EINVAL);
 	assert_int_equal(b.last.slots, 2);
-	assert_int_equal(b.last.pte, FAKE_DATA);
+	assert_int_equal(b.last.slot, FAKE_DATA);
 	assert_int_equal(fake.calls, 1);
 	assert_int_equal(fake.data[0], 5);
 }
@@ -1422,14 +1422,14 @@ static void native_needs_a_mapping_and_a_tlb_flush(void **state)
 	run(0, 8);
 	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EOPNOTSUPP);
 	assert_int_equal(b.last.slots, 0);
-	assert_int_equal(b.last.pte, 0); /* no slot is to blame */
+	assert_int_equal(b.last.slot, 0); /* no slot is to blame */
 	check_ro(0, 0);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	check_ro(0, 8);
-	assert_int_equal(ptebatch_add_run(&b, 0x5000, 1, RW, 0), 0);
+	assert_int_equal(ptebatch_add_flags(&b, 0x5000, 1, RW, 0), 0);
 	assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EOPNOTSUPP);
-	assert_int_equal(b.last.pte, 0x5000);
-	env.slot = NULL;
+	assert_int_equal(b.last.slot, 0x5000);
+	env.map = NULL;
 	assert_int_equal(ptebatch_native.probe(&env), -PTEBATCH_EINVAL);
 }
 

@@ -21,8 +21,8 @@
 #define TABLE 0x10000ull
 #define SLOT(i) (TABLE + 8ull * (i))
 #define RUNS 8
-#define KEEP PTEBATCH_VALUE_KEEP
-#define EXACT PTEBATCH_VALUE_EXACT
+#define KEEP PTEBATCH_SET_KEEP_AD
+#define EXACT PTEBATCH_SET_EXACT
 
 static const struct ptebatch_tlb all = { PTEBATCH_TLB_ALL, 0, 0, 0, 0 };
 static const struct ptebatch_tlb local = { PTEBATCH_TLB_LOCAL, 0, 0, 0, 0 };
@@ -53,7 +53,7 @@ static int setup(void **state)
 
 static void run(uint64_t pte, uint32_t count)
 {
-	assert_int_equal(ptebatch_add_run(&b, pte, count, RW, 0), 0);
+	assert_int_equal(ptebatch_add_flags(&b, pte, count, RW, 0), 0);
 }
 
 /* A kernel's lazily backed memory: a page is there once it was touched. */
@@ -147,9 +147,9 @@ static void refuse_run(uint64_t pte, uint32_t count, uint64_t clear,
 	struct ptebatch_progress p;
 	uint64_t pending = ptebatch_pending(&b);
 
-	assert_int_equal(ptebatch_add_run(&b, pte, count, clear, set),
+	assert_int_equal(ptebatch_add_flags(&b, pte, count, clear, set),
 			 -PTEBATCH_EINVAL);
-	assert_int_equal(ptebatch_add_run_old(&b, pte, count, clear, set, old),
+	assert_int_equal(ptebatch_add_flags_old(&b, pte, count, clear, set, old),
 			 -PTEBATCH_EINVAL);
 	assert_int_equal(ptebatch_apply_run(&recording_backend, &env, &r, NULL,
 					    &p),
@@ -204,9 +204,9 @@ static void an_unaligned_or_absent_maddr_is_refused(void **state)
 	refuse_run(1ull << 52, 1, 0, 0);
 	refuse_run(~7ull, 1, 0, 0);
 	refuse_run(~0ull, 1, 0, 0);
-	assert_int_equal(ptebatch_add_value(&b, TABLE + 4, 0, KEEP),
+	assert_int_equal(ptebatch_add_set(&b, TABLE + 4, 0, KEEP),
 			 -PTEBATCH_EINVAL);
-	assert_int_equal(ptebatch_add_value(&b, 1ull << 52, 0, KEEP),
+	assert_int_equal(ptebatch_add_set(&b, 1ull << 52, 0, KEEP),
 			 -PTEBATCH_EINVAL);
 	assert_int_equal(ptebatch_pending(&b), 0);
 	run((1ull << 52) - 8, 1); /* the last slot there can be */
@@ -216,10 +216,10 @@ static void the_first_maddr_1_does_not_extend_nothing(void **state)
 {
 	(void)state;
 	/* 1 is what the batch remembers while no run is open. */
-	assert_int_equal(ptebatch_add_run(&b, 1, 1, 0, 0), -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_add_flags(&b, 1, 1, 0, 0), -PTEBATCH_EINVAL);
 	run(SLOT(0), 1);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
-	assert_int_equal(ptebatch_add_run(&b, 1, 1, RW, 0), -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_add_flags(&b, 1, 1, RW, 0), -PTEBATCH_EINVAL);
 	assert_int_equal(ptebatch_pending(&b), 0);
 }
 
@@ -237,7 +237,7 @@ static void mask_bits_not_allowed_are_refused(void **state)
 		refuse_run(TABLE, 1, 0, mask);
 		refuse_run(TABLE, 1, RW, RW | mask);
 	}
-	assert_int_equal(ptebatch_add_run(&b, TABLE, 1, PTEBATCH_RUN_FLAGS,
+	assert_int_equal(ptebatch_add_flags(&b, TABLE, 1, PTEBATCH_RUN_FLAGS,
 					  PTEBATCH_RUN_FLAGS),
 			 0);
 }
@@ -245,7 +245,7 @@ static void mask_bits_not_allowed_are_refused(void **state)
 static void old_values_need_an_array(void **state)
 {
 	(void)state;
-	assert_int_equal(ptebatch_add_run_old(&b, TABLE, 1, A, 0, NULL),
+	assert_int_equal(ptebatch_add_flags_old(&b, TABLE, 1, A, 0, NULL),
 			 -PTEBATCH_EINVAL);
 	assert_int_equal(ptebatch_add_clear(&b, TABLE, 1, NULL), 0);
 }
@@ -276,7 +276,7 @@ static void old_values_are_touched_when_queued(void **state)
 							    far), 0);
 			break;
 		case 1:
-			assert_int_equal(ptebatch_add_run_old(&b, TABLE, 512, A,
+			assert_int_equal(ptebatch_add_flags_old(&b, TABLE, 512, A,
 							      0, far), 0);
 			break;
 		case 2:
@@ -305,7 +305,7 @@ static void a_value_mode_not_known_is_refused(void **state)
 
 	(void)state;
 	for (mode = 0; mode < 16; mode++)
-		assert_int_equal(ptebatch_add_value(&b, TABLE, 0, mode),
+		assert_int_equal(ptebatch_add_set(&b, TABLE, 0, mode),
 				 mode == KEEP || mode == EXACT
 					 ? 0
 					 : -PTEBATCH_EINVAL);
@@ -318,19 +318,19 @@ static int refused_call(int which)
 
 	switch (which) {
 	case 0:
-		return ptebatch_add_run(&b, TABLE + 1, 1, RW, 0);
+		return ptebatch_add_flags(&b, TABLE + 1, 1, RW, 0);
 	case 1:
-		return ptebatch_add_run(&b, SLOT(9), 1, PTEBATCH_PTE_P, 0);
+		return ptebatch_add_flags(&b, SLOT(9), 1, PTEBATCH_PTE_P, 0);
 	case 2:
-		return ptebatch_add_run(&b, SLOT(9), 0, RW, 0);
+		return ptebatch_add_flags(&b, SLOT(9), 0, RW, 0);
 	case 3:
-		return ptebatch_add_run_old(&b, SLOT(9), 1, A, 0, NULL);
+		return ptebatch_add_flags_old(&b, SLOT(9), 1, A, 0, NULL);
 	case 4:
-		return ptebatch_add_run_old(&b, SLOT(511), 2, A, 0, old);
+		return ptebatch_add_flags_old(&b, SLOT(511), 2, A, 0, old);
 	case 5:
 		return ptebatch_add_clear(&b, SLOT(9), 513, NULL);
 	case 6:
-		return ptebatch_add_value(&b, SLOT(9), 0, 1);
+		return ptebatch_add_set(&b, SLOT(9), 0, 1);
 	case 7:
 		return ptebatch_flush(&b, &bad);
 	case 8:
@@ -350,12 +350,12 @@ static void refused_arguments_blame_no_queued_slot(void **state)
 		run(SLOT(0), 2);
 		recording.fail_after = 1;
 		assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EBUSY);
-		assert_int_equal(b.last.pte, SLOT(1));
+		assert_int_equal(b.last.slot, SLOT(1));
 		assert_int_equal(b.last.refused, 0);
 		assert_int_equal(refused_call(which), -PTEBATCH_EINVAL);
 		assert_int_equal(b.last.refused, 1);
 		assert_int_equal(b.last.err, -PTEBATCH_EINVAL);
-		assert_int_equal(b.last.pte, 0);
+		assert_int_equal(b.last.slot, 0);
 		assert_int_equal(b.last.slots, 0);
 		assert_int_equal(b.last.records, 0);
 		assert_int_equal(ptebatch_pending(&b), 1);
@@ -373,7 +373,7 @@ static void bad_masks_are_refused_where_there_is_no_room_too(void **state)
 	(void)state;
 	for (i = 0; i < RUNS; i++)
 		run(SLOT(2 * i), 1);
-	assert_int_equal(ptebatch_add_run(&b, SLOT(100), 1, PTEBATCH_PTE_P, 0),
+	assert_int_equal(ptebatch_add_flags(&b, SLOT(100), 1, PTEBATCH_PTE_P, 0),
 			 -PTEBATCH_EINVAL);
 	assert_int_equal(b.last.refused, 1);
 	assert_int_equal(ptebatch_pending(&b), RUNS);
@@ -401,11 +401,11 @@ static void flush_skip_go_on_skips_no_innocent_slot(void **state)
 			skipped++; /* and on, with others still queued */
 		}
 		for (;;) {
-			err = ptebatch_add_run(&b, SLOT(2 * i), 1, mask, 0);
+			err = ptebatch_add_flags(&b, SLOT(2 * i), 1, mask, 0);
 			if (!err)
 				break;
 			assert_int_equal(err, -PTEBATCH_EINVAL);
-			if (!b.last.pte) { /* this one */
+			if (!b.last.slot) { /* this one */
 				bad++;
 				break;
 			}
@@ -430,9 +430,9 @@ static void apply_value_and_clear_check_their_arguments(void **state)
 	for (mode = 0; mode < 8; mode++) {
 		int good = mode == KEEP || mode == EXACT;
 
-		v.ptr = TABLE + mode;
+		v.slot = TABLE + mode;
 		memset(&p, 0xff, sizeof(p));
-		assert_int_equal(ptebatch_apply_value(&recording_backend, &env,
+		assert_int_equal(ptebatch_apply_set(&recording_backend, &env,
 						      &v, &local, &p),
 				 good ? 0 : -PTEBATCH_EINVAL);
 		assert_int_equal(p.refused, !good);
@@ -440,15 +440,15 @@ static void apply_value_and_clear_check_their_arguments(void **state)
 		assert_int_equal(p.tlb_flushes, good);
 	}
 	assert_int_equal(recording.slots, 2);
-	assert_int_equal(recording.slot[0].pte, TABLE);
-	assert_int_equal(recording.slot[0].val, 7);
+	assert_int_equal(recording.slot[0].slot, TABLE);
+	assert_int_equal(recording.slot[0].pte, 7);
 	assert_int_equal(recording.slot[0].owner, PTEBATCH_DOMID_SELF);
-	v.ptr = 1ull << 52;
-	assert_int_equal(ptebatch_apply_value(&recording_backend, &env, &v,
+	v.slot = 1ull << 52;
+	assert_int_equal(ptebatch_apply_set(&recording_backend, &env, &v,
 					      NULL, &p),
 			 -PTEBATCH_EINVAL);
-	v.ptr = TABLE;
-	assert_int_equal(ptebatch_apply_value(&recording_backend, &env, &v,
+	v.slot = TABLE;
+	assert_int_equal(ptebatch_apply_set(&recording_backend, &env, &v,
 					      &bad, &p),
 			 -PTEBATCH_EINVAL);
 	assert_int_equal(ptebatch_apply_clear(&recording_backend, &env, TABLE,
@@ -513,7 +513,7 @@ static void adjacent_alike_runs_become_one_record(void **state)
 	assert_int_equal(recording.last_nr, 1);
 	assert_int_equal(recording.slots, 512);
 	for (i = 0; i < 512; i++)
-		assert_int_equal(recording.slot[i].pte, SLOT(i));
+		assert_int_equal(recording.slot[i].slot, SLOT(i));
 	assert_int_equal(b.counters.queued, 512);
 	assert_int_equal(b.counters.merged, 511);
 	assert_int_equal(b.counters.flushed, 512);
@@ -545,8 +545,8 @@ static void other_masks_open_another_record(void **state)
 {
 	(void)state;
 	run(SLOT(0), 1);
-	assert_int_equal(ptebatch_add_run(&b, SLOT(1), 1, RW, NX), 0);
-	assert_int_equal(ptebatch_add_run(&b, SLOT(2), 1, 0, NX), 0);
+	assert_int_equal(ptebatch_add_flags(&b, SLOT(1), 1, RW, NX), 0);
+	assert_int_equal(ptebatch_add_flags(&b, SLOT(2), 1, 0, NX), 0);
 	run(SLOT(5), 1);
 	run(SLOT(4), 1);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
@@ -557,11 +557,11 @@ static void old_values_and_clears_never_merge(void **state)
 {
 	(void)state;
 	run(SLOT(0), 1);
-	assert_int_equal(ptebatch_add_run_old(&b, SLOT(1), 1, RW, 0, old), 0);
+	assert_int_equal(ptebatch_add_flags_old(&b, SLOT(1), 1, RW, 0, old), 0);
 	run(SLOT(2), 1);
 	assert_int_equal(ptebatch_add_clear(&b, SLOT(3), 1, NULL), 0);
 	assert_int_equal(ptebatch_add_clear(&b, SLOT(4), 1, NULL), 0);
-	assert_int_equal(ptebatch_add_run(&b, SLOT(5), 1, 0, 0), 0);
+	assert_int_equal(ptebatch_add_flags(&b, SLOT(5), 1, 0, 0), 0);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(recording.last_nr, 6);
 	assert_int_equal(recording.slot[1].old, (uintptr_t)old);
@@ -583,7 +583,7 @@ static void nothing_merges_into_what_was_flushed(void **state)
 	run(SLOT(3), 1);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(recording.slots, 2);
-	assert_int_equal(recording.slot[1].pte, SLOT(3));
+	assert_int_equal(recording.slot[1].slot, SLOT(3));
 }
 
 /* ---- order and automatic flushes ---- */
@@ -595,14 +595,14 @@ static void slots_apply_in_the_order_queued(void **state)
 	(void)state;
 	for (i = 0; i < 3; i++) {
 		run(SLOT(9), 1);
-		assert_int_equal(ptebatch_add_value(&b, SLOT(9), i, KEEP), 0);
+		assert_int_equal(ptebatch_add_set(&b, SLOT(9), i, KEEP), 0);
 	}
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(recording.slots, 6);
 	for (i = 0; i < 6; i++) {
 		assert_int_equal(recording.slot[i].value, i & 1);
 		if (i & 1)
-			assert_int_equal(recording.slot[i].val, i / 2);
+			assert_int_equal(recording.slot[i].pte, i / 2);
 	}
 	assert_int_equal(b.counters.flushes[PTEBATCH_FLUSH_KIND], 5);
 	assert_int_equal(b.counters.flushes[PTEBATCH_FLUSH_EXPLICIT], 1);
@@ -627,9 +627,9 @@ static void values_use_all_of_the_storage(void **state)
 
 	(void)state;
 	for (i = 0; i < max; i++)
-		assert_int_equal(ptebatch_add_value(&b, SLOT(i), i, EXACT), 0);
+		assert_int_equal(ptebatch_add_set(&b, SLOT(i), i, EXACT), 0);
 	assert_int_equal(recording.calls, 0);
-	assert_int_equal(ptebatch_add_value(&b, SLOT(i), i, EXACT), 0);
+	assert_int_equal(ptebatch_add_set(&b, SLOT(i), i, EXACT), 0);
 	assert_int_equal(recording.slots, max);
 	assert_int_equal(b.counters.flushes[PTEBATCH_FLUSH_FULL], 1);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
@@ -644,14 +644,14 @@ static void a_failed_automatic_flush_queues_nothing(void **state)
 	for (i = 0; i < RUNS; i++)
 		run(SLOT(2 * i), 1);
 	recording.fail_after = 0;
-	assert_int_equal(ptebatch_add_run(&b, SLOT(100), 1, RW, 0),
+	assert_int_equal(ptebatch_add_flags(&b, SLOT(100), 1, RW, 0),
 			 -PTEBATCH_EBUSY);
 	assert_int_equal(ptebatch_pending(&b), RUNS);
 	recording.fail_after = 3;
-	assert_int_equal(ptebatch_add_value(&b, SLOT(100), 0, KEEP),
+	assert_int_equal(ptebatch_add_set(&b, SLOT(100), 0, KEEP),
 			 -PTEBATCH_EBUSY);
 	assert_int_equal(ptebatch_pending(&b), RUNS - 3);
-	assert_int_equal(b.last.pte, SLOT(6));
+	assert_int_equal(b.last.slot, SLOT(6));
 	recording.fail_after = 0;
 	assert_int_equal(ptebatch_set_owner(&b, 1), -PTEBATCH_EBUSY);
 	assert_int_equal(b.owner, PTEBATCH_DOMID_SELF);
@@ -696,9 +696,9 @@ static void another_owner_gets_no_tlb_flush_of_the_first(void **state)
 static void queue_for_failure(void)
 {
 	run(SLOT(0), 5);
-	assert_int_equal(ptebatch_add_run_old(&b, SLOT(20), 3, A, 0, old), 0);
+	assert_int_equal(ptebatch_add_flags_old(&b, SLOT(20), 3, A, 0, old), 0);
 	assert_int_equal(ptebatch_add_clear(&b, SLOT(40), 1, old + 10), 0);
-	assert_int_equal(ptebatch_add_run(&b, SLOT(60), 5, 0, NX), 0);
+	assert_int_equal(ptebatch_add_flags(&b, SLOT(60), 5, 0, NX), 0);
 }
 
 static uint64_t fail_slot(int i)
@@ -725,7 +725,7 @@ static void check_order(int left_out)
 	for (i = 0; i < FAIL_SLOTS; i++) {
 		if (i == left_out)
 			continue;
-		assert_int_equal(recording.slot[k].pte, fail_slot(i));
+		assert_int_equal(recording.slot[k].slot, fail_slot(i));
 		assert_int_equal(recording.slot[k].old, fail_old(i));
 		k++;
 	}
@@ -743,12 +743,12 @@ static void a_failed_flush_resumes_at_each_slot(void **state)
 		assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
 		assert_int_equal(b.last.err, -PTEBATCH_EBUSY);
 		assert_int_equal(b.last.slots, n);
-		assert_int_equal(b.last.pte, fail_slot(n));
+		assert_int_equal(b.last.slot, fail_slot(n));
 		assert_int_equal(ptebatch_pending(&b), FAIL_SLOTS - n);
 		assert_int_equal(recording.tlbs, n ? 1 : 0);
 		assert_int_equal(ptebatch_flush(&b, NULL), 0);
 		assert_int_equal(b.last.slots, FAIL_SLOTS - n);
-		assert_int_equal(b.last.pte, 0);
+		assert_int_equal(b.last.slot, 0);
 		assert_int_equal(b.counters.flushed, FAIL_SLOTS);
 		assert_int_equal(b.counters.failures, 1);
 		check_order(-1);
@@ -794,7 +794,7 @@ static void values_fail_and_resume_at_each_record(void **state)
 	for (n = 0; n < 6; n++) {
 		setup(state);
 		for (i = 0; i < 6; i++)
-			assert_int_equal(ptebatch_add_value(&b, SLOT(i), i,
+			assert_int_equal(ptebatch_add_set(&b, SLOT(i), i,
 							    i & 1 ? KEEP
 								  : EXACT),
 					 0);
@@ -802,13 +802,13 @@ static void values_fail_and_resume_at_each_record(void **state)
 		assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
 		assert_int_equal(b.last.records, n);
 		assert_int_equal(b.last.slots, n);
-		assert_int_equal(b.last.pte, SLOT(n));
+		assert_int_equal(b.last.slot, SLOT(n));
 		assert_int_equal(ptebatch_pending(&b), 6 - n);
 		if (n & 1)
 			assert_int_equal(ptebatch_skip(&b), 1);
 		assert_int_equal(ptebatch_flush(&b, NULL), 0);
 		assert_int_equal(recording.slots, n & 1 ? 5 : 6);
-		assert_int_equal(recording.slot[4].pte,
+		assert_int_equal(recording.slot[4].slot,
 				 n & 1 && n < 5 ? SLOT(5) : SLOT(4));
 	}
 }
@@ -823,7 +823,7 @@ static void records_queue_behind_a_failed_tail(void **state)
 	assert_int_equal(ptebatch_pending(&b), FAIL_SLOTS - 2 + 1);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(recording.slots, FAIL_SLOTS + 1);
-	assert_int_equal(recording.slot[FAIL_SLOTS].pte, SLOT(100));
+	assert_int_equal(recording.slot[FAIL_SLOTS].slot, SLOT(100));
 }
 
 static void skip_and_discard_know_the_open_run(void **state)
@@ -839,7 +839,7 @@ static void skip_and_discard_know_the_open_run(void **state)
 	run(SLOT(3), 1);
 	assert_int_equal(ptebatch_pending(&b), 3);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
-	assert_int_equal(recording.slot[0].pte, SLOT(1));
+	assert_int_equal(recording.slot[0].slot, SLOT(1));
 	assert_int_equal(recording.slots, 3);
 	run(SLOT(0), 1);
 	run(SLOT(1), 1);
@@ -1000,7 +1000,7 @@ static void a_failing_tlb_flush_is_an_error(void **state)
 	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EFAULT);
 	assert_int_equal(ptebatch_pending(&b), 0);
 	assert_int_equal(b.last.slots, 1);
-	assert_int_equal(b.last.pte, 0);
+	assert_int_equal(b.last.slot, 0);
 	assert_int_equal(b.counters.tlb_flushes, 0);
 	recording.tlb_err = 0;
 	assert_int_equal(ptebatch_flush(&b, &all), 0);
@@ -1100,7 +1100,7 @@ static void peek_walks_what_is_queued(void **state)
 	uint64_t e;
 
 	(void)state;
-	env.slot = slot;
+	env.map = slot;
 	memory[1] = 0x1067;
 	memory[2] = 0x2066;
 	run(SLOT(0), 1);
@@ -1112,17 +1112,17 @@ static void peek_walks_what_is_queued(void **state)
 	assert_int_equal(e, 0x2066); /* absent: passed over */
 	assert_int_equal(ptebatch_peek(&b, SLOT(3), &e), 0);
 	assert_int_equal(e, 0);
-	assert_int_equal(ptebatch_add_run(&b, SLOT(1), 1, 0, NX), 0);
+	assert_int_equal(ptebatch_add_flags(&b, SLOT(1), 1, 0, NX), 0);
 	assert_int_equal(ptebatch_peek(&b, SLOT(1), &e), 0);
 	assert_int_equal(e, 0x1065 | NX);
 	assert_int_equal(ptebatch_add_clear(&b, SLOT(1), 1, NULL), 0);
 	assert_int_equal(ptebatch_peek(&b, SLOT(1), &e), 0);
 	assert_int_equal(e, 0);
 	ptebatch_discard(&b);
-	assert_int_equal(ptebatch_add_value(&b, SLOT(1), 0x3001, KEEP), 0);
+	assert_int_equal(ptebatch_add_set(&b, SLOT(1), 0x3001, KEEP), 0);
 	assert_int_equal(ptebatch_peek(&b, SLOT(1), &e), 0);
 	assert_int_equal(e, 0x3061);
-	assert_int_equal(ptebatch_add_value(&b, SLOT(1), 0x4001, EXACT), 0);
+	assert_int_equal(ptebatch_add_set(&b, SLOT(1), 0x4001, EXACT), 0);
 	assert_int_equal(ptebatch_peek(&b, SLOT(1), &e), 0);
 	assert_int_equal(e, 0x4001);
 	assert_int_equal(recording.calls, 0);
@@ -1134,7 +1134,7 @@ static void peek_needs_a_mapping_of_an_aligned_slot(void **state)
 
 	(void)state;
 	assert_int_equal(ptebatch_peek(&b, SLOT(1), &e), -PTEBATCH_EOPNOTSUPP);
-	env.slot = slot;
+	env.map = slot;
 	assert_int_equal(ptebatch_peek(&b, SLOT(1) + 1, &e), -PTEBATCH_EINVAL);
 	assert_int_equal(ptebatch_peek(&b, 0x900000, &e), -PTEBATCH_EOPNOTSUPP);
 	assert_int_equal(ptebatch_peek(&b, SLOT(1), &e), 0);

@@ -22,8 +22,8 @@
 #define P PTEBATCH_PTE_P
 #define RW PTEBATCH_PTE_RW
 #define NX PTEBATCH_PTE_NX
-#define EXACT PTEBATCH_VALUE_EXACT
-#define KEEP PTEBATCH_VALUE_KEEP
+#define EXACT PTEBATCH_SET_EXACT
+#define KEEP PTEBATCH_SET_KEEP_AD
 #define SELF PTEBATCH_DOMID_SELF
 #define SLOT(i) FAKE_SLOT(0, i)
 #define ENTRY(i) ((0x1000ull * (i)) + 0x100000 + P)
@@ -466,7 +466,7 @@ static void a_batch_of_many_records_makes_several_calls(void **state)
 	(void)state;
 	start(&ptebatch_hypercall);
 	for (i = 0; i < 200; i++)
-		assert_int_equal(ptebatch_add_run(&b, SLOT(2 * i), 1, RW, 0),
+		assert_int_equal(ptebatch_add_flags(&b, SLOT(2 * i), 1, RW, 0),
 				 0);
 	assert_int_equal(ptebatch_flush(&b, &all), 0);
 	assert_int_equal(fake.calls, 4);
@@ -709,13 +709,13 @@ static void a_batch_goes_on_after_libxencall_failed(void **state)
 	(void)state;
 	start(&ptebatch_hypercall);
 	for (i = 0; i < 100; i++)
-		assert_int_equal(ptebatch_add_run_old(&b, SLOT(2 * i), 1, RW, 0,
-						      &old[2 * i]),
+		assert_int_equal(ptebatch_add_flags_old(&b, SLOT(2 * i), 1, RW,
+							0, &old[2 * i]),
 				 0);
 	lib.err = EPERM;
 	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EPERM);
 	assert_int_equal(b.last.slots, 0);
-	assert_int_equal(b.last.pte, 0); /* no slot is to blame */
+	assert_int_equal(b.last.slot, 0); /* no slot is to blame */
 	assert_int_equal(ptebatch_pending(&b), 100);
 	lib.err = 0;
 	assert_int_equal(ptebatch_flush(&b, &all), 0);
@@ -736,14 +736,14 @@ static void check_failure(const struct ptebatch_backend *backend,
 	start(backend);
 	for (i = 0; i < 500; i += 5)
 		assert_int_equal(
-			i & 1 ? ptebatch_add_run_old(&b, SLOT(i), 3, RW, 0,
-						     old + i)
-			      : ptebatch_add_run(&b, SLOT(i), 3, RW, 0),
+			i & 1 ? ptebatch_add_flags_old(&b, SLOT(i), 3, RW, 0,
+						       old + i)
+			      : ptebatch_add_flags(&b, SLOT(i), 3, RW, 0),
 			0);
 	fake.fail_after = n;
 	assert_int_equal(ptebatch_flush(&b, tlb), -PTEBATCH_EBUSY);
 	assert_int_equal(b.last.slots, n);
-	assert_int_equal(b.last.pte, SLOT(n / 3 * 5 + n % 3));
+	assert_int_equal(b.last.slot, SLOT(n / 3 * 5 + n % 3));
 	assert_int_equal(ptebatch_pending(&b), 300 - n);
 	assert_int_equal(fake.applied, n);
 	assert_int_equal(fake.tlbs, tlb && n ? 1 : 0);
@@ -785,15 +785,15 @@ static void values_fail_and_resume_at_each_slot(void **state)
 			reset_xen();
 			start(backends[k]);
 			for (i = 0; i < 150; i++)
-				assert_int_equal(ptebatch_add_value(
-							 &b, SLOT(i),
-							 ENTRY(i) | NX, EXACT),
+				assert_int_equal(ptebatch_add_set(&b, SLOT(i),
+								  ENTRY(i) | NX,
+								  EXACT),
 						 0);
 			fake.fail_after = n;
 			assert_int_equal(ptebatch_flush(&b, NULL),
 					 -PTEBATCH_EBUSY);
 			assert_int_equal(b.last.slots, n);
-			assert_int_equal(b.last.pte, SLOT(n));
+			assert_int_equal(b.last.slot, SLOT(n));
 			assert_int_equal(ptebatch_flush(&b, NULL), 0);
 			assert_int_equal(fake.applied, 150);
 			for (i = 0; i < 512; i++)

@@ -182,7 +182,7 @@ static volatile uint64_t *slot(void *ctx, uint64_t maddr)
 static struct ptebatch_xencall dom0;
 static struct ptebatch_env env = {
 	.hypercall = ptebatch_xencall,
-	.slot = slot,
+	.map = slot,
 	.ctx = &dom0,
 	.features = PTEBATCH_ENV_PRESERVE_AD,
 };
@@ -214,12 +214,12 @@ static bool change_runs(bool stock)
 
 	for (i = 0; i < 256; i++) {
 		wanted[i] = was[i] & P ? (was[i] & ~RW) | NX : was[i];
-		if (ptebatch_add_run(&batch, maddr(i), 1, RW, NX))
+		if (ptebatch_add_flags(&batch, maddr(i), 1, RW, NX))
 			return false;
 	}
 	for (i = 300; i < SLOTS; i += 2) {
 		wanted[i] = was[i] & P ? was[i] | 0x200 : was[i];
-		if (ptebatch_add_run(&batch, maddr(i), 1, 0, 0x200))
+		if (ptebatch_add_flags(&batch, maddr(i), 1, 0, 0x200))
 			return false;
 	}
 	/* The mmu_update backend gives no old values of a foreign table. */
@@ -243,8 +243,8 @@ static bool change_values(void)
 		wanted[i] = was[i];
 		if (i == 17 || i == 18)
 			wanted[i] = was[35 - i];
-		if (ptebatch_add_value(&batch, maddr(i), wanted[i],
-				       PTEBATCH_VALUE_EXACT))
+		if (ptebatch_add_set(&batch, maddr(i), wanted[i],
+				     PTEBATCH_SET_EXACT))
 			return false;
 	}
 	return !ptebatch_flush(&batch, NULL);
@@ -315,8 +315,7 @@ static bool refused(uint32_t owner, int err)
 	bool as_said;
 
 	if (ptebatch_set_owner(&batch, owner) ||
-	    ptebatch_add_value(&batch, maddr(0), table[0],
-			       PTEBATCH_VALUE_EXACT))
+	    ptebatch_add_set(&batch, maddr(0), table[0], PTEBATCH_SET_EXACT))
 		return false;
 	as_said = ptebatch_flush(&batch, NULL) == err;
 	if (!as_said)
