@@ -11,7 +11,9 @@
 #define US PTEBATCH_PTE_US
 #define A PTEBATCH_PTE_A
 #define D PTEBATCH_PTE_D
+#define AD (A | D)
 #define G PTEBATCH_PTE_G
+#define CACHE PTEBATCH_PTE_CACHE
 #define NX PTEBATCH_PTE_NX
 #define FRAME PTEBATCH_PTE_FRAME
 

@@ -9,14 +9,10 @@
  * with -EOPNOTSUPP and change nothing. A test is skipped only where the world
  * has no way to perform it.
  */
+#include "../common/pte.h"
+#include "../common/random.h"
 #include "conformance.h"
 
-#define P PTEBATCH_PTE_P
-#define RW PTEBATCH_PTE_RW
-#define US PTEBATCH_PTE_US
-#define A PTEBATCH_PTE_A
-#define D PTEBATCH_PTE_D
-#define NX PTEBATCH_PTE_NX
 #define BASE (P | US | A | D)
 #define AVAIL 0x200ull /* bit 9 */
 #define SLOTS PTEBATCH_TABLE_SLOTS
@@ -1074,10 +1070,7 @@ static uint64_t seed;
 
 static uint32_t random32(void)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)(seed >> 16);
+	return (uint32_t)(xorshift64(&seed) >> 16);
 }
 
 static uint64_t model[2][SLOTS];

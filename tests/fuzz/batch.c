@@ -4,12 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/pte.h"
 #include "batch.h"
 
-#define P PTEBATCH_PTE_P
-#define RW PTEBATCH_PTE_RW
-#define A PTEBATCH_PTE_A
-#define D PTEBATCH_PTE_D
 #define MOST 2048u
 
 void (*batch_failed)(const char *what);

@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../common/random.h"
 #include "fuzz.h"
 
 #define MOST 4096u
@@ -43,10 +44,7 @@ static char keep[256];
 
 static uint64_t rnd(void)
 {
-	rng ^= rng << 13;
-	rng ^= rng >> 7;
-	rng ^= rng << 17;
-	return rng;
+	return xorshift64(&rng);
 }
 
 static void die(const char *what, const char *path)

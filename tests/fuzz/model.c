@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include "../common/pte.h"
 #include "model.h"
 #include "preempt.h"
 
-#define P PTEBATCH_PTE_P
-#define RW PTEBATCH_PTE_RW
-#define US PTEBATCH_PTE_US
-#define G PTEBATCH_PTE_G
-#define NX PTEBATCH_PTE_NX
-#define CACHE PTEBATCH_PTE_CACHE
 #define KERNEL (1UL << 52)
-#define AD (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
 /* Bits that can change without a change of references. */
 #define LIGHT_RUN (PTEBATCH_FAST_FLAGS & ~RW)
 #define LIGHT_VALUE (NX | 0x7ff0000000000000UL | 0xe00UL | US | AD | G)

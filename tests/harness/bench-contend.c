@@ -34,10 +34,9 @@
 #include <sys/mman.h>
 #include <x86intrin.h>
 
-#define P PTEBATCH_PTE_P
-#define US PTEBATCH_PTE_US
-#define RW PTEBATCH_PTE_RW
-#define G PTEBATCH_PTE_G
+#include "../common/pte.h"
+#include "../common/random.h"
+
 #define SLOTS 512UL
 #define RUNS 64UL
 #define WAITS 4000U
@@ -156,8 +155,7 @@ static void *waiter(void *arg)
 		page_unlock(TABLE);
 		if (!hidden)
 			put_page(TABLE);
-		rng ^= rng << 13, rng ^= rng >> 7, rng ^= rng << 17;
-		t = __rdtsc() + rng % IDLE_MAX;
+		t = __rdtsc() + xorshift64(&rng) % IDLE_MAX;
 		while (__rdtsc() < t)
 			_mm_pause();
 	}

@@ -22,10 +22,9 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
-#define P PTEBATCH_PTE_P
-#define RW PTEBATCH_PTE_RW
-#define AD (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
-#define NX PTEBATCH_PTE_NX
+#include "../common/pte.h"
+#include "../common/random.h"
+
 #define NR_DATA (1UL << 21)
 
 static uint64_t *ptes;
@@ -100,8 +99,7 @@ static void fill(unsigned long n, uint64_t flags, bool random)
 		unsigned long j;
 		uint32_t o = order[i];
 
-		rng ^= rng << 13, rng ^= rng >> 7, rng ^= rng << 17;
-		j = rng % (i + 1);
+		j = xorshift64(&rng) % (i + 1);
 		order[i] = order[j];
 		order[j] = o;
 	}

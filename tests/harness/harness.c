@@ -2,6 +2,9 @@
 /* The modelled hypervisor; harness.h says what is checked. */
 #include <harness.h>
 
+#include "../common/pte.h"
+#include "../common/random.h"
+
 HX_OWN struct harness hx;
 struct vcpu *hx_current;
 unsigned long max_page = MFN_END, max_pdx = NR_FRAMES;
@@ -44,7 +47,6 @@ static HX_OWN unsigned int in_model;  /* Xen's own code is at work */
 static bool restart;
 static uint64_t restart_args[5];
 
-#define AD 0x60UL
 
 void hx_rule(const char *fmt, ...)
 {
@@ -66,10 +68,7 @@ void hx_bug(const char *what, const char *file, int line)
 
 uint64_t hx_random(void)
 {
-	hx.rng ^= hx.rng << 13;
-	hx.rng ^= hx.rng >> 7;
-	hx.rng ^= hx.rng << 17;
-	return hx.rng;
+	return xorshift64(&hx.rng);
 }
 
 /* --- Entries and counts, watched ------------------------------------------ */

@@ -14,20 +14,14 @@
  */
 #include <harness.h>
 
+#include "../common/pte.h"
+
 #ifdef PTEBATCH_PREEMPT
 #define PTEBATCH_PREEMPT_IS_1 1
 #else
 #define PTEBATCH_PREEMPT_IS_1 0
 #endif
 
-#define P PTEBATCH_PTE_P
-#define RW PTEBATCH_PTE_RW
-#define US PTEBATCH_PTE_US
-#define A PTEBATCH_PTE_A
-#define D PTEBATCH_PTE_D
-#define G PTEBATCH_PTE_G
-#define NX PTEBATCH_PTE_NX
-#define CACHE PTEBATCH_PTE_CACHE
 #define UC 0x18UL /* PCD, PWT */
 #define GUEST_KERNEL (1UL << 52)
 #define ADJ (US | G | GUEST_KERNEL) /* bits that Xen adds */

@@ -46,7 +46,8 @@ $(OUT)/initramfs: $(OUT)/guest $(OUT)/ptebatch.ko $(OUT)/hypercall.ko \
 
 # CFLAGS are given here, since the user's (sanitizers, coverage) do not suit a
 # static program.
-$(OUT)/guest: $(wildcard $(HERE)guest/*) $(TOP)/include/ptebatch/xen-ptebatch.h
+$(OUT)/guest: $(wildcard $(HERE)guest/* $(HERE)../common/*.h) \
+		$(TOP)/include/ptebatch/xen-ptebatch.h
 	@mkdir -p $(OUT)
 	$(MAKE) -f $(HERE)guest/guest.mk OUT=$@ CFLAGS='-O2 -g -Wall -Wextra'
 
@@ -89,7 +90,7 @@ DOMAIN := $(HERE)dom0/domain.c $(patsubst %,$(TOP)/%.c,lib/ptebatch \
 	backends/mmu-update/mmu-update backends/hypercall/hypercall \
 	backends/xencall/xencall)
 $(OUT)/domain: $(DOMAIN) $(wildcard $(TOP)/include/ptebatch/*.h) \
-		$(TOP)/tests/minikernel/mailbox.h
+		$(TOP)/tests/minikernel/mailbox.h $(wildcard $(HERE)../common/*.h)
 	@mkdir -p $(OUT)
 	$(CC) -O2 -g -Wall -Wextra -I$(TOP)/include -I$(TOP)/tests/minikernel \
 		-o $@ $(DOMAIN) -lxenctrl -lxencall -lxenforeignmemory

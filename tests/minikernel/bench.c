@@ -308,7 +308,7 @@ static int floor_loop(void)
 }
 
 /* How a method differs: what it is checked for, what it works on. */
-enum { OLD = 1, SPARSE = 2, FLOOR = 4, SOLE = 8, AD = 16, FOREIGN = 32 };
+enum { OLD = 1, SPARSE = 2, FLOOR = 4, SOLE = 8, AD_SET = 16, FOREIGN = 32 };
 
 static const struct method {
 	const char *name;
@@ -327,23 +327,23 @@ static const struct method {
 	{ "trapped", trapped, NULL, EVERY, 0, 0 },
 	{ "floor", floor_loop, NULL, EVERY, FLOOR, 0 },
 	/* Beside the figures; their names begin with x-. */
-	{ "x-flags-ad", runs, &ptebatch_hypercall, RO_RW, AD, 512 },
+	{ "x-flags-ad", runs, &ptebatch_hypercall, RO_RW, AD_SET, 512 },
 	{ "x-flags-sole", runs, &ptebatch_hypercall, RO_RW, SOLE, 512 },
 	{ "x-exchange-foreign", with_old, &ptebatch_hypercall, 1u << DIR_CLEAR,
 	  OLD | FOREIGN, 512 },
 	{ "x-trapped-foreign", trapped, NULL, 1u << DIR_CLEAR, FOREIGN, 512 },
 	{ "x-flags-queued", singles, &ptebatch_hypercall, RO_RW, 0, 512 },
 	{ "x-values", values, &ptebatch_hypercall, ABSENT, 0, 512 },
-	{ "x-values-ad", values, &ptebatch_hypercall, RO_RW, AD, 512 },
+	{ "x-values-ad", values, &ptebatch_hypercall, RO_RW, AD_SET, 512 },
 	{ "x-sparse", singles, &ptebatch_hypercall, EVERY, SPARSE, 256 },
 	{ "x-one", straight, &ptebatch_hypercall, EVERY, 0, 1 },
 	{ "x-one-invlpg", straight_invlpg, &ptebatch_hypercall, EVERY, 0, 1 },
 	{ "x-one-invlpg-at", straight_invlpg_at, &ptebatch_hypercall, EVERY, 0,
 	  1 },
 	{ "x-one-invlpg-at-ad", straight_invlpg_at, &ptebatch_hypercall, EVERY,
-	  AD, 1 },
+	  AD_SET, 1 },
 	{ "x-value-invlpg-at-ad", one_value_invlpg_at, &ptebatch_hypercall,
-	  RO_RW, AD, 1 },
+	  RO_RW, AD_SET, 1 },
 	{ "x-update-va-invlpg", update_va_invlpg, NULL, EVERY, 0, 1 },
 	{ "x-multicall-invlpg", multicall_invlpg, NULL, RO_RW, 0, 1 },
 	{ "x-mmu-sole", mmu_update_raw, NULL, RO_RW, SOLE, 512 },
@@ -385,7 +385,7 @@ static void map_foreign(void)
 
 static void set_up(const struct method *m)
 {
-	uint64_t flags = directions[dir].start | (m->how & AD ? D : 0);
+	uint64_t flags = directions[dir].start | (m->how & AD_SET ? D : 0);
 	uint32_t i, page0 = m->how & SOLE ? WORLD_SLOTS : 0;
 
 	stride = m->how & SPARSE ? 2 : 1;

@@ -2,10 +2,9 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "../common/pte.h"
 #include "fake-xen.h"
 
-#define P PTEBATCH_PTE_P
-#define AD (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
 
 struct fake fake;
 

@@ -8,7 +8,8 @@
 
 #include <ptebatch/ptebatch.h>
 
-#define RW PTEBATCH_PTE_RW
+#include "../common/pte.h"
+
 #define CALLED __attribute__((noinline))
 
 static uint64_t storage[5 * 8192];

@@ -17,14 +17,10 @@
 
 #include <cmocka.h>
 
+#include "../common/pte.h"
 #include "conform.h"
 #include "fake-xen.h"
 
-#define P PTEBATCH_PTE_P
-#define RW PTEBATCH_PTE_RW
-#define NX PTEBATCH_PTE_NX
-#define A PTEBATCH_PTE_A
-#define D PTEBATCH_PTE_D
 #define KEEP PTEBATCH_SET_KEEP_AD
 #define EXACT PTEBATCH_SET_EXACT
 #define SLOT(i) FAKE_SLOT(0, i)

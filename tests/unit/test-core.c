@@ -12,12 +12,9 @@
 
 #include <cmocka.h>
 
+#include "../common/pte.h"
 #include "recording.h"
 
-#define RW PTEBATCH_PTE_RW
-#define NX PTEBATCH_PTE_NX
-#define A PTEBATCH_PTE_A
-#define D PTEBATCH_PTE_D
 #define TABLE 0x10000ull
 #define SLOT(i) (TABLE + 8ull * (i))
 #define RUNS 8

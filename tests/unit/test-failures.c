@@ -8,12 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/pte.h"
 #include "../fuzz/batch.h"
 
-#define RW PTEBATCH_PTE_RW
-#define A PTEBATCH_PTE_A
-#define D PTEBATCH_PTE_D
-#define NX PTEBATCH_PTE_NX
 #define ENTRY(n) ((0x800ull + (n)) << 12 | PTEBATCH_PTE_P)
 #define MOST_OPS 8
 

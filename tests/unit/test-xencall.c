@@ -16,12 +16,10 @@
 #include <ptebatch/xencall.h>
 #include <xencall.h>
 
+#include "../common/pte.h"
 #include "conform.h"
 #include "fake-xen.h"
 
-#define P PTEBATCH_PTE_P
-#define RW PTEBATCH_PTE_RW
-#define NX PTEBATCH_PTE_NX
 #define EXACT PTEBATCH_SET_EXACT
 #define KEEP PTEBATCH_SET_KEEP_AD
 #define SELF PTEBATCH_DOMID_SELF

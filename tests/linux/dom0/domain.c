@@ -35,13 +35,9 @@
 
 #include <ptebatch/xencall.h>
 
+#include "../../common/pte.h"
 #include "mailbox.h"
 
-#define P PTEBATCH_PTE_P
-#define RW PTEBATCH_PTE_RW
-#define AD (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
-#define NX PTEBATCH_PTE_NX
-#define FRAME PTEBATCH_PTE_FRAME
 #define BOTH (PTEBATCH_HAVE_RUNS | PTEBATCH_HAVE_VALUES)
 #define SLOTS MAILBOX_SLOTS
 #define ROUNDS 4u

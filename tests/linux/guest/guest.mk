@@ -6,6 +6,6 @@ CFLAGS ?= -O2 -Wall -Wextra
 OUT ?= guest
 headers := $(here)../../../include
 
-$(OUT): $(wildcard $(here)*.c $(here)*.h) $(here)guest.mk \
+$(OUT): $(wildcard $(here)*.[ch] $(here)../../common/*.h) $(here)guest.mk \
 		$(headers)/ptebatch/xen-ptebatch.h
 	$(CC) $(CFLAGS) -I$(headers) -static -pthread -o $@ $(filter %.c,$^)

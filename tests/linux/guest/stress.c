@@ -22,6 +22,7 @@
  */
 #define _GNU_SOURCE
 #include "guest.h"
+#include "../../common/random.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -77,10 +78,7 @@ static __thread uint64_t visits[THREADS_MAX][KINDS][SLOT_PAGES];
 
 static uint32_t pick(uint32_t below)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (random_state >> 32) % below;
+	return (xorshift64(&random_state) >> 32) % below;
 }
 
 static void count(uint64_t *counter)

@@ -2,6 +2,7 @@
 /* Runs the tests, prints TAP to the console, and has the tests' common code. */
 #define _GNU_SOURCE
 #include "tests.h"
+#include "../../common/random.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -178,10 +179,7 @@ uint32_t prng(void)
 {
 	static uint64_t state = 0x9e3779b97f4a7c15;
 
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state >> 32;
+	return xorshift64(&state) >> 32;
 }
 
 /* The word in each page to which only a writer thread writes. */
