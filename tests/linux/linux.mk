@@ -19,9 +19,7 @@ $(if $(word 2,$(abspath $(OUT))),$(error kbuild takes no path with a space: \
 IMAGE := $(shell $(TOP)/tools/linux-image $(SERIES))
 $(if $(IMAGE),,$(error there is no Linux $(SERIES) to build for))
 
-SOURCES := $(patsubst $(TOP)/%,%,$(foreach folder,linux include/ptebatch \
-	lib backends/native backends/mmu-update backends/hypercall, \
-	$(wildcard $(addprefix $(TOP)/$(folder)/,*.[ch] Kbuild dkms.conf))))
+SOURCES := $(shell cat $(TOP)/linux/FILES)
 # The Xen modules let dom0 run domUs; zram is for swap, brd and minix for files
 # on a disk.
 MODULES := xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs zram brd minix
@@ -95,9 +93,10 @@ $(OUT)/domain: $(DOMAIN) $(wildcard $(TOP)/include/ptebatch/*.h) \
 	$(CC) -O2 -g -Wall -Wextra -I$(TOP)/include -I$(TOP)/tests/minikernel \
 		-o $@ $(DOMAIN) -lxenctrl -lxencall -lxenforeignmemory
 
-$(OUT)/minikernel/minikernel: $(addprefix $(TOP)/,$(SOURCES)) \
-		$(wildcard $(addprefix $(TOP)/,examples/minikernel/* \
-			tests/minikernel/* tests/common/* tests/conformance/*))
+$(OUT)/minikernel/minikernel: $(wildcard $(addprefix $(TOP)/, \
+		include/ptebatch/*.h lib/*.c backends/*/*.c \
+		examples/minikernel/* tests/minikernel/* tests/common/* \
+		tests/conformance/*))
 	$(MAKE) -f $(TOP)/tests/minikernel/kernel.mk OUT=$(OUT)/minikernel
 	touch $@
 
