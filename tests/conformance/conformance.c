@@ -9,6 +9,7 @@
  * with -EOPNOTSUPP and change nothing. A test is skipped only where the world
  * has no way to perform it.
  */
+#include "../common/check.h"
 #include "../common/pte.h"
 #include "../common/random.h"
 #include "conformance.h"
@@ -21,14 +22,6 @@
 
 /* A non-present PTE that is not vulnerable to L1TF. */
 #define ABSENT ((uint64_t)0x400)
-
-#define CHECK(cond)                                       \
-	do {                                              \
-		if (!(cond))                              \
-			return AT(__LINE__) ": " #cond;   \
-	} while (0)
-#define AT(line) AT2(line)
-#define AT2(line) "line " #line
 
 /* The result of a test that the world cannot perform. */
 static const char skipped[] = "skipped";
@@ -1224,12 +1217,15 @@ unsigned int conformance_run(struct conf_world *w, unsigned int *count)
 
 	for (i = 0; i < all; i++) {
 		w->reset(w);
+		check_made = 0;
 		why = init(w, sizeof(storage)) ? "init failed"
 					       : tests[i].run(w);
 		if (why == skipped) {
 			w->report(w, tests[i].skip, NULL);
 			continue;
 		}
+		if (!why && !check_made)
+			why = "the test made no check";
 		w->report(w, tests[i].name, why);
 		failed += why != NULL;
 	}

@@ -3,19 +3,12 @@
  * The conformance suite against the handlers' source over the harness, by the
  * library and its hypercall backend, in process. Besides the suite's own
  * tests, no rule of harness.h may be broken and all counts must add up.
- *
- *   gcc -std=gnu11 -g -fsanitize=address,undefined -Itests/harness \
- *     -Itests/harness/include -Iinclude -Ibackends/xen-hv -Itests/conformance \
- *     tests/harness/{harness,conformance-handler}.c backends/xen-hv/ptebatch.c \
- *     tests/conformance/conformance.c lib/ptebatch.c \
- *     backends/hypercall/hypercall.c backends/mmu-update/mmu-update.c
- *
- * once as it is and once with -DPTEBATCH_PREEMPT=1U. TAP.
+ * The makefile builds it twice: as it is, and preempted at each entry.
  */
 #include <harness.h>
-#include <conformance.h>
 
-static unsigned int failed, nr;
+#include "../conformance/report.h"
+
 static uint64_t bad[8];
 
 static int64_t hypercall(void *ctx, uint32_t op, uint64_t a1, uint64_t a2,
@@ -79,12 +72,7 @@ static void touch(struct conf_world *w, uint32_t table, uint32_t s, int write)
 static void report(struct conf_world *w, const char *test, const char *why)
 {
 	hx_audit();
-	if (!why && hx.broken)
-		why = hx.what;
-	failed += !!why;
-	printf("%s %u - %s: %s\n", why ? "not ok" : "ok", ++nr, w->name, test);
-	if (why)
-		printf("# %s\n", why);
+	conformance_report(w, test, why || !hx.broken ? why : hx.what);
 }
 
 static void run(const char *name, unsigned int preempt)
@@ -111,7 +99,7 @@ static void run(const char *name, unsigned int preempt)
 		.bad_address = bad,
 		.not_a_table = MFN_L2 << 12,
 	};
-	unsigned int before = nr, count = 0;
+	unsigned int before = tap.number, count = 0;
 
 	harness_reset();
 	hx.preempt = preempt;
@@ -121,10 +109,8 @@ static void run(const char *name, unsigned int preempt)
 		exit(1);
 	}
 	conformance_run(&w, &count);
-	printf("%s %u - %s: the suite reported each of its tests\n",
-	       count && nr - before == count ? "ok" : "not ok", nr + 1, name);
-	failed += !(count && nr - before == count);
-	nr++;
+	tap_result(name, "the suite reported each of its tests",
+		   count && tap.number - before == count ? NULL : "it did not");
 }
 
 int main(void)
@@ -132,6 +118,5 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	run("handlers", 0);
 	run("handlers, preempted whenever asked", 1);
-	printf("1..%u\n", nr);
-	return failed != 0;
+	return tap_done() != 0;
 }

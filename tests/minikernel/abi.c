@@ -799,7 +799,6 @@ static const char *dom0_alone_turns_the_calls_off_and_on(void)
 	return NULL;
 }
 
-#define TEST(f) { #f, f, 0 }
 const struct test abi_tests[] = {
 	TEST(probe_answers_to_the_magic_only),
 	TEST(masks_with_other_bits_are_refused),

@@ -323,7 +323,6 @@ static const char *changing_the_tables_is_denied(void)
 	return is_done();
 }
 
-#define TEST(f) { #f, f, 0 }
 static const struct test flask_tests[] = {
 	TEST(what_is_allowed_is_done),
 	TEST(mapping_writable_is_denied),

@@ -1135,15 +1135,15 @@ void fuzz_run(uint64_t nr, uint64_t seed, uint64_t first, int show)
 	why = operations(seed, first, first + nr, show, &done);
 	if (why) {
 		print("# replay: fuzz=1 seed=%lu skip=%lu show\n", seed, done);
-		report("fuzz", "new calls and mmu_update agree", why);
+		tap_result("fuzz", "new calls and mmu_update agree", why);
 		return; /* to a world that is not what it should be */
 	}
 	twin_end();
 	world_reset();
 	print("# fuzz: seed %lu, operations %lu to %lu agree\n", seed, first,
 	      first + nr - 1);
-	report("fuzz", "new calls and mmu_update agree", NULL);
+	tap_result("fuzz", "new calls and mmu_update agree", NULL);
 	if (nr >= 10000)
-		report("fuzz", "all forms, errors and kinds of pages came up",
-		       everything_came_up());
+		tap_result("fuzz", "all forms, errors and kinds of pages came up",
+			   everything_came_up());
 }

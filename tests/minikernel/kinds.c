@@ -445,7 +445,6 @@ static const char *an_unsafe_absent_entry_is_written_all_the_same(void)
 	return NULL;
 }
 
-#define TEST(f) { #f, f, 0 }
 #define DOM0_TEST(f) { #f, f, 1 }
 const struct test kinds_tests[] = {
 	TEST(own_pages_are_mapped_as_by_mmu_update),

@@ -76,13 +76,7 @@ static void fail(const char *why)
 }
 
 /* As CHECK, on any vCPU. */
-#define HOLDS(x)                                                               \
-	do {                                                                   \
-		if (!(x)) {                                                    \
-			fail("line " LINE(__LINE__) ": " #x);                  \
-			return;                                                \
-		}                                                              \
-	} while (0)
+#define HOLDS(x) CHECK_OR(x, return fail)
 
 static uint64_t sum(size_t member)
 {
@@ -979,7 +973,6 @@ static const char *a_page_table_is_never_mapped_writable(void)
 	return sole_pages_are_free_of_writers();
 }
 
-#define TEST(f) { #f, f, 0 }
 static const struct test race_tests[] = {
 	TEST(no_a_or_d_is_lost_and_no_store_passes_its_flush),
 	TEST(batches_on_slots_side_by_side_do_not_mix),
@@ -1001,9 +994,10 @@ void race_run(uint64_t n, int cost_alone)
 	unsigned int all = smp_cpus();
 
 	updates = n;
-	report("race", "there are two vCPUs at least",
-	       all < 2 ? "there is one" : NULL);
-	report("race", "Xen has the new calls", use_new_calls() ? NULL : "no");
+	tap_result("race", "there are two vCPUs at least",
+		   all < 2 ? "there is one" : NULL);
+	tap_result("race", "Xen has the new calls",
+		   use_new_calls() ? NULL : "no");
 	if (all < 2 || !use_new_calls())
 		return;
 	cpus = all;

@@ -8,8 +8,8 @@
  */
 #include "kernel.h"
 
-#include "conformance.h"
 #include "tests.h"
+#include "report.h"
 
 #define SOLE WORLD_SLOTS /* the first page with no other writable mapping */
 #define DATA (P | US | A | D)
@@ -18,16 +18,6 @@ struct ptebatch batch;
 struct ptebatch_env env;
 
 static struct ptebatch_run storage[64];
-static unsigned int number, failed;
-
-void report(const char *where, const char *test, const char *why)
-{
-	print("%sok %u - %s: %s\n", why ? "not " : "", ++number, where, test);
-	if (why) {
-		print("# %s\n", why);
-		failed++;
-	}
-}
 
 /* --- The conformance suite's world --------------------------------------- */
 
@@ -92,22 +82,6 @@ static volatile uint64_t *slot_of_l1(void *ctx, uint64_t maddr)
 		if (((uint64_t)p & ~(PAGE - 1)) == (uint64_t)table_virt(i))
 			return p;
 	return NULL;
-}
-
-/*
- * What a backend has no way to be asked ("# SKIP" in the name) is no test of
- * it, and told as a comment: nothing that could be installed would change it.
- */
-static void w_report(struct conf_world *w, const char *test, const char *why)
-{
-	const char *s = test;
-
-	while (*s && *s != '#')
-		s++;
-	if (*s)
-		print("# no test of %s: %s\n", w->name, test);
-	else
-		report(w->name, test, why);
 }
 
 /* A Xen with one of the two calls only, for the backend that uses both. */
@@ -175,7 +149,7 @@ static void conformance(const struct variant *v)
 		.write = w_write,
 		.page = w_page,
 		.touch = w_touch,
-		.report = w_report,
+		.report = conformance_report,
 		/* A data page of ours, to which mmu_update would write. */
 		.not_a_table = page_maddr(0),
 		.va = w_va,
@@ -188,7 +162,7 @@ static void conformance(const struct variant *v)
 	bad = conformance_run(&w, &count);
 	print("# %s: conformance, %u tests, %u failed\n", v->name, count, bad);
 	if (!count)
-		report(v->name, "the conformance suite runs", "no test");
+		tap_result(v->name, "the conformance suite runs", "no test");
 }
 
 /* --- Faults and flushes, with any backend -------------------------------- */
@@ -578,7 +552,6 @@ static const char *hardware_sets_a_and_d_anew_after_a_flush(void)
 	return NULL;
 }
 
-#define TEST(f) { #f, f, 0 }
 static const struct test on_xen[] = {
 	TEST(stores_obey_after_a_local_flush_of_one_page),
 	TEST(stores_obey_after_a_local_flush),
@@ -608,15 +581,15 @@ void run_tests(const char *where, const struct test *t)
 {
 	for (; t->name; t++) {
 		if (t->dom0 && !(start_info->flags & SIF_INITDOMAIN)) {
-			print("ok %u - %s: %s # SKIP the domain is not dom0\n",
-			      ++number, where, t->name);
+			tap_skip(where, t->name, "the domain is not dom0");
 			continue;
 		}
 		world_reset();
 		if (ptebatch_init(&batch, backend, &env, storage,
 				  sizeof(storage)))
 			panic("ptebatch_init failed");
-		report(where, t->name, t->run());
+		tap_begin(where, t->name);
+		tap_end(t->run());
 	}
 	world_reset();
 }
@@ -630,9 +603,7 @@ int use_new_calls(void)
 
 unsigned int tests_end(void)
 {
-	if (number)
-		print("1..%u\n", number);
-	return failed;
+	return tap.number ? tap_done() : 0;
 }
 
 /*
@@ -672,9 +643,10 @@ void tests_run(int must_be_new, int must_be_old)
 
 	print("# new calls: %s\n", is_new ? "yes" : "no");
 	if (must_be_new)
-		report("xen", "it has the new calls", is_new ? NULL : "no");
+		tap_result("xen", "it has the new calls", is_new ? NULL : "no");
 	if (must_be_old)
-		report("xen", "it has no new calls", is_new ? "it has" : NULL);
+		tap_result("xen", "it has no new calls",
+			   is_new ? "it has" : NULL);
 
 	for (; v < variants + sizeof(variants) / sizeof(*v); v++) {
 		env = xen_env;
@@ -689,7 +661,7 @@ void tests_run(int must_be_new, int must_be_old)
 		backend = v->backend;
 		if (backend->probe(&env) ||
 		    env.have != (is_new ? v->have : 0)) {
-			report(v->name, "probe", "finds other calls");
+			tap_result(v->name, "probe", "finds other calls");
 			continue;
 		}
 		conformance(v);

@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What tests.c and abi.c share. */
+/* What the tests share: TAP on the console, and the list of a file's tests. */
 #ifndef TESTS_H
 #define TESTS_H
 
 #include "kernel.h"
 
-#define STRING(x) #x
-#define LINE(x) STRING(x)
-/* In a function that returns NULL, or why the test failed. */
-#define CHECK(x)                                                               \
-	do {                                                                   \
-		if (!(x))                                                      \
-			return "line " LINE(__LINE__) ": " #x;                 \
-	} while (0)
+#define TAP_LINE(format, ...) print(format "\n", __VA_ARGS__)
+#include "tap.h"
 
 struct test {
 	const char *name; /* what holds when it passes */
@@ -20,10 +14,11 @@ struct test {
 	int dom0; /* others have not the rights that it takes */
 };
 
+#define TEST(f) { #f, f, 0 }
+
 extern struct ptebatch batch; /* new for each test, with the backend's env */
 extern struct ptebatch_env env;
 
-void report(const char *where, const char *test, const char *why);
 void run_tests(const char *where, const struct test *t);
 /* Batches of what follows use them; 0 if this Xen has not got both. */
 int use_new_calls(void);

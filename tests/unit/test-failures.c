@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../common/pte.h"
+#include "../common/tap.h"
 #include "../fuzz/batch.h"
 
 #define ENTRY(n) ((0x800ull + (n)) << 12 | PTEBATCH_PTE_P)
@@ -78,7 +79,8 @@ static char scenario[160];
 
 static void wrong(const char *what)
 {
-	printf("not ok - %s\n# %s\n", scenario, what);
+	tap_result(NULL, scenario, what);
+	tap_done();
 	exit(1);
 }
 
@@ -113,7 +115,7 @@ static void one(unsigned int n, int64_t fail_at, int err, int64_t gone_at,
 int main(void)
 {
 	unsigned long scenarios, errs = sizeof(errors) / sizeof(errors[0]);
-	unsigned int n, backend, e, r, nr = 0;
+	unsigned int n, backend, e, r;
 	int slots, i, gone, way;
 	uint32_t records;
 
@@ -143,10 +145,11 @@ int main(void)
 				one(n, i, errors[e], gone, way);
 				scenarios++;
 			}
-			printf("ok %u - %s, %s: %lu ways to fail lose and "
-			       "repeat nothing\n", ++nr, batches[n].name,
-			       backends[backend], scenarios);
+			snprintf(scenario, sizeof(scenario),
+				 "%s, %s: %lu ways to fail lose and repeat nothing",
+				 batches[n].name, backends[backend], scenarios);
+			tap_result(NULL, scenario,
+				   scenarios ? NULL : "there was none");
 		}
-	printf("1..%u\n", nr);
-	return 0;
+	return tap_done() != 0;
 }

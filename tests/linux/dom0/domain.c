@@ -36,6 +36,7 @@
 #include <ptebatch/xencall.h>
 
 #include "../../common/pte.h"
+#include "../../common/tap.h"
 #include "mailbox.h"
 
 #define BOTH (PTEBATCH_HAVE_RUNS | PTEBATCH_HAVE_VALUES)
@@ -46,7 +47,6 @@ static xc_interface *xc;
 static uint32_t id;
 static struct mailbox *box;
 static const volatile uint64_t *table; /* read-only */
-static unsigned int failed;
 
 static void __attribute__((noreturn)) die(const char *what)
 {
@@ -56,10 +56,7 @@ static void __attribute__((noreturn)) die(const char *what)
 
 static void report(const char *what, bool good)
 {
-	static unsigned int number;
-
-	printf("%sok %u - %s\n", good ? "" : "not ", ++number, what);
-	failed += !good;
+	tap_result(NULL, what, good ? NULL : "it is not so");
 }
 
 static void *map(uint64_t frame, int prot)
@@ -485,5 +482,5 @@ int main(int argc, char **argv)
 		ask(MAILBOX_END, false);
 	else
 		die("no such command");
-	return failed;
+	return tap.failed;
 }

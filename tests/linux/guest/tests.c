@@ -23,21 +23,11 @@ static const struct test *const rooms[] = { tests_anon,	  tests_shared,
 
 /* The reason of a skipped test, in memory shared with the runner. */
 static char *reason;
-static unsigned int broken;
-
-bool check(bool held, const char *file, int line, const char *what)
-{
-	if (!held && broken++ < 8)
-		say("# %s:%d: %s",
-		    strrchr(file, '/') ? strrchr(file, '/') + 1 : file, line,
-		    what);
-	return held;
-}
 
 void skip(const char *why)
 {
 	snprintf(reason, PAGE, "%s", why);
-	exit(broken ? 1 : SKIPPED);
+	exit(tap.reasons ? 1 : SKIPPED);
 }
 
 void needs_own_machine(void)
@@ -55,9 +45,9 @@ pid_t spawn(void (*part)(void *), void *arg)
 	if (pid < 0)
 		die("fork");
 	if (!pid) {
-		broken = 0;
+		tap.reasons = 0;
 		part(arg);
-		_exit(broken != 0);
+		_exit(tap.reasons != 0);
 	}
 	return pid;
 }
@@ -324,12 +314,12 @@ void walk(const struct walk *w, unsigned int steps)
 		model[i].prot = RW;
 		model[i].holds = initial(w, i);
 	}
-	while (steps-- && !broken)
+	while (steps-- && !tap.reasons)
 		walk_step(w);
-	for (size_t i = 0; i < w->r.pages && !broken; i++)
+	for (size_t i = 0; i < w->r.pages && !tap.reasons; i++)
 		CHECK(agrees(w, i));
 	CHECK(!mprotect(w->r.p, w->r.pages * PAGE, PROT_READ));
-	for (size_t i = 0; i < w->r.pages && !broken; i++) {
+	for (size_t i = 0; i < w->r.pages && !tap.reasons; i++) {
 		model[i].prot = PROT_READ;
 		CHECK(agrees(w, i));
 	}
@@ -340,63 +330,56 @@ void walk(const struct walk *w, unsigned int steps)
 
 /* --- The runner ---------------------------------------------------------- */
 
-/* Runs one test. True if it passed or was skipped. */
-static bool one(const struct test *t, unsigned int number)
+static void run_test(const struct test *t)
 {
 	unsigned int before = complaints();
+	char signal[40];
 	int state;
 	pid_t pid;
 
 	*reason = 0;
+	tap_begin(NULL, t->name);
 	pid = fork();
 	if (pid < 0)
 		die("fork");
 	if (!pid) {
 		setpgid(0, 0);
 		alarm(TIME_LIMIT);
-		broken = 0;
 		t->run();
-		exit(broken != 0);
+		if (!check_made)
+			tap_fail("the test made no check");
+		exit(tap.reasons != 0);
 	}
 	while (waitpid(pid, &state, 0) != pid)
 		;
 	kill(-pid, SIGKILL); /* processes that the test left running */
 	if (complaints() != before) {
-		say("# the kernel complained");
-		state = -1;
+		tap_result(NULL, t->name, "the kernel complained");
 	} else if (WIFEXITED(state) && WEXITSTATUS(state) == SKIPPED) {
-		say("ok %u - %s # SKIP %s", number, t->name, reason);
-		return true;
+		tap_skip(NULL, t->name, reason);
+	} else if (WIFSIGNALED(state)) {
+		snprintf(signal, sizeof(signal), "ended by signal %d%s",
+			 WTERMSIG(state),
+			 WTERMSIG(state) == SIGALRM ? ", its time was up" : "");
+		tap_result(NULL, t->name, signal);
+	} else {
+		/* The test has printed its reasons itself. */
+		tap_result(NULL, t->name, state ? "it failed" : NULL);
 	}
-	if (state != -1 && WIFSIGNALED(state))
-		say("# ended by signal %d%s", WTERMSIG(state),
-		    WTERMSIG(state) == SIGALRM ? ", its time was up" : "");
-	say("%sok %u - %s", state ? "not " : "", number, t->name);
-	return !state;
 }
 
 static void run_all(const struct test *const *from, size_t n, const char *only)
 {
-	unsigned int number = 0, count = 0;
-
 	reason = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (reason == MAP_FAILED)
 		die("mmap");
-	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < n; i++) {
-			for (const struct test *t = from[i]; t->name; t++) {
-				if (only && !strcasestr(t->name, only))
-					continue;
-				if (!pass)
-					count++;
-				else if (!one(t, ++number))
-					failed++;
-			}
-		}
-		if (!pass)
-			say("1..%u", count);
-	}
-	if (!count)
+	for (size_t i = 0; i < n; i++)
+		for (const struct test *t = from[i]; t->name; t++)
+			if (!only || strcasestr(t->name, only))
+				run_test(t);
+	if (tap.number)
+		failed += tap_done();
+	else
 		fail("no test has \"%s\" in its name", only);
 }
 

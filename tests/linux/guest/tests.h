@@ -9,7 +9,11 @@
 #ifndef TESTS_H
 #define TESTS_H
 
+#define TAP_LINE(...) say(__VA_ARGS__)
+#define CHECK_FAILED tap_fail
+
 #include "guest.h"
+#include "../../common/tap.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -25,9 +29,7 @@ struct test {
 extern const struct test tests_anon[], tests_shared[], tests_watch[],
 	tests_swap[], tests_kernel[], tests_grant[], tests_module[];
 
-#define CHECK(held) check(held, __FILE__, __LINE__, #held)
 #define FAILS(call, with) CHECK((call) == -1 && errno == (with))
-bool check(bool held, const char *file, int line, const char *what);
 void skip(const char *why) __attribute__((noreturn));
 /* Skips the test unless the program is the machine's /init. */
 void needs_own_machine(void);

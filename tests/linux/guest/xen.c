@@ -5,7 +5,7 @@
  * from any domain's kernel, through the test module hypercall.ko.
  */
 #define _GNU_SOURCE
-#include "guest.h"
+#include "tests.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,27 +75,26 @@ static bool no_such_call(uint64_t nr)
 	return probe == -ENOSYS && nothing == -ENOSYS;
 }
 
-static void tap(unsigned int number, bool what, const char *name)
-{
-	say("%sok %u - %s", what ? "" : "not ", number, name);
-	failed += !what;
-}
-
 void not_pv(void)
 {
 	int err = load_ptebatch();
-	bool answers;
 
-	say("1..4");
 	say("# insmod: %s", strerror(err));
-	tap(1, err == ENODEV, "the module refuses a guest that is not PV");
+	tap_begin(NULL, "the module refuses a guest that is not PV");
+	CHECK(err == ENODEV);
+	tap_end(NULL);
 
 	load_module("hypercall");
-	answers = kernel_hypercall(HYPERVISOR_XEN_VERSION, 0, 0, 0) > 0;
-	tap(2, answers && no_such_call(HYPERVISOR_NONE),
-	    "its kernel's hypercalls work, and an unused number gives -ENOSYS");
-	tap(3, no_such_call(__HYPERVISOR_ptebatch_runs),
-	    "the hypercall for runs gives -ENOSYS");
-	tap(4, no_such_call(__HYPERVISOR_ptebatch_values),
-	    "the hypercall for values gives -ENOSYS");
+	tap_begin(NULL, "its kernel's hypercalls work, and an unused number gives -ENOSYS");
+	CHECK(kernel_hypercall(HYPERVISOR_XEN_VERSION, 0, 0, 0) > 0);
+	CHECK(no_such_call(HYPERVISOR_NONE));
+	tap_end(NULL);
+
+	tap_begin(NULL, "the hypercall for runs gives -ENOSYS");
+	CHECK(no_such_call(__HYPERVISOR_ptebatch_runs));
+	tap_end(NULL);
+	tap_begin(NULL, "the hypercall for values gives -ENOSYS");
+	CHECK(no_such_call(__HYPERVISOR_ptebatch_values));
+	tap_end(NULL);
+	failed += tap_done();
 }
