@@ -39,10 +39,17 @@ static inline void tap_begin(const char *suite, const char *name)
 	check_made = 0;
 }
 
+/* A check whose reason has a format; the test continues if it fails. */
+#define TAP_CHECK(x, format, ...)                                              \
+	do {                                                                   \
+		check_made = 1;                                                \
+		if (!(x) && tap.reasons++ < TAP_REASONS)                       \
+			TAP_LINE("# " format, __VA_ARGS__);                    \
+	} while (0)
+
 static inline void tap_fail(const char *why)
 {
-	if (tap.reasons++ < TAP_REASONS)
-		TAP_LINE("# %s", why);
+	TAP_CHECK(0, "%s", why);
 }
 
 static inline void tap_verdict(const char *word, const char *directive,

@@ -28,9 +28,11 @@ say() { # ok|not ok, text
 # What all mutants share: the harness and the test, in each build.
 builds='none -DPTEBATCH_PREEMPT=1U -DHARNESS_PDX_MASK -DHARNESS_PDX_OFFSET'
 for p in $builds; do
-	for part in test-handler harness; do
-		$CC $cflags ${p#none} -I"$src" -c "$here/$part.c" \
-			-o "$tmp/$part$p.o" || exit 99
+	mkdir "$tmp/$p"
+	for part in "$here"/test-*.c "$here/harness.c"; do
+		part=${part##*/}
+		$CC $cflags ${p#none} -I"$src" -c "$here/$part" \
+			-o "$tmp/$p/${part%.c}.o" || exit 99
 	done
 done
 FUZZ=${FUZZ:-}
@@ -57,7 +59,7 @@ ahead() {
 		    text = text.replace(check, gone)
 		open(sys.argv[1], "w").write(text)
 	PY
-	$CC $cflags -I"$1" "$1/ptebatch.c" "$tmp/harnessnone.o" "$tmp/test-handlernone.o" \
+	$CC $cflags -I"$1" "$1/ptebatch.c" "$tmp"/none/*.o \
 		-o "$tmp/t" && timeout 60 "$tmp/t" forged >"$tmp/out" 2>&1
 }
 
@@ -66,7 +68,7 @@ ahead() {
 run() {
 	if [ "$FUZZ" ]; then
 		$CC $cflags $fuzz "$1/ptebatch.c" -I"$1" "$tmp"/fuzz-*.o \
-			"$tmp/harnessnone.o" -o "$tmp/t" 2>"$tmp/cc" || return 98
+			"$tmp/none/harness.o" -o "$tmp/t" 2>"$tmp/cc" || return 98
 		timeout $((FUZZ + 60)) "$tmp/t" --keep "$tmp/input" --time "$FUZZ" \
 			"$top/tests/fuzz/corpus/handler" >"$tmp/out" 2>&1 ||
 			return 1
@@ -74,7 +76,7 @@ run() {
 	fi
 	for p in $builds; do
 		$CC $cflags ${p#none} -I"$1" "$1/ptebatch.c" \
-			"$tmp/harness$p.o" "$tmp/test-handler$p.o" \
+			"$tmp/$p"/*.o \
 			-o "$tmp/t" 2>"$tmp/cc" || return 98
 		timeout 60 "$tmp/t" 1 3000 >"$tmp/out" 2>&1 || return 1
 	done

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests of the handlers over the harness share. */
+#ifndef TEST_HANDLER_H
+#define TEST_HANDLER_H
+
+#include <harness.h>
+
+#include "../common/pte.h"
+#define CHECK_FAILED tap_fail /* a test continues after a failure */
+#include "../common/tap.h"
+
+#ifdef PTEBATCH_PREEMPT
+#define PTEBATCH_PREEMPT_IS_1 1
+#else
+#define PTEBATCH_PREEMPT_IS_1 0
+#endif
+
+#define UC 0x18UL /* PCD, PWT */
+#define GUEST_KERNEL (1UL << 52)
+#define ADJ (US | G | GUEST_KERNEL) /* bits that Xen adds */
+
+#define RUNS __HYPERVISOR_ptebatch_runs
+#define VALUES __HYPERVISOR_ptebatch_values
+#define FLAGS PTEBATCH_OP_FLAGS
+#define CLEAR PTEBATCH_OP_CLEAR
+#define LIST PTEBATCH_HOW_LIST
+#define SELF PTEBATCH_DOMID_SELF
+#define TLB(who) PTEBATCH_HOW_TLB(PTEBATCH_TLB_##who)
+#define ANS(done, slots, err) ((int64_t)PTEBATCH_ANSWER(done, slots, err))
+/* domain 5's tables and pages, as mmu_update names them */
+#define FOREIGN (5UL | 6UL << 16)
+
+#define KEEP PTEBATCH_SET_KEEP_AD
+#define EXACT PTEBATCH_SET_EXACT
+
+#define EQ(a, b)                                                              \
+	do {                                                                  \
+		uint64_t _x = (a), _y = (b);                                  \
+									      \
+		TAP_CHECK(_x == _y, "%s:%d: %s is %#lx, not %#lx", __FILE__,  \
+			  __LINE__, #a, _x, _y);                              \
+	} while (0)
+
+/* Each group is a file of tests. */
+void refusals(void);        /* test-refusals.c */
+void entries(void);         /* test-entries.c */
+void values_come_and_go(void); /* test-values.c */
+void calls_stop(void);      /* test-stops.c */
+void forged_progress(void); /* of these alone, for the mutants */
+void differential(unsigned int seed, unsigned int rounds); /* test-random.c */
+
+static inline void begin(const char *name)
+{
+	tap_begin(NULL, name);
+	harness_reset();
+}
+
+/* Also checks all counts and rules of the harness. */
+static inline void end(void)
+{
+	hx_audit();
+	if (hx.broken)
+		TAP_CHECK(0, "rule broken %u times: %s", hx.broken, hx.what);
+	tap_end(NULL);
+}
+
+static inline uint64_t pte(unsigned long mfn, uint64_t flags)
+{
+	return mfn << 12 | P | US | G | flags;
+}
+static inline uint64_t page(unsigned int n, uint64_t flags)
+{
+	return pte(MFN_PAGE + n, flags);
+}
+
+static inline int64_t flags(uint64_t slot, uint32_t n, uint64_t clear, uint64_t set)
+{
+	return hx_call(RUNS, slot, n, FLAGS, clear, set);
+}
+
+/* A list of one run, with old values. */
+static inline int64_t with_old(uint64_t slot, uint32_t n, uint32_t op, uint64_t clear,
+			uint64_t set, uint64_t *old)
+{
+	struct ptebatch_run run = {slot, n, op, clear, set, (uintptr_t)old};
+
+	return hx_call(RUNS, (uintptr_t)&run, 1, LIST, SELF, 0);
+}
+
+static inline int64_t value(uint64_t slot, uint64_t val, unsigned int mode)
+{
+	struct ptebatch_value v = {slot | mode, val};
+
+	return hx_call(VALUES, (uintptr_t)&v, 1, 0, SELF, 0);
+}
+
+/* 512 pages of the caller's, mapped writable here and "more" times elsewhere */
+static inline void fill(unsigned int table, uint64_t f, unsigned int more)
+{
+	for (unsigned int i = 0; i < 512; i++) {
+		hx_set(table, i, page(i, f));
+		if (more)
+			hx_hold(MFN_PAGE + i, more);
+	}
+}
+
+static inline unsigned long type_count(unsigned long mfn)
+{
+	return hx_page(mfn)->u.inuse.type_info & PGT_count_mask;
+}
+
+#endif /* TEST_HANDLER_H */
