@@ -23,6 +23,7 @@
 #define TABLE_BYTES (8 * (uint64_t)PTEBATCH_TABLE_SLOTS)
 #define PAGE_SHIFT 12
 #define MOST_RECORDS 0x7fffffffu
+#define MOST_DOMID 0xfffeu /* plus 1, it still fits 16 bits */
 
 enum { KIND_RUNS, KIND_VALUES };
 
@@ -399,10 +400,13 @@ int ptebatch_init(struct ptebatch *b, const struct ptebatch_backend *backend,
 	return 0;
 }
 
-int ptebatch_set_owner(struct ptebatch *b, uint32_t owner)
+int ptebatch_set_owner(struct ptebatch *b, uint32_t tables, uint32_t pages)
 {
+	uint32_t owner = PTEBATCH_OWNER(tables, pages);
 	int err = 0;
 
+	if (tables > MOST_DOMID || pages > MOST_DOMID)
+		return refuse(b);
 	if (owner == b->owner)
 		return 0;
 	/* The old owner's TLB flush cannot ride with the new owner's updates */

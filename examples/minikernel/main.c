@@ -63,7 +63,7 @@ static int finish(int err, const struct ptebatch_tlb *tlb)
 	if (err)
 		print("minikernel: stopped: %s (%d), %lu dropped\n",
 		      ptebatch_strerror(err), err, ptebatch_discard(&batch));
-	ptebatch_set_owner(&batch, PTEBATCH_DOMID_SELF);
+	ptebatch_set_owner(&batch, PTEBATCH_DOMID_SELF, PTEBATCH_DOMID_SELF);
 	if (err && tlb && ptebatch_flush(&batch, tlb))
 		panic("no TLB flush");
 	return err;
@@ -112,7 +112,7 @@ static int unmap_pages(unsigned int *dirty)
 /* Maps a page of another domain. Xen refuses if there is no such domain. */
 static int map_foreign(uint32_t domain, uint64_t entry)
 {
-	int err = ptebatch_set_owner(&batch, domain);
+	int err = ptebatch_set_owner(&batch, PTEBATCH_DOMID_SELF, domain);
 
 	if (!err)
 		err = ptebatch_add_set(&batch, slot(0), entry,

@@ -294,12 +294,13 @@ int ptebatch_init(struct ptebatch *b, const struct ptebatch_backend *backend,
 		  struct ptebatch_env *env, void *storage, size_t bytes);
 
 /*
- * Names the domain whose tables and pages the following records are about, as
- * in <ptebatch/xen-ptebatch.h> (PTEBATCH_DOMID_SELF after init). A change flushes first
- * and may fail as flush does. Slots of the old owner whose TLB flush nobody has
- * asked for by then are not flushed by a later request: ask before.
+ * Names the domain that owns the tables and the domain that owns the pages of
+ * the records that follow: two domain ids, each PTEBATCH_DOMID_SELF for the
+ * caller, as after init. -EINVAL: an id above 0xfffe. A change flushes first and
+ * may fail as ptebatch_flush does; the old owner then stays. The new owner's TLB
+ * requests do not cover slots of the old one: request their flush before.
  */
-int ptebatch_set_owner(struct ptebatch *b, uint32_t owner);
+int ptebatch_set_owner(struct ptebatch *b, uint32_t tables, uint32_t pages);
 
 /* Behind ptebatch_add_flags where it cannot extend the open run. */
 int ptebatch_internal_open_flags(struct ptebatch *b, uint64_t slot, uint32_t count,

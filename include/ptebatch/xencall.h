@@ -10,7 +10,7 @@
  *		... errno
  *	ptebatch_hypercall.probe(&env);
  *	ptebatch_init(&batch, &ptebatch_hypercall, &env, storage, bytes);
- *	ptebatch_set_owner(&batch, PTEBATCH_XENCALL_OWNER(domid));
+ *	ptebatch_set_owner(&batch, domid, domid);
  *
  * Records and old values may lie anywhere in the process: they are copied by
  * way of memory that Xen can reach at any time. Where env.map is needed, the
@@ -40,10 +40,6 @@ struct ptebatch_xencall {
 
 /* Records that one hypercall carries; the backends make several of more. */
 #define PTEBATCH_XENCALL_RECORDS 64u
-
-/* The owner for ptebatch_set_owner(): tables and pages of this domain. */
-#define PTEBATCH_XENCALL_OWNER(domid) \
-	((((uint32_t)(domid) + 1) << 16) | (uint32_t)(domid))
 
 /* call: a handle of the caller's, or NULL. 0, or -1 with errno set. */
 int ptebatch_xencall_open(struct ptebatch_xencall *x,

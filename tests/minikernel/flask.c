@@ -128,7 +128,8 @@ static int begin(void)
 	if (allow(booleans[OWN][READ], 1) || allow(booleans[OWN][WRITE], 1) ||
 	    allow(booleans[OTHERS][READ], 1) ||
 	    allow(booleans[OTHERS][WRITE], 1) || allow(remap, 1) ||
-	    ptebatch_set_owner(&batch, owner()))
+	    ptebatch_set_owner(&batch, tables == OTHERS ? other : SELF,
+			       pages == OTHERS ? other : SELF))
 		return 1;
 	if (tables == OWN)
 		return 0;

@@ -560,7 +560,7 @@ static void call_library(struct answer *a)
 	const struct ptebatch_tlb *tlb = op.tlb.who ? &op.tlb : NULL;
 	struct ptebatch_progress progress = { 0, 0, 0, 0, 0, 0 };
 	struct ptebatch *b = &fuzz_batch;
-	uint32_t i;
+	uint32_t i, tables = (uint32_t)op.owner >> 16;
 	int err = 0;
 
 	if (op.form == LIB_RUN) {
@@ -572,7 +572,8 @@ static void call_library(struct answer *a)
 	}
 	if (ptebatch_init(b, &ptebatch_hypercall, &fuzz_env, fuzz_storage,
 			  sizeof(fuzz_storage)) ||
-	    ptebatch_set_owner(b, (uint32_t)op.owner))
+	    ptebatch_set_owner(b, tables ? tables - 1 : SELF,
+			       (uint16_t)op.owner))
 		panic("test broken: no batch");
 	for (i = 0; i < op.nr && !err; i++) {
 		const struct ptebatch_run *r = &op.run[i];

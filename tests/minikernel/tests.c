@@ -496,11 +496,11 @@ static const char *an_owner_that_does_not_exist_is_refused(void)
 
 	slots_fill(0, 1, 1, 0, DATA | RW);
 	before = *slot_entry(0);
-	CHECK(!ptebatch_set_owner(&batch, nobody));
+	CHECK(!ptebatch_set_owner(&batch, PTEBATCH_DOMID_SELF, nobody));
 	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 1, RW, 0));
 	CHECK(ptebatch_flush(&batch, NULL) == -PTEBATCH_ESRCH);
 	CHECK(ptebatch_discard(&batch) == 1);
-	CHECK(!ptebatch_set_owner(&batch, (nobody + 1) << 16 | nobody));
+	CHECK(!ptebatch_set_owner(&batch, nobody, nobody));
 	CHECK(!ptebatch_add_set(&batch, slot_maddr(0), 0,
 				  PTEBATCH_SET_EXACT));
 	CHECK(ptebatch_flush(&batch, NULL) == -PTEBATCH_ESRCH);

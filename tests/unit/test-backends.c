@@ -352,18 +352,16 @@ static void mmu_update_without_preserve_ad_needs_a_mapping(void **state)
 
 static void mmu_update_names_the_owner(void **state)
 {
-	uint32_t owner = 5u | 6u << 16;
-
 	(void)state;
 	start(&ptebatch_mmu_update);
-	assert_int_equal(ptebatch_set_owner(&b, owner), 0);
+	assert_int_equal(ptebatch_set_owner(&b, 5, 5), 0);
 	assert_int_equal(ptebatch_add_flags_old(&b, SLOT(0), 4, A | RW, 0, old),
 			 0);
 	assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EOPNOTSUPP);
 	assert_int_equal(fake.calls, 0);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(fake.calls, 1);
-	assert_int_equal(fake.call[0].a4, owner);
+	assert_int_equal(fake.call[0].a4, 0x60005);
 	assert_int_equal(fake.table[0][3], ENTRY(3) | D);
 	assert_int_equal(old[3], ENTRY(3) | RW | A | D);
 }
@@ -372,7 +370,7 @@ static void mmu_update_clears_no_a_of_foreign_pages(void **state)
 {
 	(void)state;
 	start(&ptebatch_mmu_update);
-	assert_int_equal(ptebatch_set_owner(&b, 5), 0);
+	assert_int_equal(ptebatch_set_owner(&b, PTEBATCH_DOMID_SELF, 5), 0);
 	assert_int_equal(ptebatch_add_flags(&b, SLOT(0), 1, A, 0), 0);
 	assert_int_equal(ptebatch_flush(&b, NULL), -PTEBATCH_EOPNOTSUPP);
 	ptebatch_discard(&b);
@@ -536,7 +534,7 @@ static void a_refused_request_blames_no_slot(void **state)
 		fake.has_runs = 0;
 		fake.has_values = 0;
 		start(way ? &ptebatch_mmu_update : &ptebatch_hypercall);
-		assert_int_equal(ptebatch_set_owner(&b, 0x20001), 0);
+		assert_int_equal(ptebatch_set_owner(&b, 1, 1), 0);
 		assert_int_equal(ptebatch_add_set(&b, SLOT(0), ENTRY(0),
 						    EXACT),
 				 0);
@@ -622,7 +620,7 @@ static void all_else_goes_as_a_list(void **state)
 	assert_int_equal(ptebatch_flush(&b, &all), 0);
 	assert_int_equal(fake.call[2].a3, PTEBATCH_HOW_LIST | 0x20);
 	assert_int_equal(fake.call[2].a5, 0);
-	assert_int_equal(ptebatch_set_owner(&b, 7), 0);
+	assert_int_equal(ptebatch_set_owner(&b, PTEBATCH_DOMID_SELF, 7), 0);
 	run(2, 1);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(fake.call[3].a3, PTEBATCH_HOW_LIST);

@@ -16,6 +16,7 @@
 #include "recording.h"
 
 #define TABLE 0x10000ull
+#define SELF PTEBATCH_DOMID_SELF
 #define SLOT(i) (TABLE + 8ull * (i))
 #define RUNS 8
 #define KEEP PTEBATCH_SET_KEEP_AD
@@ -650,7 +651,7 @@ static void a_failed_automatic_flush_queues_nothing(void **state)
 	assert_int_equal(ptebatch_pending(&b), RUNS - 3);
 	assert_int_equal(b.last.slot, SLOT(6));
 	recording.fail_after = 0;
-	assert_int_equal(ptebatch_set_owner(&b, 1), -PTEBATCH_EBUSY);
+	assert_int_equal(ptebatch_set_owner(&b, SELF, 1), -PTEBATCH_EBUSY);
 	assert_int_equal(b.owner, PTEBATCH_DOMID_SELF);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(recording.slots, RUNS);
@@ -662,15 +663,38 @@ static void another_owner_flushes_first(void **state)
 {
 	(void)state;
 	run(SLOT(0), 1);
-	assert_int_equal(ptebatch_set_owner(&b, PTEBATCH_DOMID_SELF), 0);
+	assert_int_equal(ptebatch_set_owner(&b, SELF, SELF), 0);
 	assert_int_equal(recording.calls, 0);
-	assert_int_equal(ptebatch_set_owner(&b, 7), 0);
+	assert_int_equal(ptebatch_set_owner(&b, SELF, 7), 0);
 	assert_int_equal(recording.slots, 1);
 	run(SLOT(1), 1);
 	assert_int_equal(ptebatch_flush(&b, NULL), 0);
 	assert_int_equal(recording.slot[0].owner, PTEBATCH_DOMID_SELF);
 	assert_int_equal(recording.slot[1].owner, 7);
 	assert_int_equal(b.counters.flushes[PTEBATCH_FLUSH_OWNER], 1);
+}
+
+static void an_owner_is_two_domain_ids(void **state)
+{
+	(void)state;
+	assert_int_equal(ptebatch_set_owner(&b, 5, 6), 0);
+	run(SLOT(0), 1);
+	assert_int_equal(ptebatch_set_owner(&b, 0xfffe, SELF), 0);
+	run(SLOT(1), 1);
+	assert_int_equal(ptebatch_set_owner(&b, 0, 0xfffe), 0);
+	run(SLOT(2), 1);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(recording.slot[0].owner, 0x00060006);
+	assert_int_equal(recording.slot[1].owner, 0xffff0000 | SELF);
+	assert_int_equal(recording.slot[2].owner, 0x0001fffe);
+
+	run(SLOT(3), 1);
+	assert_int_equal(ptebatch_set_owner(&b, 0xffff, 6), -PTEBATCH_EINVAL);
+	assert_int_equal(b.last.refused, 1);
+	assert_int_equal(ptebatch_set_owner(&b, 5, 0x10000), -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_pending(&b), 1);
+	assert_int_equal(ptebatch_flush(&b, NULL), 0);
+	assert_int_equal(recording.slot[3].owner, 0x0001fffe);
 }
 
 static void another_owner_gets_no_tlb_flush_of_the_first(void **state)
@@ -680,7 +704,7 @@ static void another_owner_gets_no_tlb_flush_of_the_first(void **state)
 	ptebatch_begin(&b);
 	run(SLOT(0), 1);
 	assert_int_equal(ptebatch_end(&b, &all), 0);
-	assert_int_equal(ptebatch_set_owner(&b, 7), 0);
+	assert_int_equal(ptebatch_set_owner(&b, SELF, 7), 0);
 	assert_int_equal(recording.tlbs, 1);
 	assert_int_equal(ptebatch_end(&b, NULL), 0);
 	assert_int_equal(recording.tlbs, 1);
@@ -1194,6 +1218,7 @@ int main(void)
 		TEST(values_use_all_of_the_storage),
 		TEST(a_failed_automatic_flush_queues_nothing),
 		TEST(another_owner_flushes_first),
+		TEST(an_owner_is_two_domain_ids),
 		TEST(another_owner_gets_no_tlb_flush_of_the_first),
 		TEST(a_failed_flush_resumes_at_each_slot),
 		TEST(skip_drops_the_failing_slot_alone),

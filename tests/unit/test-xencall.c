@@ -320,7 +320,7 @@ static void the_register_form_goes_as_it_is(void **state)
 
 static void lists_keep_their_owner_and_what_is_asked(void **state)
 {
-	const uint64_t owner = PTEBATCH_XENCALL_OWNER(5);
+	const uint64_t owner = PTEBATCH_OWNER(5, 5);
 	const uint64_t tlb = PTEBATCH_HOW_TLB(PTEBATCH_TLB_ALL);
 
 	(void)state;

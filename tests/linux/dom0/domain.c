@@ -303,11 +303,11 @@ static bool changes_back(bool stock)
 	return done;
 }
 
-static bool refused(uint32_t owner, int err)
+static bool refused(uint32_t tables, uint32_t pages, int err)
 {
 	bool as_said;
 
-	if (ptebatch_set_owner(&batch, owner) ||
+	if (ptebatch_set_owner(&batch, tables, pages) ||
 	    ptebatch_add_set(&batch, maddr(0), table[0], PTEBATCH_SET_EXACT))
 		return false;
 	as_said = ptebatch_flush(&batch, NULL) == err;
@@ -323,7 +323,7 @@ static void use(const struct ptebatch_backend *backend)
 		die("xencall");
 	if (backend->probe(&env) ||
 	    ptebatch_init(&batch, backend, &env, storage, sizeof(storage)) ||
-	    ptebatch_set_owner(&batch, PTEBATCH_XENCALL_OWNER(id)))
+	    ptebatch_set_owner(&batch, id, id))
 		die("the library cannot be used");
 }
 
@@ -356,10 +356,9 @@ static void foreign(void)
 		TEST("the domain can still change its tables",
 		     ask(MAILBOX_CHANGE, stock));
 		TEST("a domain that does not exist is -ESRCH",
-		     refused(PTEBATCH_XENCALL_OWNER(nobody), -PTEBATCH_ESRCH));
+		     refused(nobody, nobody, -PTEBATCH_ESRCH));
 		TEST("dom0 itself as the owner of the pages is -ESRCH",
-		     refused(PTEBATCH_XENCALL_OWNER(id) & 0xffff0000,
-			     -PTEBATCH_ESRCH));
+		     refused(id, 0, -PTEBATCH_ESRCH));
 		ptebatch_xencall_close(&dom0);
 	}
 }
