@@ -244,7 +244,7 @@ static void call_backend(struct ptebatch *b, uint32_t nr,
 static int apply(struct ptebatch *b, const struct ptebatch_tlb *tlb,
 		 enum ptebatch_reason reason)
 {
-	struct ptebatch_progress p = { 0, 0, 0, 0, 0, 0 };
+	struct ptebatch_progress p = { 0, 0, 0, 0, { 0, 0 } };
 	uint32_t nr = records(b);
 	uint64_t before = account(b);
 
@@ -271,20 +271,20 @@ static int apply(struct ptebatch *b, const struct ptebatch_tlb *tlb,
 				      ? b->u.values[b->head].slot & ~(uint64_t)7
 				      : b->u.runs[b->head].slot;
 
-	if (tlb && nr && !b->last.slots && b->touched && !p.tlb_flushes) {
+	if (tlb && nr && !b->last.slots && b->touched && !p.stats.tlb_flushes) {
 		/* This call applied nothing, but an earlier flush did. */
 		call_backend(b, 0, tlb, &p);
 		if (!b->last.err)
 			b->last.err = p.err;
 	}
-	if (p.tlb_flushes)
+	if (p.stats.tlb_flushes)
 		b->touched = 0;
 	else if (b->last.slots)
 		b->touched = 1;
 
 	b->counters.flushed += b->last.slots;
-	b->counters.hypercalls += p.hypercalls;
-	b->counters.tlb_flushes += p.tlb_flushes;
+	b->counters.hypercalls += p.stats.hypercalls;
+	b->counters.tlb_flushes += p.stats.tlb_flushes;
 	if (b->last.err)
 		b->counters.failures++;
 	return b->last.err;
@@ -603,8 +603,8 @@ static int apply_refused(struct ptebatch_progress *progress)
 	progress->slots = 0;
 	progress->refused = 1;
 	progress->err = -PTEBATCH_EINVAL;
-	progress->hypercalls = 0;
-	progress->tlb_flushes = 0;
+	progress->stats.hypercalls = 0;
+	progress->stats.tlb_flushes = 0;
 	return -PTEBATCH_EINVAL;
 }
 
@@ -631,8 +631,8 @@ apply_other(const struct ptebatch_backend *backend, struct ptebatch_env *env,
 			return backend->one_flags(backend, env, run, tlb,
 						  progress);
 	}
-	progress->hypercalls = 0;
-	progress->tlb_flushes = 0;
+	progress->stats.hypercalls = 0;
+	progress->stats.tlb_flushes = 0;
 	backend->runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
 	return progress->err;
 }
@@ -688,8 +688,8 @@ int ptebatch_apply_set(const struct ptebatch_backend *backend,
 		return apply_refused(progress);
 	if (backend->version >= 2)
 		return backend->one_value(backend, env, value, tlb, progress);
-	progress->hypercalls = 0;
-	progress->tlb_flushes = 0;
+	progress->stats.hypercalls = 0;
+	progress->stats.tlb_flushes = 0;
 	backend->values(env, PTEBATCH_DOMID_SELF, value, 1, tlb, progress);
 	return progress->err;
 }

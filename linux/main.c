@@ -67,7 +67,7 @@ unsigned int ptb_apply(enum ptb_path path, const struct ptebatch_run *run,
 	int err = ptebatch_apply_run(&ptebatch_hypercall, &ptb_env, run, tlb,
 				     &progress);
 
-	ptb_count(path, hypercalls, progress.hypercalls);
+	ptb_count(path, hypercalls, progress.stats.hypercalls);
 	ptb_count(path, failures, err != 0);
 	*whole = !err;
 	return err && !progress.records ? progress.slots : run->count;

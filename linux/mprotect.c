@@ -164,11 +164,11 @@ static __always_inline int apply_runs(struct ptb_cpu *c,
 {
 	struct ptebatch_progress progress PTB_UNINITIALIZED;
 
-	progress.hypercalls = 0;
-	progress.tlb_flushes = 0;
+	progress.stats.hypercalls = 0;
+	progress.stats.tlb_flushes = 0;
 	ptebatch_hypercall.runs(&ptb_env, PTEBATCH_DOMID_SELF, runs, nr, tlb,
 				&progress);
-	c->counters[PTB_MPROTECT].hypercalls += progress.hypercalls;
+	c->counters[PTB_MPROTECT].hypercalls += progress.stats.hypercalls;
 	return progress.err;
 }
 
@@ -186,7 +186,7 @@ static void apply_values(struct ptb_cpu *c, unsigned int nr,
 
 	ptebatch_hypercall.values(&ptb_env, PTEBATCH_DOMID_SELF,
 				  c->records.values, nr, tlb, &progress);
-	c->counters[PTB_MPROTECT].hypercalls += progress.hypercalls;
+	c->counters[PTB_MPROTECT].hypercalls += progress.stats.hypercalls;
 	o->err = progress.err;
 	note(c, tlb, o);
 }

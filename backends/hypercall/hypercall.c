@@ -96,7 +96,7 @@ struct work {
 
 static void note(struct work *w, int applied, uint32_t flushes)
 {
-	w->progress->tlb_flushes += flushes;
+	w->progress->stats.tlb_flushes += flushes;
 	if (flushes)
 		w->owed = 0;
 	else if (applied)
@@ -114,7 +114,7 @@ static INLINE int64_t list_call(struct work *w, const struct call *call,
 		record = (uintptr_t)tlb;
 	ret = w->env->hypercall(w->env->ctx, call->nr, (uintptr_t)records, nr,
 				call->how | how_tlb(tlb), w->owner, record);
-	w->progress->hypercalls++;
+	w->progress->stats.hypercalls++;
 	if (ret >= 0) {
 		int applied = PTEBATCH_DONE(ret) || PTEBATCH_SLOTS(ret);
 
@@ -170,14 +170,14 @@ static void take_over(struct work *w, const struct ptebatch_progress *now)
 	w->progress->slots += now->slots;
 	w->progress->err = now->err;
 	w->progress->refused = now->refused;
-	w->progress->hypercalls += now->hypercalls;
-	note(w, now->records || now->slots, now->tlb_flushes);
+	w->progress->stats.hypercalls += now->stats.hypercalls;
+	note(w, now->records || now->slots, now->stats.tlb_flushes);
 }
 
 static void legacy_runs(struct work *w, const struct ptebatch_run *runs,
 			uint32_t nr, const struct ptebatch_tlb *tlb)
 {
-	struct ptebatch_progress now = { 0, 0, 0, 0, 0, 0 };
+	struct ptebatch_progress now = { 0, 0, 0, 0, { 0, 0 } };
 
 	ptebatch_mmu_update.runs(w->env, w->owner, runs, nr, tlb, &now);
 	take_over(w, &now);
@@ -186,7 +186,7 @@ static void legacy_runs(struct work *w, const struct ptebatch_run *runs,
 static void legacy_values(struct work *w, const struct ptebatch_value *values,
 			  uint32_t nr)
 {
-	struct ptebatch_progress now = { 0, 0, 0, 0, 0, 0 };
+	struct ptebatch_progress now = { 0, 0, 0, 0, { 0, 0 } };
 
 	ptebatch_mmu_update.values(w->env, w->owner, values, nr, w->tlb, &now);
 	take_over(w, &now);
@@ -334,7 +334,7 @@ static inline int alone(struct ptebatch_env *env,
 		how |= how_simple(tlb);
 	ret = env->hypercall(env->ctx, __HYPERVISOR_ptebatch_runs, run->slot,
 			     run->count, how, run->clear, run->set);
-	progress->hypercalls++;
+	progress->stats.hypercalls++;
 	if (ret != run->count) {
 		one_run_stopped(env, run, tlb, progress, ret);
 		return progress->err;
@@ -344,7 +344,7 @@ static inline int alone(struct ptebatch_env *env,
 	progress->err = 0;
 	progress->refused = 0;
 	if (tlb && tlb->who != PTEBATCH_TLB_NONE)
-		progress->tlb_flushes++;
+		progress->stats.tlb_flushes++;
 	return 0;
 }
 
@@ -372,8 +372,8 @@ new_flags(const struct ptebatch_backend *self, struct ptebatch_env *env,
 	  struct ptebatch_progress *progress)
 {
 	(void)self;
-	progress->hypercalls = 0;
-	progress->tlb_flushes = 0;
+	progress->stats.hypercalls = 0;
+	progress->stats.tlb_flushes = 0;
 	if (!tlb || in_registers(tlb))
 		return alone(env, run, tlb, progress);
 	many_runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
@@ -399,8 +399,8 @@ static int one_clear(const struct ptebatch_backend *self,
 	if (!has(env, &runs_call))
 		return ptebatch_mmu_update.one_clear(self, env, run, tlb,
 						     progress);
-	progress->hypercalls = 0;
-	progress->tlb_flushes = 0;
+	progress->stats.hypercalls = 0;
+	progress->stats.tlb_flushes = 0;
 	if (!run->old && (!tlb || in_registers(tlb)))
 		return alone(env, run, tlb, progress);
 	many_runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
@@ -416,8 +416,8 @@ static int one_value(const struct ptebatch_backend *self,
 	if (!has(env, &values_call))
 		return ptebatch_mmu_update.one_value(self, env, value, tlb,
 						     progress);
-	progress->hypercalls = 0;
-	progress->tlb_flushes = 0;
+	progress->stats.hypercalls = 0;
+	progress->stats.tlb_flushes = 0;
 	hypercall_values(env, PTEBATCH_DOMID_SELF, value, 1, tlb, progress);
 	return progress->err;
 }

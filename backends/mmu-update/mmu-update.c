@@ -152,7 +152,7 @@ static uint32_t mmu_update(struct ptebatch_env *env, uint32_t owner,
 		ret = env->hypercall(env->ctx, HYPERVISOR_mmu_update,
 				     (uintptr_t)(values + done), nr - done,
 				     (uintptr_t)&now, owner, 0);
-		progress->hypercalls++;
+		progress->stats.hypercalls++;
 		done += now;
 		*err = (int)ret;
 	} while (!ret && done < nr && now);
@@ -455,7 +455,7 @@ static int tlb_wanted(const struct ptebatch_tlb *tlb)
 static int64_t mmuext_op(struct ptebatch_env *env, const struct mmuext *ops,
 			 uint32_t nr, struct ptebatch_progress *progress)
 {
-	progress->hypercalls++;
+	progress->stats.hypercalls++;
 	return env->hypercall(env->ctx, HYPERVISOR_mmuext_op, (uintptr_t)ops,
 			      nr, 0, PTEBATCH_DOMID_SELF, 0);
 }
@@ -500,7 +500,7 @@ static void flush_tlb(struct ptebatch_env *env, const struct ptebatch_tlb *tlb,
 		ret = mmuext_op(env, &op, 1, progress);
 	}
 	if (!ret)
-		progress->tlb_flushes++;
+		progress->stats.tlb_flushes++;
 	else if (!progress->err)
 		progress->err = (int)ret;
 }
@@ -546,8 +546,8 @@ static inline int finish_one(struct ptebatch_progress *progress, int err,
 	progress->slots = 0;
 	progress->err = err;
 	progress->refused = 0;
-	progress->hypercalls = hypercalls;
-	progress->tlb_flushes = tlb_flushes;
+	progress->stats.hypercalls = hypercalls;
+	progress->stats.tlb_flushes = tlb_flushes;
 	return err;
 }
 
@@ -660,8 +660,8 @@ one_at_length(struct ptebatch_env *env, const struct ptebatch_run *run,
 	      const struct ptebatch_tlb *tlb,
 	      struct ptebatch_progress *progress)
 {
-	progress->hypercalls = 0;
-	progress->tlb_flushes = 0;
+	progress->stats.hypercalls = 0;
+	progress->stats.tlb_flushes = 0;
 	all_runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
 	return progress->err;
 }
@@ -726,7 +726,7 @@ static void mmu_update_runs(struct ptebatch_env *env, uint32_t owner,
 			    const struct ptebatch_tlb *tlb,
 			    struct ptebatch_progress *progress)
 {
-	uint32_t calls = progress->hypercalls, flushes = progress->tlb_flushes;
+	uint32_t calls = progress->stats.hypercalls, flushes = progress->stats.tlb_flushes;
 
 	if (nr != 1 || runs->count != 1 || runs->op != PTEBATCH_OP_FLAGS ||
 	    runs->old || owner != PTEBATCH_DOMID_SELF || !env->hypercall) {
@@ -737,8 +737,8 @@ static void mmu_update_runs(struct ptebatch_env *env, uint32_t owner,
 	one_flags(NULL, env, runs, NULL, progress);
 	if (tlb_wanted(tlb) && progress->records)
 		flush_tlb(env, tlb, progress);
-	progress->hypercalls += calls;
-	progress->tlb_flushes += flushes;
+	progress->stats.hypercalls += calls;
+	progress->stats.tlb_flushes += flushes;
 }
 
 /* Without PRESERVE_AD: one value that keeps A and D. */
@@ -823,8 +823,8 @@ static int one_value(const struct ptebatch_backend *self,
 
 	(void)self;
 	if (!env->hypercall || (ptr != slot && !preserves_ad(env))) {
-		progress->hypercalls = 0;
-		progress->tlb_flushes = 0;
+		progress->stats.hypercalls = 0;
+		progress->stats.tlb_flushes = 0;
 		mmu_update_values(env, PTEBATCH_DOMID_SELF, value, 1, tlb,
 				  progress);
 		return progress->err;

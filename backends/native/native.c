@@ -111,7 +111,7 @@ static void flush_tlb(struct ptebatch_env *env, uint32_t nr,
 		return;
 	err = env->tlb(env->ctx, tlb);
 	if (!err)
-		progress->tlb_flushes++;
+		progress->stats.tlb_flushes++;
 	else if (!progress->err)
 		progress->err = err;
 }

@@ -128,19 +128,25 @@ struct ptebatch_env {
  * Backends
  */
 
+/* What was needed for it. A backend adds to both. */
+struct ptebatch_stats {
+	uint32_t hypercalls;
+	uint32_t tlb_flushes;
+};
+
 /*
- * How far a backend got. "records" are done completely, and "slots" more of
- * the next one (runs only). err is 0, or negative for the slot that follows;
- * or, where refused is not 0, for the request and not for that slot. The
- * backend adds to hypercalls and tlb_flushes and sets the rest.
+ * How far a backend got. It sets the first four members: "records" are
+ * completely done, and of the next one (runs only) "slots" slots. err is 0, or
+ * the negative error that stopped it at the slot that follows. If refused is not
+ * 0, the error concerns the whole request, and no slot was changed by the call
+ * that was refused.
  */
 struct ptebatch_progress {
 	uint32_t records;
 	uint32_t slots;
 	int err;
-	uint32_t refused; /* beside err, so that one store clears both */
-	uint32_t hypercalls;
-	uint32_t tlb_flushes;
+	uint32_t refused; /* beside err: one store clears both */
+	struct ptebatch_stats stats;
 };
 
 #define PTEBATCH_BACKEND_VERSION 2

@@ -639,25 +639,25 @@ static const char *apply_run_changes_one_page(struct conf_world *w)
 		run.clear = RW;
 		run.set = 0;
 		CHECK(!ptebatch_apply_run(w->backend, w->env, &run, NULL, &p));
-		CHECK(p.records == 1 && !p.slots && !p.err && !p.tlb_flushes);
+		CHECK(p.records == 1 && !p.slots && !p.err && !p.stats.tlb_flushes);
 		CHECK(holds(w, 0, 3, entry(w, 3, P | US | ad[i])));
 		CHECK(holds(w, 0, 4, entry(w, 4, P | US | RW | ad[i])));
 		run.clear = 0;
 		run.set = RW;
 		CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &page, &p));
-		CHECK(p.records == 1 && !p.err && p.tlb_flushes == 1);
+		CHECK(p.records == 1 && !p.err && p.stats.tlb_flushes == 1);
 		CHECK(holds(w, 0, 3, entry(w, 3, P | US | RW | ad[i])));
 		/*
 		 * A run that changes nothing, and one over an absent PTE,
 		 * flush.
 		 */
 		CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &page, &p));
-		CHECK(p.records == 1 && !p.err && p.tlb_flushes == 1);
+		CHECK(p.records == 1 && !p.err && p.stats.tlb_flushes == 1);
 		CHECK(table_holds(w, 0, P | US | RW | ad[i]));
 	}
 	w->write(w, 0, 3, ABSENT);
 	CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &page, &p));
-	CHECK(p.records == 1 && !p.err && p.tlb_flushes == 1);
+	CHECK(p.records == 1 && !p.err && p.stats.tlb_flushes == 1);
 	CHECK(holds(w, 0, 3, ABSENT));
 	return NULL;
 }
@@ -678,7 +678,7 @@ static const char *apply_run_clears_a_or_d_of_one_page(struct conf_world *w)
 		run.old = with_old ? (uintptr_t)olds : 0;
 		fill(w, 0, P | US | RW | ad[i % 4]);
 		CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &page, &p));
-		CHECK(p.records == 1 && !p.err && p.tlb_flushes == 1);
+		CHECK(p.records == 1 && !p.err && p.stats.tlb_flushes == 1);
 		CHECK(holds(w, 0, 3, entry(w, 3, P | US | RW | (ad[i % 4] & D))));
 		CHECK(holds(w, 0, 4, entry(w, 4, P | US | RW | ad[i % 4])));
 		if (with_old)
@@ -706,13 +706,13 @@ static const char *apply_clear_takes_one_page(struct conf_world *w)
 		CHECK(!ptebatch_apply_clear(w->backend, w->env, maddr(w, 0, 3),
 					    &old, i & 1 ? NULL : &page, &p));
 		CHECK(p.records == 1 && !p.slots && !p.err);
-		CHECK(p.tlb_flushes == !(i & 1));
+		CHECK(p.stats.tlb_flushes == !(i & 1));
 		CHECK(same(w, old, e));
 		CHECK(holds(w, 0, 3, 0));
 		w->write(w, 0, 3, e);
 		CHECK(!ptebatch_apply_clear(w->backend, w->env, maddr(w, 0, 3),
 					    NULL, i & 1 ? &page : NULL, &p));
-		CHECK(p.records == 1 && !p.err && p.tlb_flushes == (i & 1));
+		CHECK(p.records == 1 && !p.err && p.stats.tlb_flushes == (i & 1));
 		CHECK(holds(w, 0, 3, 0));
 		CHECK(holds(w, 0, 2, entry(w, 2, BASE | RW)));
 		CHECK(holds(w, 0, 4, entry(w, 4, BASE | RW)));
@@ -737,7 +737,7 @@ static const char *apply_value_changes_one_page(struct conf_world *w)
 		CHECK(!ptebatch_apply_set(w->backend, w->env, &value,
 					    i & 1 ? &none : &page, &p));
 		CHECK(p.records == 1 && !p.slots && !p.err);
-		CHECK(p.tlb_flushes == !(i & 1));
+		CHECK(p.stats.tlb_flushes == !(i & 1));
 		CHECK(holds(w, 0, 3,
 			    entry(w, 9, P | US | ad[i / 4] | ad[i % 4])));
 		value.slot = maddr(w, 0, 3) | EXACT;
@@ -748,7 +748,7 @@ static const char *apply_value_changes_one_page(struct conf_world *w)
 			CHECK(err == -PTEBATCH_EOPNOTSUPP && !p.records);
 			continue;
 		}
-		CHECK(!err && p.records == 1 && p.tlb_flushes == 1);
+		CHECK(!err && p.records == 1 && p.stats.tlb_flushes == 1);
 		CHECK(holds(w, 0, 3, entry(w, 3, P | US | RW | ad[i / 4])));
 		/* The same in a slot that is not present. */
 		w->write(w, 0, 3, ABSENT | ad[i % 4]);
@@ -773,7 +773,7 @@ static const char *apply_run_changes_many_slots(struct conf_world *w)
 
 	fill(w, 0, BASE | RW);
 	CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &flush_all, &p));
-	CHECK(p.records == 1 && !p.slots && !p.err && p.tlb_flushes == 1);
+	CHECK(p.records == 1 && !p.slots && !p.err && p.stats.tlb_flushes == 1);
 	for (i = 0; i < 10; i++)
 		CHECK(holds(w, 0, i,
 			    entry(w, i, i < 3 || i >= 8 ? BASE | RW : BASE)));
@@ -802,14 +802,14 @@ static const char *an_empty_range_flushes_nothing(struct conf_world *w)
 	CHECK(holds(w, 0, 1, entry(w, 1, BASE | RW)));
 	CHECK(!batch.counters.tlb_flushes);
 	CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &empty, &p));
-	CHECK(p.records == 1 && !p.tlb_flushes);
+	CHECK(p.records == 1 && !p.stats.tlb_flushes);
 	CHECK(holds(w, 0, 3, entry(w, 3, BASE)));
 	CHECK(!ptebatch_apply_set(w->backend, w->env, &value, &empty, &p));
-	CHECK(p.records == 1 && !p.tlb_flushes);
+	CHECK(p.records == 1 && !p.stats.tlb_flushes);
 	CHECK(holds(w, 0, 4, entry(w, 4, BASE)));
 	CHECK(!ptebatch_apply_clear(w->backend, w->env, maddr(w, 0, 4), NULL,
 				    &empty, &p));
-	CHECK(p.records == 1 && !p.tlb_flushes);
+	CHECK(p.records == 1 && !p.stats.tlb_flushes);
 	CHECK(holds(w, 0, 4, 0));
 	return NULL;
 }
@@ -980,14 +980,14 @@ static const char *what_is_not_a_table_is_not_touched(struct conf_world *w)
 		run.set = i & 2 ? RW : 0;
 		CHECK(ptebatch_apply_run(w->backend, w->env, &run, &flush_all,
 					 &p) == -PTEBATCH_EINVAL);
-		CHECK(!p.records && !p.slots && !p.tlb_flushes);
+		CHECK(!p.records && !p.slots && !p.stats.tlb_flushes);
 	}
 	for (i = 0; i < 2; i++) {
 		value.slot = w->not_a_table | (i ? KEEP : EXACT);
 		CHECK(ptebatch_apply_set(w->backend, w->env, &value,
 					   &flush_all, &p) ==
 		      -PTEBATCH_EINVAL);
-		CHECK(!p.records && !p.slots && !p.tlb_flushes);
+		CHECK(!p.records && !p.slots && !p.stats.tlb_flushes);
 	}
 
 	for (i = 0; i < 2; i++) {

@@ -474,8 +474,8 @@ static void measure(const struct method *m, uint32_t pages, enum direction d)
 		if (after_tsc - before_tsc < best) {
 			best = after_tsc - before_tsc;
 			best_region = region;
-			hypercalls = calls + progress.hypercalls;
-			tlb_flushes = flushes + progress.tlb_flushes;
+			hypercalls = calls + progress.stats.hypercalls;
+			tlb_flushes = flushes + progress.stats.tlb_flushes;
 			if (m->backend) {
 				hypercalls += batch.counters.hypercalls;
 				tlb_flushes += batch.counters.tlb_flushes;

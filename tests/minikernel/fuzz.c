@@ -558,7 +558,7 @@ static int64_t call_raw(void)
 static void call_library(struct answer *a)
 {
 	const struct ptebatch_tlb *tlb = op.tlb.who ? &op.tlb : NULL;
-	struct ptebatch_progress progress = { 0, 0, 0, 0, 0, 0 };
+	struct ptebatch_progress progress = { 0, 0, 0, 0, { 0, 0 } };
 	struct ptebatch *b = &fuzz_batch;
 	uint32_t i, tables = (uint32_t)op.owner >> 16;
 	int err = 0;

@@ -39,7 +39,7 @@ static void flush_tlb(uint32_t nr, const struct ptebatch_tlb *tlb,
 	}
 	recording.tlb = *tlb;
 	recording.tlbs++;
-	progress->tlb_flushes++;
+	progress->stats.tlb_flushes++;
 }
 
 static void start(uint32_t nr, struct ptebatch_progress *progress)
@@ -50,7 +50,7 @@ static void start(uint32_t nr, struct ptebatch_progress *progress)
 	progress->slots = 0;
 	progress->err = 0;
 	progress->refused = 0;
-	progress->hypercalls++;
+	progress->stats.hypercalls++;
 }
 
 static void runs(struct ptebatch_env *env, uint32_t owner,

@@ -563,8 +563,8 @@ static void one_run_goes_in_registers(void **state)
 	assert_int_equal(fake.call[0].a3, 0x5000 | 0x40 | 0x10);
 	assert_int_equal(fake.call[0].a4, RW);
 	assert_int_equal(fake.call[0].a5, NX);
-	assert_int_equal(p.tlb_flushes, 1);
-	assert_int_equal(p.hypercalls, 1);
+	assert_int_equal(p.stats.tlb_flushes, 1);
+	assert_int_equal(p.stats.hypercalls, 1);
 	assert_int_equal(fake.table[0][7], ENTRY(7) | A | D | NX);
 }
 
@@ -594,7 +594,7 @@ static void the_register_form_tells_every_simple_flush(void **state)
 						    &r, &cases[i].tlb, &p),
 				 0);
 		assert_int_equal(fake.call[i].a3, cases[i].how | 1);
-		assert_int_equal(p.tlb_flushes, i > 0);
+		assert_int_equal(p.stats.tlb_flushes, i > 0);
 	}
 }
 
@@ -684,7 +684,7 @@ static void a_tlb_flush_alone_is_made_once(void **state)
 							  &all, &p);
 				assert_int_equal(p.err, 0);
 				assert_int_equal(fake.tlbs, 1);
-				assert_int_equal(p.tlb_flushes, 1);
+				assert_int_equal(p.stats.tlb_flushes, 1);
 			}
 }
 
@@ -896,15 +896,15 @@ static void without_the_calls_nothing_asks_for_them(void **state)
 	assert_int_equal(ptebatch_apply_run(&ptebatch_hypercall, &env, &r, &all,
 					    &p),
 			 0);
-	assert_int_equal(p.hypercalls, 2);
+	assert_int_equal(p.stats.hypercalls, 2);
 	assert_int_equal(ptebatch_apply_set(&ptebatch_hypercall, &env, &v,
 					      &all, &p),
 			 0);
-	assert_int_equal(p.hypercalls, 2);
+	assert_int_equal(p.stats.hypercalls, 2);
 	assert_int_equal(ptebatch_apply_clear(&ptebatch_hypercall, &env,
 					      SLOT(2), NULL, NULL, &p),
 			 0);
-	assert_int_equal(p.hypercalls, 1);
+	assert_int_equal(p.stats.hypercalls, 1);
 	run(3, 1);
 	assert_int_equal(ptebatch_flush(&b, &all), 0);
 	assert_int_equal(b.counters.hypercalls, 2);
@@ -944,8 +944,8 @@ static uint32_t first_call(const struct ptebatch_tlb *tlb, uint64_t entry,
 			 0);
 	nr = fake.calls ? fake.call[0].nr : 0;
 	assert_int_equal(p.records, 1);
-	assert_int_equal(p.hypercalls, fake.calls);
-	assert_int_equal(p.tlb_flushes, 1);
+	assert_int_equal(p.stats.hypercalls, fake.calls);
+	assert_int_equal(p.stats.tlb_flushes, 1);
 	assert_int_equal(fake.tlbs, 1);
 	return nr;
 }
@@ -1151,8 +1151,8 @@ static void a_single_form_that_fails_does_nothing(void **state)
 		assert_int_equal(p.records, 0);
 		assert_int_equal(p.slots, 0);
 		assert_int_equal(p.refused, 0);
-		assert_int_equal(p.hypercalls, 1);
-		assert_int_equal(p.tlb_flushes, 0);
+		assert_int_equal(p.stats.hypercalls, 1);
+		assert_int_equal(p.stats.tlb_flushes, 0);
 		assert_int_equal(fake.tlbs, 0);
 		assert_int_equal(fake.table[0][5], ENTRY(5) | RW | A | D);
 	}
@@ -1177,8 +1177,8 @@ static void a_single_form_tells_of_a_failed_flush(void **state)
 				 -PTEBATCH_EINVAL);
 		assert_int_equal(p.err, -PTEBATCH_EINVAL);
 		assert_int_equal(p.records, 1);
-		assert_int_equal(p.tlb_flushes, 0);
-		assert_int_equal(p.hypercalls, way % 2 ? 1 : 2);
+		assert_int_equal(p.stats.tlb_flushes, 0);
+		assert_int_equal(p.stats.hypercalls, way % 2 ? 1 : 2);
 		assert_int_equal(fake.table[0][5], ENTRY(5) | A | D);
 		if (way % 2)
 			fake.table[0][5] |= RW;

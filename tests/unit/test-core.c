@@ -435,7 +435,7 @@ static void apply_value_and_clear_check_their_arguments(void **state)
 				 good ? 0 : -PTEBATCH_EINVAL);
 		assert_int_equal(p.refused, !good);
 		assert_int_equal(p.records, good);
-		assert_int_equal(p.tlb_flushes, good);
+		assert_int_equal(p.stats.tlb_flushes, good);
 	}
 	assert_int_equal(recording.slots, 2);
 	assert_int_equal(recording.slot[0].slot, TABLE);
@@ -462,7 +462,7 @@ static void apply_value_and_clear_check_their_arguments(void **state)
 			 0);
 	assert_int_equal(recording.slot[2].op, PTEBATCH_OP_CLEAR);
 	assert_int_equal(recording.slot[2].old, (uintptr_t)old);
-	assert_int_equal(p.tlb_flushes, 1);
+	assert_int_equal(p.stats.tlb_flushes, 1);
 	recording.fail_after = 0;
 	assert_int_equal(ptebatch_apply_clear(&recording_backend, &env, TABLE,
 					      NULL, &all, &p),
