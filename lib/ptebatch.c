@@ -349,14 +349,15 @@ static int queue_run(struct ptebatch *b, uint64_t slot, uint32_t count,
 	return old ? touch(old, count) : 0;
 }
 
-int ptebatch_init(struct ptebatch *b, const struct ptebatch_backend *backend,
+int ptebatch_init(struct ptebatch *b, size_t size,
+		  const struct ptebatch_backend *backend,
 		  struct ptebatch_env *env, void *storage, size_t bytes)
 {
 	size_t runs = bytes / sizeof(struct ptebatch_run);
 	size_t values = bytes / sizeof(struct ptebatch_value);
 	unsigned int i;
 
-	if (!b || !backend || !env || !storage || !runs ||
+	if (!b || size != sizeof(*b) || !backend || !env || !storage || !runs ||
 	    ((uintptr_t)storage & 7))
 		return -PTEBATCH_EINVAL;
 	if (backend->version < 1 || !backend->name || !backend->probe ||
@@ -692,6 +693,11 @@ int ptebatch_apply_set(const struct ptebatch_backend *backend,
 	progress->stats.tlb_flushes = 0;
 	backend->values(env, PTEBATCH_DOMID_SELF, value, 1, tlb, progress);
 	return progress->err;
+}
+
+uint32_t ptebatch_version(void)
+{
+	return PTEBATCH_VERSION;
 }
 
 const char *ptebatch_strerror(int err)

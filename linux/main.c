@@ -207,7 +207,7 @@ static int alloc_cpus(void)
 				  cpu_to_node(cpu));
 		per_cpu(ptb_cpus, cpu) = c;
 		if (!c ||
-		    ptebatch_init(&c->batch, &ptebatch_hypercall, &ptb_env,
+		    ptebatch_init(&c->batch, sizeof(c->batch), &ptebatch_hypercall, &ptb_env,
 				  &c->records, sizeof(c->records))) {
 			free_cpus();
 			return -ENOMEM;

@@ -10,14 +10,11 @@
  * - A call that is not there at probe, or that answers -ENOSYS later, is not
  *   asked again: its PTEBATCH_HAVE_* bit goes, and what is not applied yet
  *   goes to the mmu-update backend, from the very slot reached.
- * - A Xen that takes fewer records a call than a batch can hold has the power
- *   of two below its limit kept in env->have, bits 8-15 for runs and 16-23 for
- *   values; they are 0 otherwise.
+ * - A Xen that takes fewer records per call than a batch can hold has its limits
+ *   in env->max_runs and env->max_values.
  */
 #include <ptebatch/ptebatch.h>
 
-#define LIMIT_SHIFT(call) (8 * (call)->have)
-#define LIMIT_MASK 31u
 #define MOST_RECORDS 0x7fffffffu
 
 /* The way of a list that is done in one call is straight; the rest is apart. */
@@ -46,8 +43,14 @@ static const struct call values_call = {
 
 static int has(const struct ptebatch_env *env, const struct call *call)
 {
-	return (__atomic_load_n(&env->have, __ATOMIC_RELAXED) & call->have) !=
+	return (__atomic_load_n(&env->have, __ATOMIC_ACQUIRE) & call->have) !=
 	       0;
+}
+
+static uint32_t *max_records(struct ptebatch_env *env, const struct call *call)
+{
+	return call->have == PTEBATCH_HAVE_RUNS ? &env->max_runs
+						: &env->max_values;
 }
 
 static void lose(struct ptebatch_env *env, const struct call *call)
@@ -128,16 +131,17 @@ static INLINE void list(struct work *w, const struct call *call,
 			const void *records, uint32_t nr)
 {
 	struct ptebatch_progress *p = w->progress;
-	uint32_t have = __atomic_load_n(&w->env->have, __ATOMIC_RELAXED);
-	uint32_t power = (have >> LIMIT_SHIFT(call)) & LIMIT_MASK;
-	uint32_t limit = power ? 1u << power : MOST_RECORDS;
-	uint32_t now;
+	uint32_t now, limit;
 	int64_t ret;
 
-	if (!(have & call->have)) {
+	if (!has(w->env, call)) {
 		p->err = -PTEBATCH_ENOSYS;
 		return;
 	}
+	/* probe stores the limit before it says that the call is there. */
+	limit = __atomic_load_n(max_records(w->env, call), __ATOMIC_RELAXED);
+	if (!limit)
+		limit = MOST_RECORDS;
 	while (p->records < nr && !p->err) {
 		now = nr - p->records;
 		if (now > limit)
@@ -422,12 +426,10 @@ static int one_value(const struct ptebatch_backend *self,
 	return progress->err;
 }
 
-/* Exactly this call, and how many records it takes: its part of "have". */
-static uint32_t probe_call(const struct ptebatch_env *env,
-			   const struct call *call)
+/* Returns the call's bit of "have" if Xen has this call, and stores its limit. */
+static uint32_t probe_call(struct ptebatch_env *env, const struct call *call)
 {
 	int64_t most;
-	uint32_t power;
 
 	if (env->hypercall(env->ctx, call->nr, PTEBATCH_MAGIC,
 			   PTEBATCH_ASK_VERSION, PTEBATCH_HOW_PROBE, 0, 0) !=
@@ -435,18 +437,17 @@ static uint32_t probe_call(const struct ptebatch_env *env,
 		return 0;
 	most = env->hypercall(env->ctx, call->nr, PTEBATCH_MAGIC,
 			      PTEBATCH_ASK_RECORDS, PTEBATCH_HOW_PROBE, 0, 0);
-	if (most < 2)
+	if (most < 1)
 		return 0;
-	if (most >= MOST_RECORDS)
-		return call->have;
-	for (power = 1; most >> (power + 1); power++)
-		;
-	return call->have | power << LIMIT_SHIFT(call);
+	__atomic_store_n(max_records(env, call),
+			 most < MOST_RECORDS ? (uint32_t)most : 0,
+			 __ATOMIC_RELAXED);
+	return call->have;
 }
 
 /*
- * One store to env->have, since others may be in the midst of a batch: what
- * mmu-update's probe writes goes to a copy.
+ * Other CPUs may have batches under way. So each member is stored once, "have"
+ * last, and mmu-update's probe gets a copy of env to write to.
  */
 static int hypercall_probe(struct ptebatch_env *env)
 {
@@ -457,7 +458,7 @@ static int hypercall_probe(struct ptebatch_env *env)
 	if (env->hypercall)
 		have = probe_call(env, &runs_call) |
 		       probe_call(env, &values_call);
-	__atomic_store_n(&env->have, have, __ATOMIC_RELAXED);
+	__atomic_store_n(&env->have, have, __ATOMIC_RELEASE);
 	/* The legacy calls are needed for what the new ones do not cover. */
 	return have & PTEBATCH_HAVE_RUNS && have & PTEBATCH_HAVE_VALUES ? 0
 									: err;

@@ -162,7 +162,7 @@ void kernel_main(start_info_t *si)
 
 	/* Without the new calls, this backend uses mmu_update. */
 	if (ptebatch_hypercall.probe(&xen_env) ||
-	    ptebatch_init(&batch, &ptebatch_hypercall, &xen_env, storage,
+	    ptebatch_init(&batch, sizeof(batch), &ptebatch_hypercall, &xen_env, storage,
 			  sizeof(storage)))
 		panic("the library does not start");
 	print("minikernel: Xen has %s; %u vCPUs\n",

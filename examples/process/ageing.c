@@ -69,7 +69,7 @@ int main(void)
 	int first, second;
 
 	if (ptebatch_native.probe(&env) ||
-	    ptebatch_init(&batch, &ptebatch_native, &env, storage,
+	    ptebatch_init(&batch, sizeof(batch), &ptebatch_native, &env, storage,
 			  sizeof(storage))) {
 		fputs("the library does not start\n", stderr);
 		return 1;

@@ -51,6 +51,13 @@
 extern "C" {
 #endif
 
+#define PTEBATCH_VERSION_MAJOR 0
+#define PTEBATCH_VERSION_MINOR 2
+#define PTEBATCH_VERSION_PATCH 0
+#define PTEBATCH_VERSION                                             \
+	(PTEBATCH_VERSION_MAJOR << 16 | PTEBATCH_VERSION_MINOR << 8 | \
+	 PTEBATCH_VERSION_PATCH)
+
 #define PTEBATCH_EPERM 1
 #define PTEBATCH_ESRCH 3
 #define PTEBATCH_EACCES 13
@@ -80,7 +87,9 @@ extern "C" {
  *   must stay until the call that asked has returned.
  * tlb(ctx, tlb): performs the TLB flush; 0 or a negative error. native only.
  * features: PTEBATCH_ENV_*, what the caller knows and promises.
- * have: PTEBATCH_HAVE_*, filled in by the backend's probe; start with 0.
+ * have: PTEBATCH_HAVE_*, set by the backend's probe; 0 before.
+ * max_runs, max_values: how many records a hypercall takes, set by probe before
+ *   it sets "have"; 0 if a batch cannot hold as many.
  */
 struct ptebatch_env {
 	int64_t (*hypercall)(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
@@ -90,6 +99,8 @@ struct ptebatch_env {
 	void *ctx;
 	uint32_t features;
 	uint32_t have;
+	uint32_t max_runs;
+	uint32_t max_values;
 };
 
 /* XENFEAT_mmu_pt_update_preserve_ad is set: mmu_update can OR A and D in. */
@@ -291,12 +302,13 @@ struct ptebatch {
 };
 
 /*
- * Prepares a batch. storage: bytes of memory, 8-byte aligned, at least one
+ * Prepares a batch. size: sizeof(*b), as the caller's header says. storage: bytes of memory, 8-byte aligned, at least one
  * struct ptebatch_run; how many records fit is how much one flush can carry.
- * -EINVAL: a NULL argument, no storage, misaligned storage, an incomplete
+ * -EINVAL: another size than the library's own, a NULL argument, no storage, misaligned storage, an incomplete
  * backend. The backend has been probed by the caller.
  */
-int ptebatch_init(struct ptebatch *b, const struct ptebatch_backend *backend,
+int ptebatch_init(struct ptebatch *b, size_t size,
+		  const struct ptebatch_backend *backend,
 		  struct ptebatch_env *env, void *storage, size_t bytes);
 
 /*
@@ -439,6 +451,9 @@ int ptebatch_apply_set(const struct ptebatch_backend *backend,
 			 const struct ptebatch_value *value,
 			 const struct ptebatch_tlb *tlb,
 			 struct ptebatch_progress *progress);
+
+/* PTEBATCH_VERSION of the library, which may differ from the header's. */
+uint32_t ptebatch_version(void);
 
 /* A short word for a negative error of this library, never NULL. */
 const char *ptebatch_strerror(int err);

@@ -9,7 +9,8 @@
  *	if (ptebatch_xencall_open(&x, NULL))
  *		... errno
  *	ptebatch_hypercall.probe(&env);
- *	ptebatch_init(&batch, &ptebatch_hypercall, &env, storage, bytes);
+ *	ptebatch_init(&batch, sizeof(batch), &ptebatch_hypercall, &env,
+ *		      storage, bytes);
  *	ptebatch_set_owner(&batch, domid, domid);
  *
  * Records and old values may lie anywhere in the process: they are copied by

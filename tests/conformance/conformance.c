@@ -77,7 +77,7 @@ static int table_holds(struct conf_world *w, uint32_t table, uint64_t flags)
 
 static int init(struct conf_world *w, size_t bytes)
 {
-	return ptebatch_init(&batch, w->backend, w->env, storage, bytes);
+	return ptebatch_init(&batch, sizeof(batch), w->backend, w->env, storage, bytes);
 }
 
 static int no(struct conf_world *w, uint32_t what)

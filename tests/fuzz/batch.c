@@ -253,7 +253,7 @@ void batch_start(enum batch_backend backend, uint32_t records)
 		}
 	memcpy(fake.table, want, sizeof(want));
 	if (table[kind]->probe(&env) ||
-	    ptebatch_init(&b, table[kind], &env, storage,
+	    ptebatch_init(&b, sizeof(b), table[kind], &env, storage,
 			  records * sizeof(struct ptebatch_run)))
 		fail("the batch cannot be started");
 	fake.calls = 0;

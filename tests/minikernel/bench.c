@@ -454,7 +454,7 @@ static void measure(const struct method *m, uint32_t pages, enum direction d)
 		calls = flushes = 0;
 		progress = (struct ptebatch_progress){ 0 };
 		if (m->backend &&
-		    ptebatch_init(&batch, m->backend, &env, storage,
+		    ptebatch_init(&batch, sizeof(batch), m->backend, &env, storage,
 				  sizeof(storage)))
 			panic("ptebatch_init failed");
 

@@ -570,7 +570,7 @@ static void call_library(struct answer *a)
 		a->slots = progress.slots;
 		return;
 	}
-	if (ptebatch_init(b, &ptebatch_hypercall, &fuzz_env, fuzz_storage,
+	if (ptebatch_init(b, sizeof(*b), &ptebatch_hypercall, &fuzz_env, fuzz_storage,
 			  sizeof(fuzz_storage)) ||
 	    ptebatch_set_owner(b, tables ? tables - 1 : SELF,
 			       (uint16_t)op.owner))

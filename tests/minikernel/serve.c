@@ -155,7 +155,7 @@ unsigned int serve(void)
 		       box.done)
 			yield();
 		by = box.stock ? &ptebatch_mmu_update : &ptebatch_hypercall;
-		if (ptebatch_init(&batch, by, &env, storage, sizeof(storage)))
+		if (ptebatch_init(&batch, sizeof(batch), by, &env, storage, sizeof(storage)))
 			panic("ptebatch_init failed");
 		box.line = 0;
 		if (box.what == MAILBOX_CHANGE) {
@@ -178,7 +178,7 @@ void load(void)
 
 	if (!use_new_calls())
 		panic("no new calls");
-	if (ptebatch_init(&batch, &ptebatch_hypercall, &env, storage,
+	if (ptebatch_init(&batch, sizeof(batch), &ptebatch_hypercall, &env, storage,
 			  sizeof(storage)))
 		panic("ptebatch_init failed");
 	if (mmuext(MMUEXT_PIN_L1_TABLE, page_maddr(WORLD_PAGES - 1) >> 12, 0))

@@ -585,7 +585,7 @@ void run_tests(const char *where, const struct test *t)
 			continue;
 		}
 		world_reset();
-		if (ptebatch_init(&batch, backend, &env, storage,
+		if (ptebatch_init(&batch, sizeof(batch), backend, &env, storage,
 				  sizeof(storage)))
 			panic("ptebatch_init failed");
 		tap_begin(where, t->name);

@@ -83,7 +83,7 @@ int main(int argc, char **argv)
 	uint64_t pte = 0x1000;
 	unsigned int i, times;
 
-	if (argc != 3 || ptebatch_init(&b, &ptebatch_hypercall, &env,
+	if (argc != 3 || ptebatch_init(&b, sizeof(b), &ptebatch_hypercall, &env,
 				       storage, sizeof(storage)))
 		return 99;
 	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)

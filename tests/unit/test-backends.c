@@ -42,7 +42,7 @@ static void start(const struct ptebatch_backend *backend)
 	for (i = 0; i < 512; i++)
 		fake.table[0][i] = ENTRY(i) | RW | A | D;
 	assert_int_equal(backend->probe(&env), 0);
-	assert_int_equal(ptebatch_init(&b, backend, &env, storage,
+	assert_int_equal(ptebatch_init(&b, sizeof(b), backend, &env, storage,
 				       sizeof(storage)),
 			 0);
 	fake.calls = 0;
@@ -439,6 +439,8 @@ static void probe_asks_each_call_by_itself(void **state)
 				 (i & 1 ? PTEBATCH_HAVE_RUNS : 0) |
 					 (i >> 1 ? PTEBATCH_HAVE_VALUES : 0));
 	}
+	assert_int_equal(env.max_runs, 0); /* a batch holds no more */
+	assert_int_equal(env.max_values, 0);
 	fake.no_mmu_update = 1;
 	assert_int_equal(ptebatch_hypercall.probe(&env), 0);
 	fake.has_values = 0;
@@ -837,14 +839,16 @@ static void a_limit_of_records_makes_several_calls(void **state)
 	int i;
 
 	(void)state;
-	fake.most_records = 11; /* 8 are used */
+	fake.most_records = 9;
 	start(&ptebatch_hypercall);
+	assert_int_equal(env.max_runs, 9);
+	assert_int_equal(env.max_values, 9);
 	for (i = 0; i < 20; i++)
 		run(2 * i, 1);
 	assert_int_equal(ptebatch_flush(&b, &all), 0);
 	assert_int_equal(fake.calls, 3);
-	assert_int_equal(fake.call[0].a2, 8);
-	assert_int_equal(fake.call[2].a2, 4);
+	assert_int_equal(fake.call[0].a2, 9);
+	assert_int_equal(fake.call[2].a2, 2);
 	assert_int_equal(PTEBATCH_HOW_TLB_WHO(fake.call[1].a3), 0);
 	assert_int_equal(PTEBATCH_HOW_TLB_WHO(fake.call[2].a3),
 			 PTEBATCH_TLB_ALL);

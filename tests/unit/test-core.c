@@ -45,7 +45,7 @@ static int setup(void **state)
 	recording_reset();
 	memset(&env, 0, sizeof(env));
 	memset(memory, 0, sizeof(memory));
-	return ptebatch_init(&b, &recording_backend, &env, storage,
+	return ptebatch_init(&b, sizeof(b), &recording_backend, &env, storage,
 			     sizeof(storage));
 }
 
@@ -77,20 +77,33 @@ static void back(int sig, siginfo_t *info, void *context)
 static void init_refuses_a_batch_without_storage(void **state)
 {
 	(void)state;
-	assert_int_equal(ptebatch_init(&b, &recording_backend, &env, NULL, 80),
+	assert_int_equal(ptebatch_init(&b, sizeof(b), &recording_backend, &env, NULL, 80),
 			 -PTEBATCH_EINVAL);
-	assert_int_equal(ptebatch_init(&b, &recording_backend, &env, storage,
+	assert_int_equal(ptebatch_init(&b, sizeof(b), &recording_backend, &env, storage,
 				       0),
 			 -PTEBATCH_EINVAL);
-	assert_int_equal(ptebatch_init(&b, &recording_backend, &env, storage,
+	assert_int_equal(ptebatch_init(&b, sizeof(b), &recording_backend, &env, storage,
 				       sizeof(struct ptebatch_run) - 1),
 			 -PTEBATCH_EINVAL);
-	assert_int_equal(ptebatch_init(&b, &recording_backend, &env,
+	assert_int_equal(ptebatch_init(&b, sizeof(b), &recording_backend, &env,
 				       (char *)storage + 4, 80),
 			 -PTEBATCH_EINVAL);
-	assert_int_equal(ptebatch_init(&b, &recording_backend, &env, storage,
+	assert_int_equal(ptebatch_init(&b, sizeof(b), &recording_backend, &env, storage,
 				       sizeof(struct ptebatch_run)),
 			 0);
+}
+
+static void init_refuses_a_batch_of_another_size(void **state)
+{
+	(void)state;
+	assert_int_equal(ptebatch_init(&b, sizeof(b) - 8, &recording_backend,
+				       &env, storage, 80),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_init(&b, sizeof(b) + 8, &recording_backend,
+				       &env, storage, 80),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_version(), PTEBATCH_VERSION);
+	assert_int_equal(PTEBATCH_VERSION >> 16, PTEBATCH_VERSION_MAJOR);
 }
 
 static void init_refuses_null_arguments_and_operations(void **state)
@@ -99,19 +112,19 @@ static void init_refuses_null_arguments_and_operations(void **state)
 	int i;
 
 	(void)state;
-	assert_int_equal(ptebatch_init(NULL, &recording_backend, &env, storage,
+	assert_int_equal(ptebatch_init(NULL, sizeof(b), &recording_backend, &env, storage,
 				       80),
 			 -PTEBATCH_EINVAL);
-	assert_int_equal(ptebatch_init(&b, NULL, &env, storage, 80),
+	assert_int_equal(ptebatch_init(&b, sizeof(b), NULL, &env, storage, 80),
 			 -PTEBATCH_EINVAL);
-	assert_int_equal(ptebatch_init(&b, &recording_backend, NULL, storage,
+	assert_int_equal(ptebatch_init(&b, sizeof(b), &recording_backend, NULL, storage,
 				       80),
 			 -PTEBATCH_EINVAL);
 	for (i = 0; i < 8; i++) {
 		bad = recording_backend;
 		if (i >= 5) {
 			bad = ptebatch_hypercall;
-			assert_int_equal(ptebatch_init(&b, &bad, &env, storage,
+			assert_int_equal(ptebatch_init(&b, sizeof(b), &bad, &env, storage,
 						       80),
 					 0);
 		}
@@ -131,7 +144,7 @@ static void init_refuses_null_arguments_and_operations(void **state)
 			bad.runs = NULL;
 		if (i == 4)
 			bad.values = NULL;
-		assert_int_equal(ptebatch_init(&b, &bad, &env, storage, 80),
+		assert_int_equal(ptebatch_init(&b, sizeof(b), &bad, &env, storage, 80),
 				 -PTEBATCH_EINVAL);
 	}
 }
@@ -1192,6 +1205,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(init_refuses_a_batch_without_storage),
+		TEST(init_refuses_a_batch_of_another_size),
 		TEST(init_refuses_null_arguments_and_operations),
 		TEST(a_count_of_zero_or_too_many_is_refused),
 		TEST(a_count_of_zero_is_refused_beside_an_open_run),

@@ -245,7 +245,7 @@ static void start(const struct ptebatch_backend *backend)
 {
 	assert_int_equal(backend->probe(&env), 0);
 	assert_int_equal(
-		ptebatch_init(&b, backend, &env, storage, sizeof(storage)), 0);
+		ptebatch_init(&b, sizeof(b), backend, &env, storage, sizeof(storage)), 0);
 	fake.calls = 0;
 }
 

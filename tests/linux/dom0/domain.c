@@ -322,7 +322,7 @@ static void use(const struct ptebatch_backend *backend)
 	if (ptebatch_xencall_open(&dom0, NULL))
 		die("xencall");
 	if (backend->probe(&env) ||
-	    ptebatch_init(&batch, backend, &env, storage, sizeof(storage)) ||
+	    ptebatch_init(&batch, sizeof(batch), backend, &env, storage, sizeof(storage)) ||
 	    ptebatch_set_owner(&batch, id, id))
 		die("the library cannot be used");
 }
