@@ -111,8 +111,9 @@
  * and IOTLB flush). Records and changes of table count as well. A restarted
  * call has its progress in its arguments (bits 32-63 of count, 32-47 of owner),
  * and all arguments are checked again. A guest that forges them gains only that
- * entries are passed over. The slot that they lead to is reduced to its table
- * before it is read, so this also holds for a CPU that runs ahead of the checks.
+ * entries are passed over. The slot that they lead to is reduced to an aligned
+ * one of its table before it is read, so this also holds for a CPU that runs
+ * ahead of the checks, of the slot's alignment too.
  *
  * The lock. Who waits in page_lock() serves nobody else meanwhile, and
  * page_lock() is not fair: a CPU that unlocks a table and locks it again at once
@@ -842,8 +843,11 @@ static always_inline unsigned int fast_slots(
     struct change to = change_to(~run->clear, run->set);
     struct ptebatch_frames frames = c->frames;
     void *const l1 = c->l1;
-    /* i may be forged: a CPU that runs ahead of its check stays in the table. */
-    intpte_t *p = l1 + PAGE_OFFSET(run->slot + i * sizeof(*p));
+    /*
+     * i and the slot are the guest's. A CPU that runs ahead of their checks reads
+     * an aligned entry inside the table.
+     */
+    intpte_t *p = l1 + ((run->slot + i * sizeof(*p)) & SLOT_MASK);
     unsigned int left;
 
     to.gain = kind == RUN_GAIN;
@@ -959,7 +963,7 @@ static always_inline int run_slots(
             break;
 
         /* The slot that stopped the loop, one way or another. */
-        p = c->l1 + PAGE_OFFSET(run->slot + *done * sizeof(*p));
+        p = c->l1 + ((run->slot + *done * sizeof(*p)) & SLOT_MASK);
         old = ACCESS_ONCE(*p);
         rc = !flags || (old & _PAGE_PRESENT)
              ? update_slot(c, p, old, flags ? ~(run->clear | run->set) : 0,
@@ -1133,7 +1137,7 @@ static always_inline int do_value(struct ptebatch_call *c,
     if ( unlikely(rc) )
         return rc;
 
-    p = c->l1 + (v->slot & ~PAGE_MASK & ~(sizeof(*p) - 1));
+    p = c->l1 + (v->slot & SLOT_MASK);
 
     if ( likely(c->own) )
     {
@@ -1587,7 +1591,7 @@ static always_inline long one_slot(unsigned long what, unsigned long how,
                   PGT_l1_page_table) )
         goto unlock;
 
-    p = ptebatch_map_table(table, maddr_to_mfn(what)) + PAGE_OFFSET(what);
+    p = ptebatch_map_table(table, maddr_to_mfn(what)) + (what & SLOT_MASK);
     pte = ACCESS_ONCE(*p);
     if ( unlikely(!(pte & _PAGE_PRESENT)) ||
          likely(change_entry(p, &pte, &to, run_moves(pte, clear, set),

@@ -329,7 +329,9 @@ uint64_t hx_read(volatile void *p)
 
 	if (hx.ahead && find_type(p) == NR_FRAMES &&
 	    find_count(p) == NR_FRAMES) {
-		hx.inside = find_slot(p, &t, &s);
+		/* All eight bytes: the last one is in the same table. */
+		hx.inside = find_slot(p, &t, &s) &&
+			    (uintptr_t)p + 7 - (uintptr_t)tables[t] < PAGE_SIZE;
 		held = NULL;
 		longjmp(*hx.ahead, 1);
 	}

@@ -538,7 +538,7 @@ struct harness {
 	unsigned int visit_at, waited;
 	bool hidden, waiting;
 
-	/* Jump here at the first entry read; was it inside a table? */
+	/* Jump here at the first entry read; was all of it inside a table? */
 	jmp_buf *ahead;
 	bool inside;
 

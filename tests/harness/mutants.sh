@@ -45,7 +45,7 @@ if [ "$FUZZ" ]; then
 fi
 
 # ahead DIR: the handlers of DIR as a CPU executes them that runs ahead of the
-# checks of progress; true if what it looks at lies in a table all the same
+# checks of progress and of slots; true if what it looks at still lies in a table
 ahead() {
 	python3 - "$1/ptebatch.c" <<-'PY' || return
 		import sys
@@ -53,7 +53,12 @@ ahead() {
 		for check, gone in (
 		        ("if ( done > run.count )", "if ( 0 )"),
 		        ("if ( unlikely(slots) && slots >= runs[i].count )", "if ( 0 )"),
-		        ("while ( *done < run->count )", "while ( true )")):
+		        ("while ( *done < run->count )", "while ( true )"),
+		        ("if ( (run->slot & (sizeof(intpte_t) - 1)) ||\n"
+		         "         !run->count || run->count > PTEBATCH_TABLE_SLOTS ||\n"
+		         "         PAGE_OFFSET(run->slot) + run->count * sizeof(intpte_t)"
+		         " > PAGE_SIZE )", "if ( 0 )"),
+		        ("(what & (~PADDR_MASK | (sizeof(*p) - 1)))", "0")):
 		    if text.count(check) != 1:
 		        sys.exit(f"the anchor is gone: {check}")
 		    text = text.replace(check, gone)
@@ -122,9 +127,9 @@ fi
 if [ -z "$FUZZ" ]; then
 	mkdir "$tmp/m" && cp "$src"/*.[ch] "$tmp/m"
 	if ahead "$tmp/m"; then
-		say ok 'forged progress leads into a table even ahead of its check'
+		say ok 'forged progress and slots lead into a table even ahead of their checks'
 	else
-		say 'not ok' 'forged progress leads into a table even ahead of its check'
+		say 'not ok' 'forged progress and slots lead into a table even ahead of their checks'
 		grep -h '^#\|^Bail' "$tmp/out" | head -n 5
 	fi
 fi
@@ -251,7 +256,7 @@ mutant 'found: XSM not asked about writing where only flags change' \
 mutant 'found: XSM not asked about mapping' ptebatch.c \
 	'(ask & _PAGE_PRESENT) ? 0 :' ''
 mutant 'found: XSM not asked about values' ptebatch.c \
-	'check_xsm(&c, xsm_needed(v->val))' '0'
+	'check_xsm(&c, xsm_needed(v->pte))' '0'
 mutant 'found: a value in the table that was locked before' ptebatch.c \
 	'unlikely(offset & ~SLOT_MASK)' '0'
 

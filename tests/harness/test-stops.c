@@ -143,12 +143,13 @@ static void contention(void)
 }
 
 /*
- * Progress that is past the end. The calls refuse it. mutants.sh takes their
- * checks away, as a CPU does that runs ahead of them: the first entry looked at
- * must still lie in a table.
+ * Progress that is past the end, and slots that are not aligned. The calls
+ * refuse them. mutants.sh takes their checks away, as a CPU does that runs ahead
+ * of them: the first entry looked at must still lie in a table.
  */
 void forged_progress(void)
 {
+	static const uint64_t counts[] = {1, 2, 512};
 	static const struct {
 		uint64_t clear, set;
 		uint32_t op;
@@ -180,6 +181,30 @@ void forged_progress(void)
 			else
 				hx_call(RUNS, (uintptr_t)run, 1, LIST,
 					SELF | far << 32, 0);
+		}
+		CHECK(hx.inside);
+	}
+	harness_reset();
+	end();
+
+	begin("no slot leads to an entry across the end of its table");
+	for (volatile unsigned int i = 0; i < 6 * ARRAY_SIZE(ways); i++) {
+		const unsigned int w = i / 6;
+
+		harness_reset();
+		fill(0, RW, 1);
+		hx_self.paging_mode = ways[w].paging_mode;
+		hx.ahead = &back;
+		hx.inside = true;
+		run[0] = (struct ptebatch_run){hx_slot(0, 511) + 7,
+					       counts[i / 2 % 3], ways[w].op,
+					       ways[w].clear, ways[w].set, 0};
+		if (!setjmp(back)) {
+			if (i & 1)
+				hx_call(RUNS, run[0].slot, run[0].count,
+					run[0].op, run[0].clear, run[0].set);
+			else
+				hx_call(RUNS, (uintptr_t)run, 1, LIST, SELF, 0);
 		}
 		CHECK(hx.inside);
 	}
