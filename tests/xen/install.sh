@@ -91,6 +91,38 @@ undo_keeps() {
 }
 undoes() { "$install" --undo "$tmp/tree" && as_it_was; }
 undoes_twice() { "$install" --undo "$tmp/tree" && as_it_was; }
+# The tree as 0.1.x left it: one file and its #include had another name. This
+# version's file stands for the release's.
+former_public=xen/include/public/arch-x86/ptebatch.h
+former() {
+	fresh && "$install" "$tmp/tree" && mv \
+		"$tmp/tree/xen/include/public/arch-x86/xen-ptebatch.h" \
+		"$tmp/tree/$former_public" &&
+		sed -i 's,^#include <public/arch-x86/xen-ptebatch\.h>,#include <public/arch-x86/ptebatch.h>,' \
+			"$tmp/tree/xen/arch/x86/include/asm/hypercall.h" &&
+		grep -q '<public/arch-x86/ptebatch\.h>' \
+			"$tmp/tree/xen/arch/x86/include/asm/hypercall.h"
+}
+upgrades_former() {
+	former && state 'are in, but not as this version has them' &&
+		"$install" "$tmp/tree" && diff -r "$tmp/once" "$tmp/tree"
+}
+undoes_former() { former && "$install" --undo "$tmp/tree" && as_it_was; }
+patch_of_former() {
+	former && "$install" --patch "$tmp/tree" --output "$tmp/again" &&
+		grep -v '^Date: ' "$tmp/again" >"$tmp/a" &&
+		grep -v '^Date: ' "$tmp/patch" >"$tmp/b" && diff "$tmp/a" "$tmp/b"
+}
+keeps_edited_former() {
+	for mode in "" --undo; do
+		former && echo '/* edited */' >>"$tmp/tree/$former_public" &&
+			cp "$tmp/tree/$former_public" "$tmp/edited.h" || return
+		# shellcheck disable=SC2086 # no mode, no argument
+		"$install" $mode "$tmp/tree" &&
+			cmp "$tmp/edited.h" "$tmp/tree/$former_public~" &&
+			! [ -e "$tmp/tree/$former_public" ] || return
+	done
+}
 state() {
 	"$install" --check "$tmp/tree" >"$tmp/said" && cat "$tmp/said" &&
 		grep -q "the handlers $1:" "$tmp/said"
@@ -261,6 +293,10 @@ all() {
 		only_checks
 	holds "git am of the patch gives the tree that installing gives" git_am
 	holds "the patch is the same from a tree that has the handlers" patch_of_installed
+	holds "installing over 0.1.x gives what installing gives" upgrades_former
+	holds "undo takes 0.1.x out byte for byte" undoes_former
+	holds "the patch is the same from a tree that has 0.1.x" patch_of_former
+	holds "a file of 0.1.x that was edited is kept" keeps_edited_former
 	holds "a folder that is not Xen is refused" no_xen
 	holds "so is the one above, which is told" above_xen
 	holds "a version not known is refused and named" other_version
