@@ -122,10 +122,7 @@ static always_inline struct ptebatch_frames ptebatch_frames(
 {
     struct page_info page;
 
-    /* A caller has a domain: this only saves page_set_owner()'s test of it. */
-    if ( !d )
-        unreachable();
-
+    ASSERT(d);
     page_set_owner(&page, d);   /* in whatever form that tree keeps it */
 
     return (struct ptebatch_frames){ .owner = page.v.inuse._domain };

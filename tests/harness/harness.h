@@ -64,7 +64,6 @@
 		_a < _b ? _a : _b;                                            \
 	})
 #define min_t(t, a, b) ((t)(a) < (t)(b) ? (t)(a) : (t)(b))
-#define unreachable() __builtin_unreachable()
 #define typeof __typeof__
 #define asm __asm__
 #define ASM_FLAG_OUT(yes, no) yes
