@@ -121,8 +121,13 @@
  * HAND_OVER times before it locks it again. The pause must outlast a waiter's
  * own pause and two transfers of the cache line. It costs as much as dozens of
  * entries, so must_hand_over() decides at each check whether it is due:
- *  - All callers of page_lock() hold a general reference to the table. One more
- *    than there were when the call took its own is a possible waiter.
+ *  - All callers of page_lock() hold a general reference to the table. So more
+ *    references than the fewest that were seen since the call took its own mean
+ *    a possible waiter. If another CPU had the lock at that time, one is taken
+ *    off for that CPU. The number is only an estimate: references come and go
+ *    for other reasons, and that CPU can be gone, or others can be waiting
+ *    already. An estimate that is too low costs a pause. One that is too high
+ *    hides a waiter, like the next case.
  *  - A guest can hide a waiter, by dropping another reference to the table at
  *    the same time. So each CHECKS_ALONE-th check hands over in any case.
  *  - So does each check that follows a slow entry. The pause is short compared
@@ -216,7 +221,7 @@ struct ptebatch_call {
     void *l1;
     mfn_t mfn;
     uint64_t locked;            /* its address while locked, else NOWHERE */
-    unsigned long refs;         /* its references with no other user of it */
+    unsigned long refs;         /* the fewest that it had: see "The lock" */
     unsigned int checks;        /* since it was handed over */
     bool slow;                  /* and whether any entry was slow since */
     bool hand_over;             /* before it is locked again */
