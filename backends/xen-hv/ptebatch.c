@@ -692,16 +692,14 @@ static int update_slow(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
 /*
  * Of an own table outside any paging mode, a present entry that take_entry()
  * leaves alone, for it maps I/O memory or somebody else's page: becomes 0; the
- * order is update_slow()'s. True if it is time for a look at the work done.
+ * order is update_slow()'s.
  */
-static noinline bool clear_other(struct ptebatch_call *c, intpte_t *p,
+static noinline void clear_other(struct ptebatch_call *c, intpte_t *p,
                                  intpte_t *pte)
 {
     *pte = xchg(p, 0);
     put_page_from_l1e(l1e_from_intpte(*pte), c->pt_owner);
     worked_slow(c);
-
-    return c->work >= PTEBATCH_PREEMPT;
 }
 
 /*
@@ -828,10 +826,38 @@ static always_inline unsigned int run_cost(enum run_kind kind)
     return kind == RUN_FREE || kind == RUN_FREE_SET ? WORK_FAST : WORK_MOVE;
 }
 
+/* The end of the slots from done on that pass before the next check. */
+static always_inline unsigned int slots_to_check(
+    const struct ptebatch_call *c, enum run_kind kind, unsigned int done,
+    unsigned int end)
+{
+    return min(end, done + DIV_ROUND_UP(PTEBATCH_PREEMPT - c->work,
+                                        run_cost(kind)));
+}
+
 /* Whether a flags run changes RW of this entry. */
 static always_inline bool run_moves(intpte_t pte, intpte_t clear, intpte_t set)
 {
     return (((pte & ~clear) | set) ^ pte) & _PAGE_RW;
+}
+
+/*
+ * After a slow entry of a loop, whose slots were all counted as work before it:
+ * how many of the last slots no longer fit before the next check. The work of
+ * these is taken back.
+ */
+static noinline unsigned int slots_over(struct ptebatch_call *c,
+                                        unsigned int left)
+{
+    unsigned int n;
+
+    if ( c->work <= PTEBATCH_PREEMPT )
+        return 0;
+
+    n = min(left, (c->work - PTEBATCH_PREEMPT) / WORK_MOVE);
+    c->work -= n * WORK_MOVE;
+
+    return n;
 }
 
 /*
@@ -845,6 +871,7 @@ static always_inline unsigned int fast_slots(
     unsigned int i, unsigned int end, intpte_t *olds)
 {
     const bool free = kind == RUN_FREE || kind == RUN_FREE_SET;
+    const unsigned int cost = run_cost(kind);
     struct change to = change_to(~run->clear, run->set);
     struct ptebatch_frames frames = c->frames;
     void *const l1 = c->l1;
@@ -864,10 +891,12 @@ static always_inline unsigned int fast_slots(
     if ( kind != RUN_CLEAR )
         OPTIMIZER_HIDE_VAR(to.ad); /* one register, outside the loop */
 
+    c->work += (end - i) * cost;
     for ( left = end - i; left; left-- )
     {
         intpte_t pte = ACCESS_ONCE(*p);
         struct page_info *page = NULL;
+        bool slow = false;
 
         if ( unlikely(!(pte & _PAGE_PRESENT)) )
         {
@@ -878,11 +907,10 @@ static always_inline unsigned int fast_slots(
         else if ( kind == RUN_CLEAR )
         {
             page = take_entry(p, &pte, &to, &frames);
-            if ( unlikely(!page) && clear_other(c, p, &pte) )
+            if ( unlikely(!page) )
             {
-                if ( olds )
-                    *olds = pte;
-                return end - left + 1;
+                clear_other(c, p, &pte);
+                slow = true;
             }
         }
         else
@@ -898,12 +926,14 @@ static always_inline unsigned int fast_slots(
         if ( olds )
             *olds++ = pte;
 
-        if ( (kind == RUN_DROP && likely(page) && drop_writable(c, page)) ||
+        if ( slow ||
+             (kind == RUN_DROP && likely(page) && drop_writable(c, page)) ||
              (kind == RUN_CLEAR && likely(page) && drop_entry(c, page, pte)) )
         {
-            /* Back for a look at the work done, with this slot done. */
-            end -= left - 1;
-            left = 1;
+            unsigned int over = slots_over(c, left - 1);
+
+            end -= over;
+            left -= over;
         }
 
         /*
@@ -914,6 +944,7 @@ static always_inline unsigned int fast_slots(
         if ( !free )
             p = l1 + PAGE_OFFSET(p);
     }
+    c->work -= left * cost;
 
     return end - left;
 }
@@ -929,7 +960,7 @@ static always_inline int run_slots(
 {
     const enum run_kind kind = run_kind(c, run);
     const bool flags = run->op == PTEBATCH_OP_FLAGS;
-    const unsigned int start = *done, cost = run_cost(kind);
+    const unsigned int start = *done;
 
     do {
         unsigned int i = *done;
@@ -963,7 +994,6 @@ static always_inline int run_slots(
             break;
         }
 
-        c->work += (*done - i) * cost;
         if ( *done == end || c->work >= PTEBATCH_PREEMPT )
             break;
 
@@ -981,7 +1011,11 @@ static always_inline int run_slots(
             olds[*done - start] = old;
         c->work += WORK_FAST;
         ++*done;
-    } while ( *done < end && c->work < PTEBATCH_PREEMPT );
+        if ( c->work >= PTEBATCH_PREEMPT )
+            break;
+
+        end = slots_to_check(c, kind, *done, end);
+    } while ( *done < end );
 
     return 0;
 }
@@ -1013,17 +1047,17 @@ static int do_slots(struct ptebatch_call *c, const struct ptebatch_run *run,
     /* Both masks: not one "lock and" or "lock or", so as if asked for olds. */
     const bool want_olds = run->old ||
                            (run->set && (run->clear & ~run->set));
-    const unsigned int cost = run_cost(run_kind(c, run));
+    const enum run_kind kind = run_kind(c, run);
 
     while ( *done < run->count )
     {
-        unsigned int start = *done, end = run->count;
+        unsigned int start = *done, end;
         int rc;
 
         if ( preempt(c) )
             return -ERESTART;
 
-        end = min(end, start + DIV_ROUND_UP(PTEBATCH_PREEMPT - c->work, cost));
+        end = slots_to_check(c, kind, start, run->count);
 
         rc = table_at(c, run->slot);
         if ( unlikely(rc) )

@@ -192,11 +192,16 @@ mutant 'found: a window past the end of memory' ptebatch.h \
 mutant 'found: a missing put of what is not an own page' ptebatch.c \
 	'put_page_from_l1e(l1e_from_intpte(*pte), c->pt_owner);' ''
 mutant 'found: foreign pages cleared without a look at preemption' \
-	ptebatch.c 'return c->work >= PTEBATCH_PREEMPT; }' 'return false; }'
-mutant 'found: an old value lost at the look at preemption' ptebatch.c \
-	'if ( olds ) *olds = pte; return' 'return'
-mutant 'found: an entry passed over at the look at preemption' ptebatch.c \
-	'return end - left + 1;' 'return end - left + 2;'
+	ptebatch.c 'clear_other(c, p, &pte); slow = true;' \
+	'clear_other(c, p, &pte);'
+mutant 'found: fast entries after slow ones, as if these cost nothing' \
+	ptebatch.c 'if ( c->work <= PTEBATCH_PREEMPT ) return 0;' 'return 0;'
+mutant 'found: the same after an entry that stops the loop' ptebatch.c \
+	'end = slots_to_check(c, kind, *done, end);' ''
+mutant 'found: entries passed over at the look at preemption' ptebatch.c \
+	'end -= over;' ''
+mutant 'found: entries cleared twice at the look at preemption' ptebatch.c \
+	'left -= over;' ''
 
 # --- Values that come and go ---
 mutant 'found: an entry written before its reference is taken' ptebatch.c \
