@@ -117,10 +117,15 @@
  *
  * The lock. Who waits in page_lock() serves nobody else meanwhile, and
  * page_lock() is not fair: a CPU that unlocks a table and locks it again at once
- * nearly always gets it. To hand a table over, a call unlocks it, and pauses
- * HAND_OVER times before it locks it again. The pause must outlast a waiter's
- * own pause and two transfers of the cache line. It costs as much as dozens of
- * entries, so must_hand_over() decides at each check whether it is due:
+ * nearly always gets it. To hand a table over, a call unlocks it, and lets
+ * HAND_OVER cycles pass before it locks it again. That must outlast a waiter's
+ * PAUSE (up to some 140 cycles) and two transfers of the cache line, one for the
+ * waiter to see the lock free and one to take it (each some 400 cycles between
+ * two sockets, half of that inside one). A number of PAUSEs would not do: one
+ * takes from 10 cycles to 140, by the CPU. A TSC that is set meanwhile only makes
+ * the pause shorter: a difference below 0 is a large unsigned one. The pause costs
+ * as much as dozens of entries, so must_hand_over() decides at each check whether
+ * it is due:
  *  - All callers of page_lock() hold a general reference to the table. So more
  *    references than the fewest that were seen since the call took its own mean
  *    a possible waiter. If another CPU had the lock at that time, one is taken
@@ -142,6 +147,7 @@
 #include <xen/param.h>
 #include <xen/sched.h>
 #include <xen/softirq.h>
+#include <xen/time.h>
 
 #include <asm/flushtlb.h>
 #include <asm/paging.h>
@@ -175,8 +181,8 @@ boolean_runtime_param("ptebatch", opt_ptebatch);
 
 /* Checks with no other user of the table seen before it is handed over. */
 #define CHECKS_ALONE     4U
-/* cpu_relax() between unlock and lock: some 500 cycles, for a waiter to lock. */
-#define HAND_OVER        8U
+/* TSC cycles between unlock and lock, for a waiter to lock: see "The lock". */
+#define HAND_OVER        1000U
 
 /* Records copied in one go, to the stack: 960 and 1024 bytes. */
 #define RUN_CHUNK        24U
@@ -347,12 +353,13 @@ static int table_lock(struct ptebatch_call *c, uint64_t slot)
 
     if ( unlikely(c->hand_over) )
     {
-        unsigned int i;
+        cycles_t start = get_cycles();
 
         c->checks = 0;
         c->slow = c->hand_over = false;
-        for ( i = 0; i < HAND_OVER; i++ )
+        do {
             cpu_relax();
+        } while ( get_cycles() - start < HAND_OVER );
     }
 
     if ( unlikely(!page_lock(c->page)) )

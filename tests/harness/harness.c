@@ -225,7 +225,7 @@ static void hardware(unsigned int t, unsigned int s, bool write)
  */
 static struct {
 	struct page_info *page;
-	unsigned int pauses; /* before it was unlocked */
+	uint64_t cycles; /* when it was unlocked */
 	unsigned int work, slow;
 } kept;
 
@@ -262,7 +262,7 @@ static void worked_slow(void)
 #ifndef HARNESS_BENCH
 static void keep(struct page_info *page)
 {
-	if (page == kept.page && hx.pauses - kept.pauses < HX_HAND_OVER)
+	if (page == kept.page && hx.cycles - kept.cycles < HX_HAND_OVER)
 		return;
 	kept.page = page;
 	kept.work = kept.slow = 0;
@@ -546,7 +546,7 @@ void page_unlock(struct page_info *page)
 	ASSERT(page->u.inuse.type_info & PGT_locked);
 	__sync_fetch_and_sub(&page->u.inuse.type_info, 1 | PGT_locked);
 	held = NULL;
-	kept.pauses = hx.pauses;
+	kept.cycles = hx.cycles;
 }
 
 int get_page_type(struct page_info *page, unsigned long type)

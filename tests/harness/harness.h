@@ -363,6 +363,8 @@ intpte_t paging_cmpxchg_guest_entry(struct vcpu *v, intpte_t *p, intpte_t old,
 #define write_atomic(p, v) ((void)(*(volatile typeof(*(p)) *)(p) = (v)))
 #define smp_mb() __sync_synchronize()
 #define cpu_relax() __builtin_ia32_pause()
+typedef uint64_t cycles_t;
+#define get_cycles() (__builtin_ia32_lfence(), __builtin_ia32_rdtsc())
 #define cmpxchg(p, o, n) __sync_val_compare_and_swap(p, o, n)
 #define xchg(p, n) __atomic_exchange_n(p, (typeof(*(p)))(n), __ATOMIC_SEQ_CST)
 #else
@@ -380,7 +382,9 @@ static inline bool hx_try_cmpxchg(volatile void *p, uint64_t *old, uint64_t new)
 	return seen == was;
 }
 #define smp_mb() ((void)(hx.buffered = 0))
-#define cpu_relax() ((void)hx.pauses++)
+#define cpu_relax() ((void)(hx.pauses++, hx.cycles += HX_PAUSE))
+typedef uint64_t cycles_t;
+#define get_cycles() (hx.cycles += 20)
 #define ptebatch_try_cmpxchg hx_try_cmpxchg
 /* Hardware may act before each, never between its read and its write. */
 #define ptebatch_lock_and(p, mask) hx_lock_and(p, mask)
@@ -495,12 +499,15 @@ void harness_bench(void *table_memory);
 /*
  * A table may be kept from other CPUs for this many units of work (an entry
  * written, a type reference taken or dropped), and for this many of Xen's own
- * type references, at most two an entry. Other CPUs can have the table if the
- * handlers pause HX_HAND_OVER times between an unlock and the next lock.
+ * type references, at most two an entry. Other CPUs can have the table if
+ * HX_HAND_OVER cycles pass between an unlock and the next lock: a waiter's own
+ * PAUSE and two transfers of the cache line between two sockets. A PAUSE takes
+ * HX_PAUSE cycles here, as on the CPUs on which it is shortest.
  */
 #define HX_KEPT_MAX (4 * 512 + 256U)
 #define HX_KEPT_SLOW (2 * 32 + 2U)
-#define HX_HAND_OVER 8
+#define HX_HAND_OVER 1000
+#define HX_PAUSE 10
 
 struct hx_flush {
 	uint64_t cpus, addr, pages, step;
@@ -535,6 +542,7 @@ struct harness {
 	 * reference goes at the same time. waited: units done while it waits.
 	 */
 	unsigned int visit_at, waited;
+	uint64_t cycles; /* that passed in pauses */
 	bool hidden, waiting;
 
 	/* Jump here at the first entry read; was all of it inside a table? */

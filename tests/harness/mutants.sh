@@ -300,7 +300,8 @@ mutant 'found: a flush lost where an owner is gone' ptebatch.c \
 mutant 'found: a table held while others wait for it' ptebatch.c \
 	'table_unlock(c); c->hand_over = true;' ''
 mutant 'found: a table unlocked and locked again with no pause' ptebatch.c \
-	'cpu_relax();' ';'
+	'get_cycles() - start < HAND_OVER' 'false'
+mutant 'found: a pause without PAUSE' ptebatch.c 'cpu_relax();' ';'
 mutant 'found: a waiter that came during the call not seen' ptebatch.c \
 	'refs > c->refs' '0'
 mutant 'found: a hidden waiter left waiting' ptebatch.c \

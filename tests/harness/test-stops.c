@@ -66,6 +66,7 @@ static void handed_over(unsigned int within)
 	EQ(hx.visit_at, 0);
 	CHECK(!hx.waiting);
 	CHECK(hx.waited > 0 && hx.waited <= within);
+	CHECK(hx.pauses > 0); /* a sibling thread gets on meanwhile */
 }
 
 static void contention(void)
