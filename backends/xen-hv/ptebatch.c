@@ -107,13 +107,14 @@
  * Preemption. Work is counted in entries that move no reference (WORK_*).
  * Between two checks for preemption pass 512 units of it, and at most one chunk
  * of records more: 512 such entries, or 256 that move references, or 32 that
- * cost what one of mmu_update's does (at worst a change of type, with its IPI
- * and IOTLB flush). Records and changes of table count as well. A restarted
- * call has its progress in its arguments (bits 32-63 of count, 32-47 of owner),
- * and all arguments are checked again. A guest that forges them gains only that
- * entries are passed over. The slot that they lead to is reduced to an aligned
- * one of its table before it is read, so this also holds for a CPU that runs
- * ahead of the checks, of the slot's alignment too.
+ * cost what one of mmu_update's does, or 8 that make a page of another type
+ * writable, with an IPI and an IOTLB flush at worst. A loop exceeds the bound by
+ * its last entry at most. Records and changes of table count as well.
+ * A restarted call has its progress in its arguments (bits 32-63 of count, 32-47
+ * of owner), and all arguments are checked again. A guest that forges them gains
+ * only that entries are passed over. The slot that they lead to is reduced to an
+ * aligned one of its table before it is read. So this also holds for a CPU that
+ * runs ahead of the checks, including that of the slot's alignment.
  *
  * The lock. Who waits in page_lock() serves nobody else meanwhile, and
  * page_lock() is not fair: a CPU that unlocks a table and locks it again at once
@@ -176,6 +177,7 @@ boolean_runtime_param("ptebatch", opt_ptebatch);
 #define WORK_FAST        1U
 #define WORK_MOVE        2U
 #define WORK_SLOW        16U
+#define WORK_RETYPE      64U    /* a change of type: IPI, IOTLB flush */
 #define WORK_RECORD      4U
 #define WORK_TABLE       16U    /* giving one table back, taking the next */
 
@@ -265,6 +267,26 @@ static void worked_slow(struct ptebatch_call *c)
 {
     c->work += WORK_SLOW;
     c->slow = true;
+}
+
+/*
+ * The same of an entry that is about to become pte. A writable one of a page that
+ * has another type makes Xen change the type, for which it may flush TLBs by IPI
+ * and the IOMMU's. Only time depends on the answer, so nothing keeps the type as
+ * it is until then, and it does not matter whose the page is.
+ */
+static noinline void worked_slow_to(struct ptebatch_call *c, intpte_t pte)
+{
+    worked_slow(c);
+
+    if ( (pte & _PAGE_PRESENT) && (pte & _PAGE_RW) )
+    {
+        struct page_info *page = ptebatch_find_page(ptebatch_frame(pte));
+
+        if ( page && (ACCESS_ONCE(page->u.inuse.type_info) & PGT_type_mask) !=
+                     PGT_writable_page )
+            c->work += WORK_RETYPE - WORK_SLOW;
+    }
 }
 
 /* Whether to let another CPU have the table: see "The lock" above. */
@@ -664,7 +686,7 @@ static int update_slow(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
 {
     intpte_t new = (pte & keep) | set;
 
-    worked_slow(c);
+    worked_slow_to(c, new);
 
     if ( new & _PAGE_PRESENT )
     {
@@ -743,7 +765,7 @@ static int update_slot(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
         page = ptebatch_own_page(pte, &c->frames);
         if ( page && !(pte & PTEBATCH_PTE_CACHE) )
         {
-            worked_slow(c);
+            worked_slow_to(c, new);
             if ( !get_page_type(page, PGT_writable_page) )
                 return -EBUSY;
             *old = write_pte(p, pte, &to);
@@ -1196,7 +1218,7 @@ static always_inline int do_value(struct ptebatch_call *c,
             return update_slot(c, p, pte, keep, new, &old);
     }
 
-    worked_slow(c);
+    worked_slow_to(c, val);
 
     return ptebatch_mod_l1_entry((l1_pgentry_t *)p, l1e_from_intpte(val),
                                  c->mfn, mode, c->pt_vcpu, c->pg_owner);
@@ -1277,7 +1299,7 @@ static always_inline const struct ptebatch_value *fast_values(
 
             if ( (val & _PAGE_RW) && unlikely(!type_get(page)) )
             {
-                worked_slow(c);
+                worked_slow_to(c, val);
                 if ( !get_page_type(page, PGT_writable_page) )
                 {
                     put_page(page);

@@ -252,9 +252,9 @@ static void worked(unsigned int units)
 	hx.waited += hx.waiting ? units : 0;
 }
 
-static void worked_slow(void)
+static void worked_slow(unsigned int weight)
 {
-	if (held && ++kept.slow > HX_KEPT_SLOW)
+	if (held && (kept.slow += weight) > HX_KEPT_SLOW)
 		hx_rule("a table kept for %u slow entries", kept.slow);
 	worked(1);
 }
@@ -554,7 +554,8 @@ int get_page_type(struct page_info *page, unsigned long type)
 	unsigned long x = page->u.inuse.type_info;
 
 	hx.generic_gets++;
-	worked_slow();
+	/* Another type may need an IPI, or the IOMMU. */
+	worked_slow((x & PGT_type_mask) == type ? 1 : HX_RETYPE);
 	if (!((x + 1) & PGT_count_mask))
 		return 0;
 	if (!(x & PGT_count_mask)) {
@@ -578,7 +579,7 @@ void put_page_type(struct page_info *page)
 		hx_rule("frame %lx: stamped before the entry's write is seen",
 			hx.buffered);
 	hx.generic_puts++;
-	worked_slow();
+	worked_slow(1);
 	ASSERT(held != page);
 	BUG_ON(x & PGT_partial);
 	BUG_ON(!(x & PGT_validated));

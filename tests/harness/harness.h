@@ -506,6 +506,7 @@ void harness_bench(void *table_memory);
  */
 #define HX_KEPT_MAX (4 * 512 + 256U)
 #define HX_KEPT_SLOW (2 * 32 + 2U)
+#define HX_RETYPE 4U /* what a change of type counts as, of these */
 #define HX_HAND_OVER 1000
 #define HX_PAUSE 10
 

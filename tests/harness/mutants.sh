@@ -310,6 +310,8 @@ mutant 'found: a table kept over many slow entries' ptebatch.c \
 	'c->slow || ++c->checks' '++c->checks'
 mutant 'found: a table unlocked where nobody wants it' ptebatch.c \
 	'c->page && must_hand_over(c)' 'c->page'
+mutant 'found: changes of type that cost no more than other entries' \
+	ptebatch.c 'c->work += WORK_RETYPE - WORK_SLOW;' ''
 mutant 'found: changes of table that cost nothing' ptebatch.c \
 	'c->work += WORK_TABLE;' ''
 mutant 'found: a long run in one go, whatever was done before' ptebatch.c \

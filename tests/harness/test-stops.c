@@ -264,6 +264,37 @@ static void slow_then_fast(const char *what, uint32_t op, uint64_t clear,
 	end();
 }
 
+/* Pages of another type become writable, which costs Xen more than anything. */
+static void retypes(const char *what, bool by_values, uint64_t us,
+		    unsigned int paging_mode)
+{
+	static struct ptebatch_value v[512];
+	char name[80];
+
+	snprintf(name, sizeof(name), "no more than 8 changes of type without a check: %s",
+		 what);
+	begin(name);
+	for (unsigned int i = 0; i < 512; i++) {
+		hx_page(MFN_PAGE + i)->u.inuse.type_info =
+			PGT_seg_desc_page | PGT_validated;
+		if (!by_values)
+			hx_set(0, i, page(i, 0));
+		v[i] = (struct ptebatch_value){hx_slot(0, i),
+					       page(i, RW) & ~(US ^ us)};
+	}
+	hx.preempt = 1;
+	hx_self.paging_mode = paging_mode;
+	if (by_values)
+		EQ(hx_call(VALUES, (uintptr_t)v, 512, 0, SELF, 0),
+		   ANS(512, 0, 0));
+	else
+		EQ(flags(hx_slot(0, 0), 512, 0, RW), ANS(512, 0, 0));
+	CHECK(hx.continuations >= 512 / 8 - 1);
+	if (!PTEBATCH_PREEMPT_IS_1)
+		CHECK(hx.continuations < 512 / 4);
+	end();
+}
+
 static void preemption(void)
 {
 	static struct ptebatch_run runs[80];
@@ -366,6 +397,10 @@ static void preemption(void)
 	slow_then_fast("RW to RO", FLAGS, RW, 0);
 	slow_then_fast("RO to RW", FLAGS, 0, RW);
 	slow_then_fast("a clear", CLEAR, 0, 0);
+	retypes("RO to RW", false, US, 0);
+	retypes("RO to RW, in shadow mode", false, US, PG_shadow);
+	retypes("values", true, US, 0);
+	retypes("values of kernel entries", true, 0, 0);
 
 	if (PTEBATCH_PREEMPT_IS_1) {
 		begin("a table lost while preempted: done is exact, TLB flushed");
