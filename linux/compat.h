@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * All that differs between the kernels that the module is known to fit. A
- * kernel that is not among them is refused when the module is compiled; one
- * that lacks a symbol, when it is loaded.
+ * All differences between the kernels that the module supports. Compiling the
+ * module for another kernel fails here. If a kernel lacks a symbol, loading the
+ * module fails.
  */
 #ifndef PTB_COMPAT_H
 #define PTB_COMPAT_H
@@ -12,7 +12,10 @@
 #include <linux/mm_inline.h>
 #include <linux/version.h>
 
-/* mmu_gather's inline functions name it, though none that is used here does. */
+/*
+ * Inline functions in <asm/tlb.h> call this function, which kernels do not
+ * export. The module uses none of them.
+ */
 void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start,
 			unsigned long end, unsigned int stride_shift,
 			bool freed_tables);
@@ -26,7 +29,7 @@ void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start,
 
 #define PTB_LOCK_PER_TABLE USE_SPLIT_PTE_PTLOCKS
 
-/* change_protection() is handed the protection; later it is the area's. */
+/* change_protection() has a parameter for the protection. */
 #define PTB_PROT_PARAM pgprot_t newprot,
 #define PTB_PROT_ARG newprot,
 #define PTB_PROT(vma) newprot
@@ -47,7 +50,7 @@ static inline spinlock_t *ptb_lock_of(struct page *table)
 	return ptlock_ptr(table);
 }
 
-/* Nobody frees a page table of an area whose mmap_lock somebody holds. */
+/* A page table is not freed while anybody holds mmap_lock. */
 static inline void ptb_tables_hold(void)
 {
 }
@@ -56,9 +59,9 @@ static inline void ptb_tables_release(void)
 {
 }
 
-/* A clean page of a private mapping has its first write seen. */
+/* In private mappings too, the first write to a clean page must fault. */
 #define PTB_PRIVATE_NEEDS_DIRTY true
-/* Where D of a read-only entry is kept: in D itself. */
+/* The bits that mark an entry as dirty, whether or not it is writable. */
 #define PTB_DIRTY _PAGE_DIRTY
 
 static inline void ptb_add_rss(struct mm_struct *mm, int counter, long n)
@@ -66,7 +69,7 @@ static inline void ptb_add_rss(struct mm_struct *mm, int counter, long n)
 	atomic_long_add(n, &mm->rss_stat.count[counter]);
 }
 
-/* The reverse mapping of a small page, one less. */
+/* Removes one reverse mapping of a small page. */
 #define PTB_UNMAP_PAGE "page_remove_rmap"
 typedef void ptb_unmap_page_t(struct page *page, struct vm_area_struct *vma,
 			      bool compound);
@@ -77,13 +80,13 @@ static inline void ptb_unmap_page(ptb_unmap_page_t *call, struct page *page,
 	call(page, vma, false);
 }
 
-/* Whether the A bit of its entries says that a page is in use. */
+/* Whether an accessed entry of the area marks its page as in use. */
 static inline bool ptb_counts_use(const struct vm_area_struct *vma)
 {
 	return !(vma->vm_flags & VM_SEQ_READ);
 }
 
-/* True: mmu_gather is to be flushed before it is given more. */
+/* Returns true if mmu_gather must be flushed before it takes more pages. */
 typedef bool ptb_gather_page_t(struct mmu_gather *tlb, struct page *page,
 			       int page_size);
 
@@ -93,7 +96,10 @@ static inline bool ptb_gather_page(ptb_gather_page_t *call,
 	return call(tlb, page, PAGE_SIZE);
 }
 
-/* Pages it takes before it says so or looks for memory; always some. */
+/*
+ * How many pages mmu_gather takes before it must be flushed or allocates memory;
+ * at least one.
+ */
 static inline unsigned int ptb_gather_room(const struct mmu_gather *tlb)
 {
 	return tlb->active->max - tlb->active->nr;
@@ -103,6 +109,7 @@ static inline unsigned int ptb_gather_room(const struct mmu_gather *tlb)
 
 #define PTB_LOCK_PER_TABLE IS_ENABLED(CONFIG_SPLIT_PTE_PTLOCKS)
 
+/* change_protection() reads the area's protection. */
 #define PTB_PROT_PARAM
 #define PTB_PROT_ARG
 #define PTB_PROT(vma) ((vma)->vm_page_prot)
@@ -123,7 +130,10 @@ static inline spinlock_t *ptb_lock_of(struct page *table)
 	return ptlock_ptr(page_ptdesc(table));
 }
 
-/* Page tables of files may be freed with no mmap_lock held, but by RCU. */
+/*
+ * Page tables of file mappings can be freed without mmap_lock, but only after an
+ * RCU grace period.
+ */
 static inline void ptb_tables_hold(void)
 {
 	rcu_read_lock();
@@ -135,6 +145,7 @@ static inline void ptb_tables_release(void)
 }
 
 #define PTB_PRIVATE_NEEDS_DIRTY false
+/* A dirty entry that is read-only has SavedDirty set instead of D. */
 #define PTB_DIRTY (_PAGE_DIRTY | _PAGE_SAVED_DIRTY)
 
 static inline void ptb_add_rss(struct mm_struct *mm, int counter, long n)
@@ -166,21 +177,21 @@ static inline bool ptb_gather_page(ptb_gather_page_t *call,
 	return call(tlb, page, false, PAGE_SIZE);
 }
 
-/* It always leaves room for a page and a count of pages. */
+/* mmu_gather keeps one place free, so that a page's count fits behind it. */
 static inline unsigned int ptb_gather_room(const struct mmu_gather *tlb)
 {
 	return tlb->active->max - 1 - tlb->active->nr;
 }
 
 #else
-#error ptebatch is known to fit Linux 6.1 and 6.12, not this one
+#error ptebatch supports Linux 6.1 and 6.12 only
 #endif
 
 #if !defined(CONFIG_XEN_PV) || !defined(CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)
 #error ptebatch needs a kernel with XEN_PV and DYNAMIC_FTRACE_WITH_DIRECT_CALLS
 #endif
 #ifdef CONFIG_PREEMPT_RT
-#error ptebatch needs a kernel that is not preempted under a page-table lock
+#error ptebatch needs a kernel without PREEMPT_RT: page-table locks must disable preemption
 #endif
 #if !PTB_LOCK_PER_TABLE
 #error ptebatch needs a kernel with a lock per page table

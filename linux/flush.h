@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The guest's TLB flush, folded into the hypercall that makes it necessary.
+ * The TLB flush of the guest, performed by the hypercall that makes the flush
+ * necessary ("folded").
  *
- * It goes to the CPUs in mm_cpumask() at that moment. A CPU that enters the
- * address space puts itself into the mask before it can read an entry; so one
- * that has read an old entry and is not in the mask taken before the hypercall
- * is in it afterwards, and the mask is looked at again. CPUs that left and came
- * back have loaded CR3, which on PV flushes: Xen gives its guests no PCIDs. A
- * CPU that idles in the address space stays in the mask, and is flushed.
+ * The flush goes to a snapshot of mm_cpumask(), taken before the hypercall. A
+ * CPU that enters the address space sets its bit in the mask before it can read
+ * an entry. So a CPU that is not in the snapshot, but has read an old entry, is
+ * in the mask after the hypercall: ptb_flush_missed() compares the two. A CPU
+ * that left the address space and came back has loaded CR3, which flushes its
+ * TLB, since Xen gives PV guests no PCIDs. A CPU that idles in the address space
+ * stays in the mask, and is flushed.
  */
 #ifndef PTB_FLUSH_H
 #define PTB_FLUSH_H
@@ -15,13 +17,16 @@
 #include "ptebatch.h"
 
 /*
- * More pages than these are flushed as all, on one CPU. An INVLPG costs between
- * 100 and 200 cycles, a whole flush some hundreds and then the refill of what
- * was still wanted, which is about as much again for 100 entries.
+ * Up to this many pages are flushed one by one, if only this CPU needs the flush.
+ * An INVLPG costs 100 to 200 cycles. A full flush costs some hundreds, and about
+ * as much again to reload 100 entries that are still in use.
  */
 #define PTB_FLUSH_PAGES 16
 
-/* The CPUs that may hold entries of this address space, and how to reach them. */
+/*
+ * Takes the snapshot of mm_cpumask() (c->cpus), and fills in *tlb: a flush of the
+ * range on these CPUs.
+ */
 static __always_inline void
 ptb_flush_begin(struct mm_struct *mm, unsigned long addr, unsigned long pages,
 		struct ptb_cpu *c, struct ptebatch_tlb *tlb)
@@ -56,7 +61,10 @@ ptb_flush_begin(struct mm_struct *mm, unsigned long addr, unsigned long pages,
 	}
 }
 
-/* Whether a CPU has come in since that could have been too early for it. */
+/*
+ * Called after the hypercall: whether a CPU that is not in the snapshot has
+ * entered the address space. It may have read an old entry, and was not flushed.
+ */
 static __always_inline bool ptb_flush_missed(struct mm_struct *mm,
 					     const struct ptb_cpu *c)
 {

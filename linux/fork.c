@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * In front of copy_page_range(): the page tables that fork() copies.
+ * The hook of copy_page_range(), which copies page tables for fork().
  *
- * The kernel's own loop makes each writable entry of the parent read-only by a
- * trapped write, and sets each entry of the child by a hypercall, though the
- * child's tables are not yet page tables to Xen. Here one run takes RW from a
- * whole table of the parent, and the child's entries are stored.
+ * The kernel's own loop makes each writable entry of the parent read-only, which
+ * traps, and sets each entry of the child by a hypercall, although Xen does not
+ * treat the child's tables as page tables yet. This hook removes RW from a whole
+ * table of the parent with one run, and writes the child's entries directly.
  *
- * Taken here: private memory whose entries map ordinary small pages of this
- * domain (of files as well, and the zero page) or nothing. A table with
- * anything else in it, swapped-out pages say, and an address space that has
- * ever had pages pinned for devices, are the original's.
+ * It handles private memory whose entries are empty or map ordinary small pages
+ * of this domain, including file pages and the zero page. It leaves to the
+ * original each table with any other entry, such as a swapped-out page, and
+ * address spaces that have ever had pages pinned for devices.
  *
- * The parent's TLBs are flushed by the caller when all areas are copied.
+ * The caller flushes the parent's TLBs once all areas are copied.
  */
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -37,10 +37,13 @@ int ptb_fork_symbols(void)
 	return alloc_pud && alloc_pmd && alloc_pte ? 0 : -ENOENT;
 }
 
-/* The child's L1 table for addr, made where it is missing; NULL: no memory. */
+/*
+ * Returns the entry that refers to the child's L1 table for addr, and allocates
+ * the table if it is missing. Returns NULL if there is no memory.
+ */
 static pmd_t *child_pmd(struct mm_struct *mm, unsigned long addr)
 {
-	/* A PV guest's p4d is its pgd. */
+	/* PV guests have four levels, so the p4d is the pgd. */
 	p4d_t *p4d = p4d_offset(pgd_offset(mm, addr), addr);
 	pud_t *pud;
 	pmd_t *pmd;
@@ -56,40 +59,42 @@ static pmd_t *child_pmd(struct mm_struct *mm, unsigned long addr)
 	return pmd;
 }
 
-/* The page of an entry whose reference a copy has to take; NULL: none. */
-static __always_inline struct page *page_of(u64 entry)
+/* The page that a copy of the entry must take a reference of, or NULL. */
+static __always_inline struct page *page_of(u64 pte)
 {
-	return entry & _PAGE_SPECIAL ? NULL : pfn_to_page(ptb_pfn(entry));
+	return pte & _PAGE_SPECIAL ? NULL : pfn_to_page(ptb_pfn(pte));
 }
 
-/* Present and of a small page, or not there. */
-static __always_inline bool plain(u64 entry)
+/* Whether the entry is empty, or present and maps a small page. */
+static __always_inline bool plain(u64 pte)
 {
 	unsigned long pfn;
 
-	if (!entry)
+	if (!pte)
 		return true;
-	if (unlikely(!(entry & _PAGE_PRESENT)) ||
-	    unlikely(entry & _PAGE_DEVMAP))
+	if (unlikely(!(pte & _PAGE_PRESENT)) || unlikely(pte & _PAGE_DEVMAP))
 		return false;
-	pfn = ptb_pfn(entry);
+	pfn = ptb_pfn(pte);
 	return likely(pfn != PTB_NOFRAME) &&
-	       (unlikely(entry & _PAGE_SPECIAL) ||
+	       (unlikely(pte & _PAGE_SPECIAL) ||
 		likely(!PageCompound(pfn_to_page(pfn))));
 }
 
-/* All of the table's slots, or false; *writable: whether one has RW. */
+/*
+ * Returns whether all entries are plain. If so, *writable tells whether one of
+ * them has RW.
+ */
 static __always_inline bool all_plain(const struct ptb_table *t, bool *writable)
 {
 	unsigned int i;
 	u64 any = 0;
 
 	for (i = 0; i < t->nr; i++) {
-		u64 e = READ_ONCE(t->slots[i]);
+		u64 pte = READ_ONCE(t->ptes[i]);
 
-		if (unlikely(!plain(e)))
+		if (unlikely(!plain(pte)))
 			return false;
-		any |= e;
+		any |= pte;
 	}
 	*writable = any & _PAGE_RW;
 	return true;
@@ -98,7 +103,7 @@ static __always_inline bool all_plain(const struct ptb_table *t, bool *writable)
 static bool write_protect(const struct ptb_table *t)
 {
 	const struct ptebatch_run run = {
-		.slot = t->maddr,
+		.slot = t->slot,
 		.count = t->nr,
 		.op = PTEBATCH_OP_FLAGS,
 		.clear = _PAGE_RW,
@@ -110,8 +115,9 @@ static bool write_protect(const struct ptb_table *t)
 }
 
 /*
- * Both locks are held, the parent's entries are plain and read-only, the
- * child's table is empty there and not yet known to Xen.
+ * Copies the entries to the child's table, from slot on. The caller holds both
+ * locks. The parent's entries are plain and read-only. The child's are empty, and
+ * its table is ordinary memory to Xen.
  */
 static __always_inline void copy_entries(struct mm_struct *mm,
 					 const struct ptb_table *t, u64 *slot)
@@ -120,12 +126,12 @@ static __always_inline void copy_entries(struct mm_struct *mm,
 	unsigned int i;
 
 	for (i = 0; i < t->nr; i++, slot++) {
-		u64 e = READ_ONCE(t->slots[i]);
+		u64 pte = READ_ONCE(t->ptes[i]);
 		struct page *page;
 
-		if (!e)
+		if (!pte)
 			continue;
-		page = page_of(e);
+		page = page_of(pte);
 		if (likely(page)) {
 			get_page(page);
 			atomic_inc(&page->_mapcount);
@@ -140,8 +146,8 @@ static __always_inline void copy_entries(struct mm_struct *mm,
 				file++;
 			}
 		}
-		WRITE_ONCE(*slot, e & ~(u64)(_PAGE_RW | _PAGE_ACCESSED |
-					     _PAGE_UFFD_WP));
+		WRITE_ONCE(*slot, pte & ~(u64)(_PAGE_RW | _PAGE_ACCESSED |
+					       _PAGE_UFFD_WP));
 	}
 	if (anon)
 		ptb_add_rss(mm, MM_ANONPAGES, anon);
@@ -177,12 +183,18 @@ static enum copied copy_table(struct mm_struct *dst, struct mm_struct *src,
 	spin_lock(dst_lock);
 	if (!ptb_lock_to_copy(t, &src_lock))
 		goto unlock;
-	/* Not before a lock has made write_protect_seq seen by all. */
+	/*
+	 * Read this only once a lock is held, which orders the read after the
+	 * write to write_protect_seq: see copy_range().
+	 */
 	if (test_bit(MMF_HAS_PINNED, &src->flags))
 		goto unlock_both;
 	if (!all_plain(t, &writable))
 		goto unlock_both;
-	/* Halfway is no harm: a fault would find out that it may write. */
+	/*
+	 * If this fails halfway, the entries that lost RW do no harm: a write
+	 * to such a page faults, and the fault makes the entry writable again.
+	 */
 	if (writable && !write_protect(t))
 		goto unlock_both;
 	copy_entries(dst, t, (u64 *)page_address(page) + pte_index(addr));
@@ -196,8 +208,9 @@ unlock:
 }
 
 /*
- * The original for a part of the areas. It goes by their bounds, so it gets
- * copies; what it keeps of them are counted things that they refer to.
+ * Calls the original for a part of the areas. The original takes the bounds from
+ * the areas, so it is passed copies with other bounds. It keeps no pointer to an
+ * area, only references to objects that the areas point to.
  */
 static int copy_by_original(struct vm_area_struct *dst,
 			    struct vm_area_struct *src, unsigned long addr,
@@ -221,15 +234,16 @@ static bool takes(const struct vm_area_struct *dst,
 	const unsigned long not_ours = VM_HUGETLB | VM_PFNMAP | VM_MIXEDMAP |
 				       VM_IO | VM_SHARED | __VM_UFFD_FLAGS;
 
-	/* Without anon_vma the original has nothing to copy. */
+	/* Private memory without anon_vma has nothing that must be copied. */
 	return ptb_on[PTB_FORK] && src->anon_vma &&
 	       !((src->vm_flags | dst->vm_flags) & not_ours) &&
 	       (src->vm_flags & VM_MAYWRITE) && !mm_has_notifiers(src->vm_mm);
 }
 
 /*
- * While write_protect_seq is odd, whoever pins pages without mmap_lock finds
- * out that it was too late; and whoever was not has set MMF_HAS_PINNED before.
+ * The protocol with code that pins pages without mmap_lock: such code sets
+ * MMF_HAS_PINNED, pins, and undoes the pin if write_protect_seq is odd or has
+ * changed. So a pin either becomes invalid, or copy_table() sees the flag.
  */
 static int copy_range(struct vm_area_struct *dst, struct vm_area_struct *src)
 {

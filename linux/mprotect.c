@@ -215,7 +215,7 @@ static __always_inline bool same_for_all(const struct change *change,
 					 const struct ptb_table *t,
 					 struct ptebatch_run *run)
 {
-	const u64 *slot = t->slots, *end = slot + t->nr, *stop;
+	const u64 *slot = t->ptes, *end = slot + t->nr, *stop;
 	unsigned int absent = 0;
 
 	do {
@@ -236,7 +236,7 @@ static __always_inline bool same_for_all(const struct change *change,
 		} while (++slot != stop);
 	} while (slot = stop, slot != end);
 
-	run->slot = t->maddr;
+	run->slot = t->slot;
 	run->count = absent == t->nr ? 0 : t->nr;
 	run->op = PTEBATCH_OP_FLAGS;
 	run->set = change->prot & DECIDED;
@@ -248,7 +248,7 @@ static __always_inline bool same_for_all(const struct change *change,
 static void set_run(struct runs *r, const struct ptb_table *t,
 		    unsigned int first, unsigned int end, u64 set)
 {
-	r->run.slot = t->maddr + 8 * first;
+	r->run.slot = t->slot + 8 * first;
 	r->run.count = end - first;
 	r->run.set = set;
 	r->run.clear = DECIDED & ~set;
@@ -264,7 +264,7 @@ static noinline bool each(const struct change *change,
 {
 	const unsigned long vm_flags = change->vma->vm_flags;
 	const u64 prot = change->prot & DECIDED;
-	const u64 *slots = t->slots;
+	const u64 *slots = t->ptes;
 	const unsigned int nr = t->nr;
 	unsigned int i, first = 0, end = 0; /* of the run; end 0: none */
 	u64 run_set = 0;
@@ -312,8 +312,8 @@ static __always_inline int values_of(const struct ptb_table *t,
 				     const struct vm_area_struct *choose)
 {
 	const u64 to_ptr =
-		(t->maddr | PTEBATCH_SET_KEEP_AD) - (uintptr_t)t->slots;
-	const u64 *slot = t->slots, *end = slot + t->nr;
+		(t->slot | PTEBATCH_SET_KEEP_AD) - (uintptr_t)t->ptes;
+	const u64 *slot = t->ptes, *end = slot + t->nr;
 	struct ptebatch_value *value = values;
 
 	for (; slot != end; slot++) {
@@ -435,11 +435,11 @@ static __always_inline bool change_one(struct mmu_gather *tlb,
 	}
 	ptb_tables_release();
 
-	e = READ_ONCE(*t.slots);
+	e = READ_ONCE(*t.ptes);
 	if (unlikely(!(e & _PAGE_PRESENT)))
 		goto unlock;
 
-	run.slot = t.maddr;
+	run.slot = t.slot;
 	run.count = 1;
 	run.op = PTEBATCH_OP_FLAGS;
 	run.set = prot & DECIDED;

@@ -79,7 +79,7 @@ static __always_inline void collect(const struct vm_area_struct *vma,
 
 	*f = (struct found){};
 	for (i = 0; i < t->nr; i++) {
-		u64 e = READ_ONCE(t->slots[i]);
+		u64 e = READ_ONCE(t->ptes[i]);
 		unsigned long pfn;
 		struct page *page;
 
@@ -113,7 +113,7 @@ static unsigned int clear(const struct ptb_table *t, unsigned int nr, u64 *olds,
 			  const struct ptebatch_tlb *tlb, bool *whole)
 {
 	const struct ptebatch_run run = {
-		.slot = t->maddr,
+		.slot = t->slot,
 		.count = nr,
 		.op = PTEBATCH_OP_CLEAR,
 		.old = (uintptr_t)olds,
@@ -129,7 +129,7 @@ static unsigned int still_mapped(const struct ptb_table *t, unsigned int from,
 	unsigned int i, pages = 0;
 
 	for (i = from; i < nr; i++) {
-		u64 e = READ_ONCE(t->slots[i]);
+		u64 e = READ_ONCE(t->ptes[i]);
 
 		pages += e && !(e & _PAGE_SPECIAL);
 	}

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the module's files share.
+ * Declarations that the module's files share.
  *
- * A path is one thing that the kernel does with many PTEs: mprotect, fork,
- * munmap. Each has a file of its own with a function in front of one of the
- * kernel's (hook.c). That function takes what it has proved to be ordinary
- * through libptebatch, table by table, and gives all else to the kernel's own
- * function, the original, which it also calls for whatever a hypercall refused.
+ * A path is an operation of the kernel that changes many PTEs: mprotect, fork,
+ * munmap. Each path has a file, with a function that is called instead of one of
+ * the kernel's (hook.c). The kernel's function is called the original. The
+ * module's function changes tables through libptebatch if it has verified that
+ * they are ordinary. It calls the original for everything else, and for each
+ * table for which a hypercall failed.
  */
 #ifndef PTB_H
 #define PTB_H
@@ -25,23 +26,24 @@ enum ptb_path {
 	PTB_PATHS
 };
 
-/* Counted on each CPU; main.c adds them up for the status. */
+/* Counters of one CPU. The status shows the sums over all CPUs. */
 struct ptb_counters {
-	u64 calls;   /* of the hooked function */
-	u64 whole;   /* of these, given to the original as a whole */
-	u64 tables;  /* L1 tables done here */
-	u64 odd;     /* L1 tables given to the original */
-	u64 ptes;    /* slots covered in these */
-	u64 singles; /* single pages done here, apart from the tables */
+	u64 calls;   /* calls of the hooked function */
+	u64 whole;   /* of these, passed to the original unchanged */
+	u64 tables;  /* L1 tables changed by the module */
+	u64 odd;     /* L1 tables left to the original */
+	u64 ptes;    /* entries in the tables that the module changed */
+	u64 singles; /* single pages changed, not counted in tables */
 	u64 hypercalls;
-	u64 failures; /* hypercalls that did not apply all they were given */
-	u64 folded;   /* TLB flushes that rode in a hypercall */
-	u64 late;     /* of these, repeated since a CPU had come in meanwhile */
+	u64 failures; /* hypercalls that did not apply all their records */
+	u64 folded;   /* TLB flushes performed by these hypercalls */
+	u64 late;     /* of these, repeated for a CPU that came later */
 };
 
 /*
- * What a CPU works with under a page-table lock, thus with preemption off.
- * Interrupts do not come here. Large enough for a table of single records.
+ * The working memory of one CPU. It is used only under a page-table lock, which
+ * disables preemption, and never from interrupts. It has room for one record per
+ * entry of a table.
  */
 struct ptb_cpu {
 	struct ptebatch batch;
@@ -59,60 +61,65 @@ DECLARE_PER_CPU(struct ptb_cpu *, ptb_cpus);
 extern unsigned int ptb_cpu_words;
 extern struct ptebatch_env ptb_env;
 
-/* Kernels that clear all of the stack would do it on the shortest way too. */
+/*
+ * For variables on the hot paths: kernels that are built to clear all stack
+ * variables do not clear these.
+ */
 #define PTB_UNINITIALIZED __attribute__((__uninitialized__))
 
-/* Switched at run time; a path that is off costs its hook and nothing else. */
+/* Set by the module's parameters. A path that is off costs only its hook. */
 extern bool ptb_on[PTB_PATHS];
 
-/* Figures for people: a task that is preempted here may lose one. */
+/* Not exact: a task that is preempted within the increment can lose a count. */
 #define ptb_count(path, what, n) \
 	(this_cpu_read(ptb_cpus)->counters[path].what += (n))
 
 /*
- * Applies a run; the table's lock is held. tlb: its TLB flush, made if all slots
- * are done, or NULL if the kernel makes it later. Returns how many slots are
- * done: all, or those before the one that failed. *whole: all, and the flush.
+ * Applies a run. The caller holds the table's lock. tlb: the TLB flush to perform
+ * once all slots are done, or NULL if the kernel flushes later. Returns how many
+ * slots are done: all, or those before the slot that failed. *whole tells
+ * whether all slots and the flush are done.
  */
 unsigned int ptb_apply(enum ptb_path path, const struct ptebatch_run *run,
 		       const struct ptebatch_tlb *tlb, bool *whole);
 
-/* ---- hook.c: functions in front of the kernel's ------------------------- */
+/* ---- hook.c: hooking the kernel's functions ----------------------------- */
 
 /*
- * Looks up what the kernel does not export. -ENOENT, with the name in the
- * kernel's log, if this kernel lacks it.
+ * ptb_symbol() finds symbols that the kernel does not export. If this kernel
+ * lacks the symbol, it logs the name and returns 0. ptb_find_symbols() must have
+ * succeeded before; it returns -ENOENT if a symbol is missing.
  */
 int ptb_find_symbols(void);
 unsigned long ptb_symbol(const char *name);
 
 int ptb_hook_all(void);
-/* Returns once no task can be inside any function of this module. */
+/* Returns once no task can be inside any hook of this module. */
 void ptb_unhook_all(void);
 
 /*
- * Tasks inside. A function in front sleeps, so this is not about RCU; every
- * one of them begins and ends with these.
+ * The number of tasks that are executing a hook. Each hook begins with
+ * ptb_enter() and ends with ptb_leave(). RCU cannot tell when they are done,
+ * since hooks sleep.
  */
 DECLARE_PER_CPU(long, ptb_inside);
 #define ptb_enter() this_cpu_inc(ptb_inside)
 #define ptb_leave() this_cpu_dec(ptb_inside)
 
-/* What each path needs of the kernel besides; -ENOENT as above. */
+/* Find the symbols that a path needs; -ENOENT if one is missing. */
 int ptb_fork_symbols(void);
 int ptb_munmap_symbols(void);
 
 /* ---- The paths ----------------------------------------------------------- */
 
 /*
- * One hook: the kernel's function, ours, and how to get past the hook into the
- * kernel's own. name##_hook is reached through a trampoline that has taken the
- * return address into the kernel's function off the stack.
+ * A hook: a function of the kernel, the trampoline into the module's function
+ * that replaces it, and a pointer through which the module calls the original.
  */
 struct ptb_hook_point {
 	const char *name;
 	void *trampoline;
-	void **original;
+	void **original; /* set by hook.c, past ftrace's call */
 };
 
 extern const struct ptb_hook_point ptb_mprotect_hook;
@@ -120,8 +127,10 @@ extern const struct ptb_hook_point ptb_fork_hook;
 extern const struct ptb_hook_point ptb_munmap_hook;
 
 /*
- * ftrace calls the trampoline from the first instruction of the kernel's
- * function, all argument registers as its caller left them.
+ * ftrace's call at the beginning of the kernel's function enters the trampoline,
+ * with all argument registers as the function's caller has set them. The
+ * trampoline removes the return address into the kernel's function from the
+ * stack, so that the module's function returns to that caller.
  */
 #define PTB_TRAMPOLINE(function)                                           \
 	asm(".pushsection .text, \"ax\", @progbits\n"                      \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Page tables as the hardware and Xen see them: entries are raw, their frames
- * machine frames. This is what makes a walk cheap: the kernel's accessors
- * translate each value by a call through a patched function pointer, twice.
+ * Access to page tables as the hardware and Xen see them. Entries are raw: they
+ * hold machine frames. The kernel's own accessors translate each value twice,
+ * through patched function pointers, which makes a walk expensive.
  */
 #ifndef PTB_TABLES_H
 #define PTB_TABLES_H
@@ -19,50 +19,50 @@
 #define PTB_NOFRAME (~0UL)
 
 /*
- * What of an entry no change of protection changes: Linux's _PAGE_CHG_MASK
- * without the encryption bit, which no PV guest has.
+ * The bits of an entry that a change of protection keeps: Linux's _PAGE_CHG_MASK
+ * without the encryption bit, which PV guests do not have.
  */
 #define PTB_KEPT                                                       \
 	(PTEBATCH_PTE_FRAME | PTB_DIRTY | _PAGE_ACCESSED | _PAGE_PCD | \
 	 _PAGE_PWT | _PAGE_PAT | _PAGE_SPECIAL | _PAGE_SOFT_DIRTY |    \
 	 _PAGE_DEVMAP | _PAGE_UFFD_WP)
 
-/* An L1 table of a live, pinned address space, and its slots of a range. */
+/* The part of a range that lies in one L1 table of a pinned address space. */
 struct ptb_table {
-	u64 *slots; /* the first of the range, mapped read-only */
-	u64 maddr;  /* its machine address */
+	u64 *ptes; /* the entries, mapped read-only */
+	u64 slot;  /* the machine address of the first */
 	unsigned int nr;
-	struct page *page;
-	u64 *pmd;  /* the entry that refers to the table, */
-	u64 entry; /* and what it held before the lock was taken */
+	struct page *page; /* of the table */
+	u64 *pmd;	   /* the upper-level entry that refers to the table */
+	u64 pmd_value;	   /* what it was before the lock was taken */
 };
 
 enum ptb_walk {
 	PTB_TABLE, /* an ordinary table */
 	PTB_EMPTY, /* nothing is mapped up to next */
-	PTB_ODD,   /* something else: the original shall see to it */
+	PTB_ODD,   /* anything else, which is left to the original */
 };
 
-static inline unsigned long ptb_mfn(u64 entry)
+static inline unsigned long ptb_mfn(u64 pte)
 {
-	return (entry & PTEBATCH_PTE_FRAME) >> PAGE_SHIFT;
+	return (pte & PTEBATCH_PTE_FRAME) >> PAGE_SHIFT;
 }
 
-/* The frame of an entry that maps memory of this domain, else PTB_NOFRAME. */
-static __always_inline unsigned long ptb_pfn(u64 entry)
+/* The pfn of an entry that maps memory of this domain, or PTB_NOFRAME. */
+static __always_inline unsigned long ptb_pfn(u64 pte)
 {
-	unsigned long mfn = ptb_mfn(entry), pfn;
+	unsigned long mfn = ptb_mfn(pte), pfn;
 
 	if (unlikely(mfn >= machine_to_phys_nr))
 		return PTB_NOFRAME;
 	pfn = machine_to_phys_mapping[mfn];
-	/* The table is the hypervisor's: another domain's frame, its word. */
+	/* For a frame of another domain, Xen's table holds that domain's pfn. */
 	if (unlikely(pfn >= xen_p2m_size) || unlikely(xen_p2m_addr[pfn] != mfn))
 		return PTB_NOFRAME;
 	return pfn;
 }
 
-/* And back; PTB_NOFRAME for what is foreign, an identity, or a hole. */
+/* The reverse; PTB_NOFRAME for a foreign or identity-mapped frame or a hole. */
 static __always_inline unsigned long ptb_mfn_of(unsigned long pfn)
 {
 	unsigned long mfn;
@@ -75,7 +75,10 @@ static __always_inline unsigned long ptb_mfn_of(unsigned long pfn)
 	return mfn;
 }
 
-/* The table that a present upper-level entry refers to; always our own. */
+/*
+ * The table that a present upper-level entry refers to. Its frame is always this
+ * domain's own.
+ */
 static __always_inline u64 *ptb_lower(u64 entry)
 {
 	return __va(machine_to_phys_mapping[ptb_mfn(entry)] << PAGE_SHIFT);
@@ -87,57 +90,57 @@ static __always_inline bool ptb_refers(u64 entry)
 }
 
 /*
- * The table that an entry of the level above refers to, from addr up to next.
+ * Fills in *t for the table that *pmd refers to, and the range from addr to next.
  *
- * Tables of an address space that is being built or torn down are not pinned:
- * they are ordinary memory to Xen, and the original's.
+ * The tables of an address space that is being built or torn down are not
+ * pinned. They are ordinary memory to Xen, and left to the original.
  */
 static __always_inline enum ptb_walk ptb_table_at(u64 *pmd, unsigned long addr,
 						  unsigned long next,
 						  struct ptb_table *t)
 {
-	u64 e = READ_ONCE(*pmd);
+	u64 entry = READ_ONCE(*pmd);
 
-	if (unlikely(!ptb_refers(e)))
-		return e ? PTB_ODD : PTB_EMPTY;
+	if (unlikely(!ptb_refers(entry)))
+		return entry ? PTB_ODD : PTB_EMPTY;
 	t->pmd = pmd;
-	t->entry = e;
-	t->slots = ptb_lower(e);
-	t->page = virt_to_page(t->slots);
-	t->slots += pte_index(addr);
-	t->maddr = (e & PTEBATCH_PTE_FRAME) + 8 * pte_index(addr);
+	t->pmd_value = entry;
+	t->ptes = ptb_lower(entry);
+	t->page = virt_to_page(t->ptes);
+	t->ptes += pte_index(addr);
+	t->slot = (entry & PTEBATCH_PTE_FRAME) + 8 * pte_index(addr);
 	t->nr = (next - addr) >> PAGE_SHIFT;
 	return likely(PagePinned(t->page)) ? PTB_TABLE : PTB_ODD;
 }
 
 /*
- * Finds the table for addr. *next: where the next one begins, or end. The
- * caller holds mmap_lock; what may change all the same, as when the table is
- * replaced by a huge page, is looked at again by ptb_lock().
+ * Finds the table for addr. *next is set to the start of the next table, or to
+ * end. The caller holds mmap_lock. Under mmap_lock the table can still change,
+ * for example be replaced by a huge page, so ptb_lock() checks it again.
  */
 static __always_inline enum ptb_walk
 ptb_walk(struct mm_struct *mm, unsigned long addr, unsigned long end,
 	 unsigned long *next, struct ptb_table *t)
 {
-	u64 e;
+	u64 entry;
 
-	e = READ_ONCE(((u64 *)mm->pgd)[pgd_index(addr)]);
-	if (unlikely(!ptb_refers(e))) {
+	entry = READ_ONCE(((u64 *)mm->pgd)[pgd_index(addr)]);
+	if (unlikely(!ptb_refers(entry))) {
 		*next = pgd_addr_end(addr, end);
-		return e ? PTB_ODD : PTB_EMPTY;
+		return entry ? PTB_ODD : PTB_EMPTY;
 	}
-	e = READ_ONCE(ptb_lower(e)[pud_index(addr)]);
-	if (unlikely(!ptb_refers(e))) {
+	entry = READ_ONCE(ptb_lower(entry)[pud_index(addr)]);
+	if (unlikely(!ptb_refers(entry))) {
 		*next = pud_addr_end(addr, end);
-		return e ? PTB_ODD : PTB_EMPTY;
+		return entry ? PTB_ODD : PTB_EMPTY;
 	}
 	*next = pmd_addr_end(addr, end);
-	return ptb_table_at(ptb_lower(e) + pmd_index(addr), addr, *next, t);
+	return ptb_table_at(ptb_lower(entry) + pmd_index(addr), addr, *next, t);
 }
 
 /*
- * The table after one that was found, up to end, which is in it; addr is where
- * it begins. PTB_ODD as well where another upper-level table refers to it.
+ * Finds the table after *before. It begins at addr, and end lies within it.
+ * Returns PTB_ODD, too, if a different upper-level table refers to it.
  */
 static __always_inline enum ptb_walk ptb_walk_on(unsigned long addr,
 						 unsigned long end,
@@ -150,36 +153,36 @@ static __always_inline enum ptb_walk ptb_walk_on(unsigned long addr,
 }
 
 /*
- * Under the table's lock: whether the table is still in its place and, if the
- * caller cares, whether no flush is due that reclaim has left to whoever takes
- * the lock after it has unmapped a page.
+ * Called under the table's lock. Returns whether the table is still in place
+ * and, if flushed is set, whether no TLB flush is pending: after reclaim has
+ * unmapped a page, it leaves the flush to the next task that takes the lock.
  */
 static __always_inline bool ptb_settled(struct mm_struct *mm,
-					const struct ptb_table *t, bool cares)
+					const struct ptb_table *t, bool flushed)
 {
 	int batched = 0;
 
-	/* Flushes that reclaim asked for, and those done, in its two halves. */
-	if (cares)
+	/* One half counts the flushes that reclaim requested, the other those done. */
+	if (flushed)
 		batched = atomic_read(&mm->tlb_flush_batched);
-	return likely(READ_ONCE(*t->pmd) == t->entry) &&
+	return likely(READ_ONCE(*t->pmd) == t->pmd_value) &&
 	       likely(!batched || (batched & 0x7fff) == batched >> 16);
 }
 
 /*
- * Takes the table's lock, under which nobody but hardware changes a slot, and
- * nobody at all the table's place. The caller holds tables in place from the
- * walk to here (ptb_tables_hold()). False, with the lock not taken: the table
- * is not settled, so it is the original's.
+ * Takes the table's lock. While it is held, only hardware changes the entries,
+ * and the table stays in place. The caller prevents that the table is freed
+ * between the walk and this call (ptb_tables_hold()). Returns false, without the
+ * lock, if the table is not settled; it is then left to the original.
  */
 static __always_inline bool ptb_lock_any(struct mm_struct *mm,
 					 struct ptb_table *t, spinlock_t **lock,
-					 bool cares)
+					 bool flushed)
 {
 	*lock = ptb_lock_of(t->page);
 	spin_lock(*lock);
-	__release(*lock); /* sparse does not follow a lock taken perhaps */
-	if (ptb_settled(mm, t, cares))
+	__release(*lock); /* sparse cannot follow a lock that is taken conditionally */
+	if (ptb_settled(mm, t, flushed))
 		return true;
 	__acquire(*lock);
 	spin_unlock(*lock);
@@ -193,17 +196,18 @@ static __always_inline bool ptb_lock(struct mm_struct *mm, struct ptb_table *t,
 }
 
 /*
- * The same for two tables of an address space whose mmap_lock the caller holds
- * for writing. The locks are taken in the order of their addresses.
+ * The same for two tables. The caller holds the address space's mmap_lock for
+ * writing. The locks are taken in the order of their addresses.
  *
- * Nearly all others who hold two such locks of one address space, as mremap
- * does, hold mmap_lock for writing too. Xen's code that pins and unpins an
- * address space takes the locks of all its tables, but only while no other task
- * can have mmap_lock: before its first use, after its last, or with all CPUs
- * stopped. There is one exception: UFFDIO_MOVE (Linux 6.8 and later) moves a
- * page from one area to another and holds no more than the locks of these two
- * areas. They are not the caller's area, but may have their pages in the same
- * two tables. Its order is that of the addresses, so this one must be as well.
+ * Most other code that holds two such locks of one address space, for example
+ * mremap, also holds mmap_lock for writing. Linux's Xen code that pins and unpins
+ * an address space takes the locks of all its tables, but only while no other
+ * task can hold mmap_lock: before the first use, after the last use, or with all
+ * CPUs stopped. There is one exception. UFFDIO_MOVE (Linux 6.8 and later) moves a
+ * page from one area to another, and holds only the locks of these two areas.
+ * The areas are not the caller's, but their pages may be in the same two tables.
+ * UFFDIO_MOVE takes the locks in the order of their addresses, so this function
+ * must use the same order.
  */
 static __always_inline bool ptb_lock_two(struct mm_struct *mm,
 					 const struct ptb_table t[2],
@@ -227,9 +231,9 @@ static __always_inline bool ptb_lock_two(struct mm_struct *mm,
 }
 
 /*
- * For fork, which is not where the kernel makes up for reclaim's flushes either:
- * what was unmapped is not copied. A process that reclaim has been at once may
- * stay so for all its forks.
+ * The same for fork, which need not wait for reclaim's flushes: it does not copy
+ * unmapped pages. The kernel's own fork does not check for such flushes either.
+ * With the check, one reclaim could make all later forks of the process slow.
  */
 static __always_inline bool ptb_lock_to_copy(struct ptb_table *t,
 					     spinlock_t **lock)

@@ -1,3 +1,3 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Where <ptebatch/port.h> finds its integers. */
+/* <ptebatch/port.h> includes this header for the fixed-width integer types. */
 #include <linux/types.h>
