@@ -97,8 +97,8 @@ static inline bool ptb_gather_page(ptb_gather_page_t *call,
 }
 
 /*
- * How many pages mmu_gather takes before it must be flushed or allocates memory;
- * at least one.
+ * How many pages mmu_gather takes before it must be flushed or allocates
+ * memory; at least one.
  */
 static inline unsigned int ptb_gather_room(const struct mmu_gather *tlb)
 {
@@ -131,8 +131,8 @@ static inline spinlock_t *ptb_lock_of(struct page *table)
 }
 
 /*
- * Page tables of file mappings can be freed without mmap_lock, but only after an
- * RCU grace period.
+ * Page tables of file mappings can be freed without mmap_lock, but only after
+ * an RCU grace period.
  */
 static inline void ptb_tables_hold(void)
 {

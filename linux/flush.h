@@ -8,8 +8,8 @@
  * an entry. So a CPU that is not in the snapshot, but has read an old entry, is
  * in the mask after the hypercall: ptb_flush_missed() compares the two. A CPU
  * that left the address space and came back has loaded CR3, which flushes its
- * TLB, since Xen gives PV guests no PCIDs. A CPU that idles in the address space
- * stays in the mask, and is flushed.
+ * TLB, since Xen gives PV guests no PCIDs. A CPU that idles in the address
+ * space stays in the mask, and is flushed.
  */
 #ifndef PTB_FLUSH_H
 #define PTB_FLUSH_H
@@ -17,15 +17,15 @@
 #include "ptebatch.h"
 
 /*
- * Up to this many pages are flushed one by one, if only this CPU needs the flush.
- * An INVLPG costs 100 to 200 cycles. A full flush costs some hundreds, and about
- * as much again to reload 100 entries that are still in use.
+ * Up to this many pages are flushed one by one, if only this CPU needs the
+ * flush. An INVLPG costs 100 to 200 cycles. A full flush costs some hundreds,
+ * and about as much again to reload 100 entries that are still in use.
  */
 #define PTB_FLUSH_PAGES 16
 
 /*
- * Takes the snapshot of mm_cpumask() (c->cpus), and fills in *tlb: a flush of the
- * range on these CPUs.
+ * Takes the snapshot of mm_cpumask() (c->cpus), and fills in *tlb: a flush of
+ * the range on these CPUs.
  */
 static __always_inline void
 ptb_flush_begin(struct mm_struct *mm, unsigned long addr, unsigned long pages,
@@ -63,7 +63,8 @@ ptb_flush_begin(struct mm_struct *mm, unsigned long addr, unsigned long pages,
 
 /*
  * Called after the hypercall: whether a CPU that is not in the snapshot has
- * entered the address space. It may have read an old entry, and was not flushed.
+ * entered the address space. It may have read an old entry, and was not
+ * flushed.
  */
 static __always_inline bool ptb_flush_missed(struct mm_struct *mm,
 					     const struct ptb_cpu *c)

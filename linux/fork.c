@@ -2,10 +2,11 @@
 /*
  * The hook of copy_page_range(), which copies page tables for fork().
  *
- * The kernel's own loop makes each writable entry of the parent read-only, which
- * traps, and sets each entry of the child by a hypercall, although Xen does not
- * treat the child's tables as page tables yet. This hook removes RW from a whole
- * table of the parent with one run, and writes the child's entries directly.
+ * The kernel's own loop makes each writable entry of the parent read-only,
+ * which traps, and sets each entry of the child by a hypercall, although Xen
+ * does not treat the child's tables as page tables yet. This hook removes RW
+ * from a whole table of the parent with one run, and writes the child's entries
+ * directly.
  *
  * It handles private memory whose entries are empty or map ordinary small pages
  * of this domain, including file pages and the zero page. It leaves to the
@@ -116,8 +117,8 @@ static bool write_protect(const struct ptb_table *t)
 
 /*
  * Copies the entries to the child's table, from slot on. The caller holds both
- * locks. The parent's entries are plain and read-only. The child's are empty, and
- * its table is ordinary memory to Xen.
+ * locks. The parent's entries are plain and read-only. The child's are empty,
+ * and its table is ordinary memory to Xen.
  */
 static __always_inline void copy_entries(struct mm_struct *mm,
 					 const struct ptb_table *t, u64 *slot)
@@ -208,9 +209,9 @@ unlock:
 }
 
 /*
- * Calls the original for a part of the areas. The original takes the bounds from
- * the areas, so it is passed copies with other bounds. It keeps no pointer to an
- * area, only references to objects that the areas point to.
+ * Calls the original for a part of the areas. The original takes the bounds
+ * from the areas, so it is passed copies with other bounds. It keeps no pointer
+ * to an area, only references to objects that the areas point to.
  */
 static int copy_by_original(struct vm_area_struct *dst,
 			    struct vm_area_struct *src, unsigned long addr,

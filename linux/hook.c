@@ -1,38 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Functions in front of the kernel's, and how to get rid of them.
+ * Hooking functions of the kernel, and removing the hooks.
  *
- * ftrace leaves a call at the beginning of each of the kernel's functions. A
- * "direct" user of it has that call go straight to a trampoline of its own, at
- * the price of three instructions. Ours drops the return address, so that the
- * function in front returns to the kernel's caller; the kernel's own function
- * is still there, behind that call.
+ * The kernel's functions begin with a call that ftrace controls. ftrace lets a
+ * "direct" user point that call at a trampoline, which costs three
+ * instructions. The module's trampoline drops the return address into the
+ * kernel's function, so the module's function (the hook) returns to the caller
+ * of the kernel's. The module calls the original by jumping past ftrace's call.
  *
- * Unloading. The functions in front sleep, so after the calls are gone tasks
- * may be anywhere inside them. They count themselves in and out, but a count
- * cannot cover the instructions before the one that counts in and after the
- * one that counts out. Those never sleep of their own accord, which is just
- * what RCU tasks waits for: that each task has slept so, or run in user mode.
- *   1. the calls are taken out;
- *   2. RCU tasks: who was on the way in has counted in;
- *   3. until as many are out as were in: the counts only go down now, each
- *      value read is no less than it is later, so a sum of 0 is nobody;
- *   4. RCU tasks: who was on the way out has left.
+ * Unloading. Hooks sleep. After ftrace's calls are removed, tasks can still be
+ * anywhere inside the hooks. Each hook counts tasks that enter and leave. The
+ * counter cannot cover the instructions before its increment and after its
+ * decrement. These instructions never sleep voluntarily, so RCU tasks covers
+ * them: its grace period ends once each task has slept voluntarily or run in
+ * user mode.
+ *   1. Remove ftrace's calls.
+ *   2. Wait for RCU tasks: each task that was about to increment has done so.
+ *   3. Wait until the counters add up to 0. From here on they only fall, so the
+ *      sum of values read one by one is at least the number of tasks still
+ *      inside. A sum of 0 means that there are none.
+ *   4. Wait for RCU tasks: each task that has decremented has left.
  *
- * The tracer's switch. While kernel.ftrace_enabled is 0, ftrace keeps its lists
- * but patches no code. A function whose direct user is removed meanwhile keeps
- * flags of that user; when ftrace finds them later, it takes them for a fault.
- * So the switch must be on from the first registration to the last removal.
- * The kernel itself ensures that while an ops with FTRACE_OPS_FL_PERMANENT is
- * registered, as it does for livepatches: such an ops cannot be registered
- * with the switch off, and the switch cannot be turned off before it is
- * removed. Registering a direct user overwrites the flags of its ops. So an
- * ops of its own holds the switch: it is registered first, removed last, and
- * watches a function that is not called meanwhile.
+ * ftrace's switch. While kernel.ftrace_enabled is 0, ftrace maintains its lists
+ * but does not patch code. If a direct user is removed in that time, its flags
+ * stay set for the function, and ftrace later takes them for a fault. So the
+ * switch must be on from the first registration to the last removal. The kernel
+ * ensures this while an ops with FTRACE_OPS_FL_PERMANENT is registered, as it
+ * does for livepatches: such an ops cannot be registered while the switch is
+ * off, and the switch cannot be turned off while one is registered. Registering
+ * a direct user overwrites the flags of its ops, so a separate ops holds the
+ * switch. It is registered first and removed last, and traces a function that
+ * is not called in between.
  *
- * A dead ftrace. ftrace stops for good when it has met a fault, whoever caused
- * it. From then on it patches no code and removes nothing from its lists. What
- * is registered at that time must stay in memory, and the module with it.
+ * A dead ftrace. After any fault, ftrace stops until the next boot. From then
+ * on it neither patches code nor removes anything from its lists. What is
+ * registered at that time must stay in memory, and so must the module.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -64,9 +66,10 @@ static unsigned long (*fentry_of)(unsigned long function);
 static int (*ftrace_is_dead)(void);
 
 /*
- * The kernel tells a kprobe where a function is, and nobody else. A disabled
- * one is never armed. So neither the text nor ftrace has a part in this, and
- * removing it cannot fail, which would leave this stack in the kernel's list.
+ * Registering a kprobe is the only way for a module to learn the address of a
+ * symbol that is not exported. A disabled kprobe is never armed, so it involves
+ * neither patching nor ftrace, and removing it cannot fail. A failure would
+ * leave the kprobe, which is on this stack, in the kernel's list.
  */
 static unsigned long find_lookup(void)
 {
@@ -117,7 +120,7 @@ static struct ftrace_ops switch_holder = {
 
 static int hold_switch(void)
 {
-	/* Called before this, and never again. */
+	/* This function has returned already, and is not called again. */
 	unsigned long watched = (unsigned long)ptb_find_symbols;
 	int err = ftrace_set_filter_ip(&switch_holder, watched, 0, 0);
 
@@ -135,7 +138,7 @@ static int hold_switch(void)
 	return err;
 }
 
-/* Neither fails while ftrace is alive. */
+/* Neither call fails unless ftrace is dead. */
 static void release_switch(void)
 {
 	unregister_ftrace_function(&switch_holder);
@@ -151,7 +154,7 @@ static int hook(struct ptb_hook *h)
 		return -ENOENT;
 	entry = fentry_of(function);
 	if (!entry) {
-		pr_err("%s cannot be hooked: ftrace does not know it\n",
+		pr_err("%s cannot be hooked: ftrace does not trace it\n",
 		       h->point->name);
 		return -ENOENT;
 	}
@@ -160,20 +163,20 @@ static int hook(struct ptb_hook *h)
 	err = ftrace_set_filter_ip(&h->ops, entry, 0, 0);
 	if (!err)
 		err = ptb_ftrace_register(&h->ops, h->point->trampoline);
-	/* If ftrace died of it, the call may be there in spite of the error. */
+	/* If ftrace died in this call, the hook may be active, despite err. */
 	h->active = !err || ftrace_is_dead();
 	if (err)
 		pr_err("%s cannot be hooked: ftrace says %d%s\n",
 		       h->point->name, err,
-		       err == -EBUSY ? ", somebody else has it" : "");
+		       err == -EBUSY ? ", it has another direct user" : "");
 	if (!h->active)
 		ftrace_free_filter(&h->ops);
 	return err;
 }
 
 /*
- * False: the kernel goes on calling it. A dead ftrace is not even asked, since
- * it would forget the trampoline, but not the ops.
+ * Returns false if the kernel still calls the hook. A dead ftrace is not asked
+ * to unregister: it would forget the trampoline, but keep the ops.
  */
 static bool unhook(struct ptb_hook *h)
 {
@@ -204,7 +207,7 @@ static long inside(void)
 	return sum;
 }
 
-/* False: something is still called, so the module must stay in memory. */
+/* Returns false if a hook is still called: the module must stay in memory. */
 static bool unhook_all(void)
 {
 	bool out = true;
@@ -214,7 +217,7 @@ static bool unhook_all(void)
 		out &= unhook(&hooks[i]);
 	if (!out || ftrace_is_dead()) {
 		memset(ptb_on, 0, sizeof(ptb_on));
-		pr_crit("ftrace does not take the calls out: this module stays in memory until the next boot, doing nothing\n");
+		pr_crit("ftrace does not remove its calls: this module stays in memory until the next boot, and does nothing\n");
 		return false;
 	}
 	release_switch();
@@ -225,7 +228,7 @@ static bool unhook_all(void)
 	return true;
 }
 
-/* The kernel cannot be refused here any more; so rmmod does not come back. */
+/* The module's exit cannot fail, so if a hook stays, rmmod does not return. */
 void ptb_unhook_all(void)
 {
 	if (unhook_all())
@@ -251,7 +254,10 @@ int ptb_hook_all(void)
 		pr_info("kernel.ftrace_enabled cannot be set to 0 while this module is loaded\n");
 	if (!err || unhook_all())
 		return err;
-	/* It must stay: better loaded for good than in an endless insmod. */
+	/*
+	 * The module must stay in memory. Loading it for good is better than an
+	 * insmod that does not return.
+	 */
 	__module_get(THIS_MODULE);
 	return 0;
 }

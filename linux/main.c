@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Loading, switches, status, and what libptebatch wants to know of Linux.
+ * Loading, parameters, status, and the environment that libptebatch needs.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -29,19 +29,19 @@ static const struct kernel_param_ops path_ops = {
 	.get = param_get_bool,
 };
 
-#define PATH(name, path, about)                               \
+#define PATH(name, path, about)                                \
 	module_param_cb(name, &path_ops, &ptb_on[path], 0644); \
 	__MODULE_PARM_TYPE(name, "bool");                      \
 	MODULE_PARM_DESC(name, about)
 
-PATH(mprotect, PTB_MPROTECT, "changes of protection go through libptebatch");
-PATH(fork, PTB_FORK, "copying of page tables goes through libptebatch");
-PATH(munmap, PTB_MUNMAP, "unmapping goes through libptebatch");
+PATH(mprotect, PTB_MPROTECT, "change protections through libptebatch");
+PATH(fork, PTB_FORK, "copy page tables through libptebatch");
+PATH(munmap, PTB_MUNMAP, "unmap through libptebatch");
 
 DEFINE_PER_CPU(struct ptb_cpu *, ptb_cpus);
 unsigned int ptb_cpu_words;
 
-/* ---- What the library needs of the kernel -------------------------------- */
+/* ---- The library's environment ------------------------------------------- */
 
 static int64_t do_hypercall(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
 			    uint64_t a3, uint64_t a4, uint64_t a5)
@@ -49,10 +49,10 @@ static int64_t do_hypercall(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
 	return xen_single_call(nr, a1, a2, a3, a4, a5);
 }
 
-/* Page tables are this domain's own memory, mapped read-only. */
-static volatile uint64_t *slot_of(void *ctx, uint64_t maddr)
+/* Page tables are this domain's own memory, and mapped read-only. */
+static volatile uint64_t *slot_of(void *ctx, uint64_t slot)
 {
-	return ptb_lower(maddr) + (maddr & ~PAGE_MASK) / 8;
+	return ptb_lower(slot) + (slot & ~PAGE_MASK) / 8;
 }
 
 struct ptebatch_env ptb_env = {
@@ -88,9 +88,10 @@ static int probe(void)
 }
 
 /*
- * A path is switched. Whoever has turned Xen's calls on again needs a way to
- * have the module know, so Xen is asked what it has at each such write, but not
- * at those of insmod, which come before anything else.
+ * Writing to a path's parameter also probes Xen again. This is how the user
+ * tells the module that Xen's calls have been turned on again. insmod sets
+ * parameters before the module is initialized, when a probe is not possible
+ * yet.
  */
 static bool loaded;
 
@@ -104,10 +105,11 @@ static int set_path(const char *text, const struct kernel_param *param)
 }
 
 /*
- * After save, restore or migration this may be another Xen. No batch is open:
- * one lives under a page-table lock, and all CPUs had let go of theirs. Tasks
- * are still frozen when Linux tells of it; who comes before finds out from the
- * calls themselves.
+ * After restore or migration the guest can run on another Xen. No batch is open
+ * then: a batch is used under a page-table lock only, and no CPU holds one
+ * while the guest is suspended. Linux calls this function while tasks are still
+ * frozen. A hypercall that is made before learns from its own result which
+ * calls exist.
  */
 static int resumed(struct notifier_block *block, unsigned long action, void *p)
 {
@@ -117,7 +119,7 @@ static int resumed(struct notifier_block *block, unsigned long action, void *p)
 
 static struct notifier_block resume_block = { .notifier_call = resumed };
 
-/* ---- Status --------------------------------------------------------------- */
+/* ---- Status -------------------------------------------------------------- */
 
 static const char *const path_names[PTB_PATHS] = {
 	[PTB_MPROTECT] = "mprotect",
@@ -183,7 +185,7 @@ DEFINE_SHOW_ATTRIBUTE(status);
 
 static struct dentry *status_folder;
 
-/* ---- Loading --------------------------------------------------------------- */
+/* ---- Loading ------------------------------------------------------------- */
 
 static void free_cpus(void)
 {
@@ -217,17 +219,19 @@ static int alloc_cpus(void)
 	return 0;
 }
 
-/* Why there is nothing to do here, or NULL. */
+/*
+ * Returns the reason why this kernel does not need or suit the module, or NULL.
+ */
 static const char *unfit(void)
 {
 	if (!xen_domain())
-		return "this kernel does not run on Xen, and writes its page tables itself";
+		return "this kernel does not run on Xen, and writes its page tables directly";
 	if (!xen_pv_domain())
-		return "this is an HVM or PVH guest, which writes its page tables itself";
+		return "this is an HVM or PVH guest, which writes its page tables directly";
 	if (xen_feature(XENFEAT_auto_translated_physmap))
-		return "this domain's frames are translated by Xen";
+		return "Xen translates this domain's frames";
 	if (__PHYSICAL_MASK != (PTEBATCH_PTE_FRAME | ~PAGE_MASK))
-		return "this kernel keeps frames in other bits of an entry";
+		return "this kernel stores frames in other bits of an entry";
 	return NULL;
 }
 
@@ -283,6 +287,7 @@ module_init(ptb_init);
 module_exit(ptb_exit);
 
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("mprotect, fork and munmap in batches on Xen PV");
+MODULE_DESCRIPTION(
+	"Batched page-table updates for mprotect, fork and munmap on Xen PV");
 MODULE_AUTHOR("the libptebatch authors");
 MODULE_VERSION(PTB_VERSION);

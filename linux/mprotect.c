@@ -1,30 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * In front of change_protection(): mprotect() of small pages.
+ * The hook of change_protection(): mprotect() of small pages.
  *
- * Taken here: plain changes of protection (mprotect, pkey_mprotect with key 0,
- * munlock's like) of private and shared memory, anonymous or of files, in
- * address spaces that nobody else mirrors. Of its entries, present ones and
- * those of PROT_NONE are changed, absent and swapped-out ones stay. A table
- * that holds anything else, migration entries say, is the original's, and so
- * are whole areas of huge pages, of devices, of userfaultfd, and NUMA hinting.
+ * It handles plain changes of protection (mprotect, pkey_mprotect with key 0
+ * and the like) of private and shared memory, anonymous or of files, in address
+ * spaces without mmu notifiers. It changes entries that are present or of
+ * PROT_NONE, and skips empty and swapped-out entries. It leaves a table with
+ * any other entry, such as a migration entry, to the original. The same holds
+ * for areas of huge pages, devices and userfaultfd, and for NUMA hinting.
  *
- * What one table needs is one of three things:
- *  - all present entries lose and gain the same flags: one run;
- *  - which become writable depends on each (copy on write, dirty tracking):
- *    a run for each stretch of equal ones;
- *  - to PROT_NONE or back: values, since Linux hides the frame of an entry
- *    that is not present, and hides its own number of it, not the machine's.
+ * There are three kinds of change to a table:
+ *  - All present entries lose and gain the same flags. This is one run.
+ *  - Whether an entry becomes writable depends on the entry (copy on write,
+ *    dirty tracking). This is one run for each sequence of entries with equal
+ *    changes.
+ *  - The change is to PROT_NONE or back. This takes values: an entry that is
+ *    not present holds its frame inverted, and as a pfn instead of an mfn.
  *
- * The TLB flush rides with the last table, to the CPUs in mm_cpumask() at that
- * moment. A CPU that enters the address space later puts itself into the mask
- * before it can read an entry; so one that has read an old entry and is not in
- * the mask taken before the hypercall is in it afterwards, and the mask is
- * looked at again. If so, and wherever the flush could not ride, it is left to
- * the caller's mmu_gather, as the original does.
+ * The hypercall for the last table also performs the TLB flush (flush.h). If it
+ * cannot, or if a CPU was missed, the flush is left to the caller's mmu_gather,
+ * as in the original.
  *
- * Applying a change of protection again does no harm, so whatever a hypercall
- * did not do is done by the original for the whole table.
+ * A change of protection can be applied twice without harm. So if a hypercall
+ * fails, the original changes the whole table.
  */
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -45,9 +43,9 @@ typedef long change_protection_t(struct mmu_gather *tlb,
 
 static change_protection_t *original;
 
-/* Flags that a protection decides; RW and NX are all it may differ in. */
+/* The flags that a change sets or clears. Protections differ in these only. */
 #define DECIDED (_PAGE_RW | _PAGE_NX)
-/* What else an ordinary protection holds. */
+/* All flags of an ordinary protection. */
 #define ORDINARY                                                     \
 	(_PAGE_PRESENT | _PAGE_USER | _PAGE_ACCESSED | _PAGE_DIRTY | \
 	 _PAGE_PROTNONE | _PAGE_SOFT_DIRTY | DECIDED)
@@ -55,15 +53,15 @@ static change_protection_t *original;
 struct change {
 	struct mmu_gather *tlb;
 	struct vm_area_struct *vma;
-	u64 prot;    /* the new protection's flags that are not kept */
-	bool choose; /* whether an entry becomes writable depends on it */
+	u64 prot;    /* the new protection, without PTB_KEPT */
+	bool choose; /* decide per entry whether it becomes writable */
 };
 
-/* ---- One table --------------------------------------------------------------- */
+/* ---- One table ----------------------------------------------------------- */
 
 /*
- * As the kernel decides whether an entry may become writable without a fault:
- * by its flags, and by the page, if the memory is private.
+ * The kernel's rules for making an entry writable without waiting for a fault.
+ * They depend on the entry's flags and, for private memory, on the page.
  */
 static __always_inline bool flags_may_write(unsigned long vm_flags, u64 flags)
 {
@@ -71,7 +69,7 @@ static __always_inline bool flags_may_write(unsigned long vm_flags, u64 flags)
 
 	if ((shared || PTB_PRIVATE_NEEDS_DIRTY) && !(flags & PTB_DIRTY))
 		return false;
-	/* Someone wants to hear of each first write. */
+	/* Soft-dirty tracking needs a fault for the first write. */
 	if (IS_ENABLED(CONFIG_MEM_SOFT_DIRTY) &&
 	    unlikely(!(vm_flags & VM_SOFTDIRTY)) && !(flags & _PAGE_SOFT_DIRTY))
 		return false;
@@ -96,49 +94,48 @@ static __always_inline bool may_write(unsigned long vm_flags, u64 flags,
 }
 
 /*
- * The same of a present entry. One of a device's memory is nobody's own, and
- * Xen's table of frames may have no place for its frame.
+ * The same for a present entry. Device memory is never exclusive to a process,
+ * and Xen's machine-to-physical table may not cover its frame.
  */
-static __always_inline bool may_write_present(unsigned long vm_flags, u64 e)
+static __always_inline bool may_write_present(unsigned long vm_flags, u64 pte)
 {
-	return flags_may_write(vm_flags, e) &&
-	       ((vm_flags & VM_SHARED) ||
-		(likely(!(e & _PAGE_DEVMAP)) && page_may_write(ptb_pfn(e))));
+	return flags_may_write(vm_flags, pte) &&
+	       ((vm_flags & VM_SHARED) || (likely(!(pte & _PAGE_DEVMAP)) &&
+					   page_may_write(ptb_pfn(pte))));
 }
 
-/* An entry that is neither present nor none: may it stay as it is? */
-static bool stays(u64 entry)
+/* Whether an entry that is neither present nor empty stays as it is. */
+static bool stays(u64 pte)
 {
-	return !(entry & _PAGE_PROTNONE) &&
-	       !non_swap_entry(pte_to_swp_entry(native_make_pte(entry)));
+	return !(pte & _PAGE_PROTNONE) &&
+	       !non_swap_entry(pte_to_swp_entry(native_make_pte(pte)));
 }
 
-static __always_inline bool is_protnone(u64 entry)
+static __always_inline bool is_protnone(u64 pte)
 {
-	return (entry & (_PAGE_PRESENT | _PAGE_PROTNONE)) == _PAGE_PROTNONE;
+	return (pte & (_PAGE_PRESENT | _PAGE_PROTNONE)) == _PAGE_PROTNONE;
 }
 
-/* The run that is growing, and whether others are queued before it. */
+/* The last run of a table, which can still grow. */
 struct runs {
-	struct ptebatch *batch;
+	struct ptebatch *batch;	 /* NULL: the table may have one run only */
 	struct ptebatch_run run; /* count 0: none */
-	bool queued;
+	bool queued;		 /* earlier runs are in the batch */
 };
 
-/* Without a batch there is no second run. */
 static int queue(struct runs *r)
 {
 	if (!r->batch)
 		return -ENOSPC;
 	r->queued = true;
 	return ptebatch_add_flags(r->batch, r->run.slot, r->run.count,
-				r->run.clear, r->run.set);
+				  r->run.clear, r->run.set);
 }
 
-/* The outcome of a table. */
+/* What has been done to a table. */
 struct outcome {
-	bool any;    /* something was asked for */
-	bool folded; /* and the TLB flush rode along */
+	bool any;    /* a change was requested from Xen */
+	bool folded; /* its hypercall also performed the TLB flush */
 	int err;
 };
 
@@ -154,8 +151,9 @@ static void note(struct ptb_cpu *c, const struct ptebatch_tlb *tlb,
 }
 
 /*
- * One run, or one of each of two tables, goes straight to the backend, which
- * need not be asked to check what was made here: one page must not pay for more.
+ * Passes one run, or one run of each of two tables, directly to the backend.
+ * The library's checks are not needed for runs that this file has made, and
+ * would cost too much for a single page.
  */
 static __always_inline int apply_runs(struct ptb_cpu *c,
 				      const struct ptebatch_run *runs,
@@ -203,38 +201,44 @@ static void apply_queued(struct ptb_cpu *c, const struct ptebatch_tlb *tlb,
 	note(c, tlb, o);
 }
 
-/* Whether all of eight slots are present, which only the kernel changes. */
-static __always_inline bool eight_present(const u64 *slot)
+/*
+ * Whether eight entries are all present. These reads need no READ_ONCE(): only
+ * the kernel changes P, under the lock that is held.
+ */
+static __always_inline bool eight_present(const u64 *ptes)
 {
-	return slot[0] & slot[1] & slot[2] & slot[3] & slot[4] & slot[5] &
-	       slot[6] & slot[7] & _PAGE_PRESENT;
+	return ptes[0] & ptes[1] & ptes[2] & ptes[3] & ptes[4] & ptes[5] &
+	       ptes[6] & ptes[7] & _PAGE_PRESENT;
 }
 
-/* All entries alike. Returns false if the table holds something unusual. */
+/*
+ * Makes the run for a table whose present entries all change alike. Returns
+ * false if the table has an entry that the hook does not handle.
+ */
 static __always_inline bool same_for_all(const struct change *change,
 					 const struct ptb_table *t,
 					 struct ptebatch_run *run)
 {
-	const u64 *slot = t->ptes, *end = slot + t->nr, *stop;
+	const u64 *p = t->ptes, *end = p + t->nr, *stop;
 	unsigned int absent = 0;
 
 	do {
 		stop = end;
-		if (likely(end - slot >= 8)) {
-			stop = slot + 8;
-			if (likely(eight_present(slot)))
+		if (likely(end - p >= 8)) {
+			stop = p + 8;
+			if (likely(eight_present(p)))
 				continue;
 		}
 		do {
-			u64 e = READ_ONCE(*slot);
+			u64 pte = READ_ONCE(*p);
 
-			if (unlikely(!(e & _PAGE_PRESENT))) {
-				if (e && !stays(e))
+			if (unlikely(!(pte & _PAGE_PRESENT))) {
+				if (pte && !stays(pte))
 					return false;
 				absent++;
 			}
-		} while (++slot != stop);
-	} while (slot = stop, slot != end);
+		} while (++p != stop);
+	} while (p = stop, p != end);
 
 	run->slot = t->slot;
 	run->count = absent == t->nr ? 0 : t->nr;
@@ -255,29 +259,30 @@ static void set_run(struct runs *r, const struct ptb_table *t,
 }
 
 /*
- * Whether an entry becomes writable depends on it: a run for each stretch of
- * equal ones. Queues all but the last. Returns false as above; then nothing
- * that was queued is to be applied.
+ * Makes the runs for a table whose entries decide whether they become writable:
+ * one run for each sequence of entries with equal changes. Queues all but the
+ * last. Returns false as same_for_all() does, or if the runs do not fit into
+ * the batch; the caller must then discard the queued runs.
  */
 static noinline bool each(const struct change *change,
 			  const struct ptb_table *t, struct runs *r)
 {
 	const unsigned long vm_flags = change->vma->vm_flags;
 	const u64 prot = change->prot & DECIDED;
-	const u64 *slots = t->ptes;
+	const u64 *ptes = t->ptes;
 	const unsigned int nr = t->nr;
-	unsigned int i, first = 0, end = 0; /* of the run; end 0: none */
+	unsigned int i, first = 0, end = 0; /* the run; none if end is 0 */
 	u64 run_set = 0;
 
 	for (i = 0; i < nr; i++) {
-		u64 e = READ_ONCE(slots[i]), set = prot;
+		u64 pte = READ_ONCE(ptes[i]), set = prot;
 
-		if (!(e & _PAGE_PRESENT)) {
-			if (e && !stays(e))
+		if (!(pte & _PAGE_PRESENT)) {
+			if (pte && !stays(pte))
 				return false;
 			continue;
 		}
-		if (may_write_present(vm_flags, e))
+		if (may_write_present(vm_flags, pte))
 			set |= _PAGE_RW;
 		if (set == run_set && end) {
 			end = i + 1;
@@ -289,8 +294,11 @@ static noinline bool each(const struct change *change,
 				return false;
 			first = end = 0;
 		}
-		/* Else it is as it should be, but not for the run before it. */
-		if ((e & DECIDED) != set) {
+		/*
+		 * An entry that needs no change starts no run. It still ends
+		 * the run before it, whose change would be wrong for it.
+		 */
+		if ((pte & DECIDED) != set) {
 			first = i;
 			end = i + 1;
 			run_set = set;
@@ -301,54 +309,56 @@ static noinline bool each(const struct change *change,
 }
 
 /*
- * To PROT_NONE, or from it: values for all slots of a table that change. A
- * frame that is not present is inverted, so that it names no memory to
- * speculate on. Returns how many there are, or -1 if the table holds something
- * unusual.
+ * Makes the values for a change to PROT_NONE (none) or back, one for each slot
+ * that changes. Entries of PROT_NONE hold their frame inverted, so that the CPU
+ * does not speculate on the memory (L1TF). Returns the number of values, or -1
+ * if the table has an entry that the hook does not handle.
  */
 static __always_inline int values_of(const struct ptb_table *t,
 				     struct ptebatch_value *values, u64 prot,
 				     const bool none,
 				     const struct vm_area_struct *choose)
 {
-	const u64 to_ptr =
+	/* What to add to an entry's address for its slot and operation. */
+	const u64 to_slot =
 		(t->slot | PTEBATCH_SET_KEEP_AD) - (uintptr_t)t->ptes;
-	const u64 *slot = t->ptes, *end = slot + t->nr;
+	const u64 *p = t->ptes, *end = p + t->nr;
 	struct ptebatch_value *value = values;
 
-	for (; slot != end; slot++) {
-		u64 e = READ_ONCE(*slot), kept;
+	for (; p != end; p++) {
+		u64 pte = READ_ONCE(*p), kept;
 		unsigned long pfn, mfn;
 
-		kept = e & PTB_KEPT & ~PTEBATCH_PTE_FRAME;
+		kept = pte & PTB_KEPT & ~PTEBATCH_PTE_FRAME;
 		if (none) {
-			if (unlikely(!(e & _PAGE_PRESENT))) {
-				if (!e || is_protnone(e) || stays(e))
+			if (unlikely(!(pte & _PAGE_PRESENT))) {
+				if (!pte || is_protnone(pte) || stays(pte))
 					continue;
 				return -1;
 			}
-			if (unlikely(e & _PAGE_DEVMAP))
+			if (unlikely(pte & _PAGE_DEVMAP))
 				return -1;
-			pfn = ptb_pfn(e);
+			pfn = ptb_pfn(pte);
 			if (unlikely(pfn == PTB_NOFRAME))
 				return -1;
-			e = ~(pfn << PAGE_SHIFT) & PTEBATCH_PTE_FRAME;
+			pte = ~(pfn << PAGE_SHIFT) & PTEBATCH_PTE_FRAME;
 		} else {
-			if (unlikely(!is_protnone(e))) {
-				if (!e || (!(e & _PAGE_PRESENT) && stays(e)))
+			if (unlikely(!is_protnone(pte))) {
+				if (!pte ||
+				    (!(pte & _PAGE_PRESENT) && stays(pte)))
 					continue;
 				return -1;
 			}
-			pfn = ptb_mfn(~e);
+			pfn = ptb_mfn(~pte);
 			mfn = ptb_mfn_of(pfn);
 			if (unlikely(mfn == PTB_NOFRAME))
 				return -1;
-			e = (u64)mfn << PAGE_SHIFT;
+			pte = (u64)mfn << PAGE_SHIFT;
 			if (choose && may_write(choose->vm_flags, kept, pfn))
-				e |= _PAGE_RW;
+				pte |= _PAGE_RW;
 		}
-		value->slot = (uintptr_t)slot + to_ptr;
-		value->pte = e | kept | prot;
+		value->slot = (uintptr_t)p + to_slot;
+		value->pte = pte | kept | prot;
 		value++;
 	}
 	return value - values;
@@ -366,9 +376,9 @@ static noinline int values(const struct change *change,
 }
 
 /*
- * Finds out what the table needs, and does it. False if the original has to,
- * for nothing or not all was done. The lock is held. tlb: the flush to send
- * along, or NULL.
+ * Changes the table, whose lock the caller holds. tlb: the TLB flush for the
+ * hypercall to perform, or NULL. Returns false if the table is unchanged or
+ * changed in part; the original must then change it.
  */
 static __always_inline bool change_table(const struct change *change,
 					 const struct ptb_table *t,
@@ -406,11 +416,12 @@ static __always_inline bool change_table(const struct change *change,
 	return nr >= 0 && !o->err;
 }
 
-/* ---- One page ------------------------------------------------------------------ */
+/* ---- One page ------------------------------------------------------------ */
 
 /*
- * A present entry, alone: the whole of the way above in as few instructions as
- * it takes. False: nothing was done.
+ * Changes a single page whose entry is present. This does the same as
+ * change_range(), in fewer instructions. Returns false if the page is
+ * unchanged.
  */
 static __always_inline bool change_one(struct mmu_gather *tlb,
 				       struct vm_area_struct *vma, u64 prot,
@@ -424,7 +435,7 @@ static __always_inline bool change_one(struct mmu_gather *tlb,
 	struct ptb_cpu *c;
 	spinlock_t *lock;
 	bool done = false;
-	u64 e;
+	u64 pte;
 
 	ptb_tables_hold();
 	if (unlikely(ptb_walk(mm, addr, addr + PAGE_SIZE, &next, &t) !=
@@ -435,15 +446,15 @@ static __always_inline bool change_one(struct mmu_gather *tlb,
 	}
 	ptb_tables_release();
 
-	e = READ_ONCE(*t.ptes);
-	if (unlikely(!(e & _PAGE_PRESENT)))
+	pte = READ_ONCE(*t.ptes);
+	if (unlikely(!(pte & _PAGE_PRESENT)))
 		goto unlock;
 
 	run.slot = t.slot;
 	run.count = 1;
 	run.op = PTEBATCH_OP_FLAGS;
 	run.set = prot & DECIDED;
-	if (choose && may_write_present(vma->vm_flags, e))
+	if (choose && may_write_present(vma->vm_flags, pte))
 		run.set |= _PAGE_RW;
 	run.clear = DECIDED & ~run.set;
 	run.old = 0;
@@ -462,9 +473,12 @@ unlock:
 	return done;
 }
 
-/* ---- Two tables ---------------------------------------------------------------- */
+/* ---- Two tables ---------------------------------------------------------- */
 
-/* The run that is all a table needs, or a count of 0. False: it needs more. */
+/*
+ * Makes the run for a table that needs only one. Its count is 0 if the table
+ * needs none. Returns false if the table needs more, or has other entries.
+ */
 static __always_inline bool one_run(const struct change *change,
 				    const struct ptb_table *t,
 				    struct ptebatch_run *run)
@@ -480,19 +494,23 @@ static __always_inline bool one_run(const struct change *change,
 	return true;
 }
 
+/* Leaves the TLB flush of a range to the caller's mmu_gather. */
 static void owe(struct mmu_gather *tlb, unsigned long start, unsigned long end)
 {
-	/* It takes the size as 32 bits: the first page and the last. */
+	/*
+	 * The size is a 32-bit parameter, which is too small for some ranges.
+	 * Adding the first and the last page also adds all pages in between.
+	 */
 	tlb_flush_pte_range(tlb, start, PAGE_SIZE);
 	tlb_flush_pte_range(tlb, end - PAGE_SIZE, PAGE_SIZE);
 }
 
 /*
- * A range that lies in two tables but is no longer than one, where each table
- * needs one run: both in one hypercall. The first table's run cannot wait for
- * the second's after the first lock is released, since its slots may be others'
- * by then. So both locks are held, over no more slots than one table has.
- * False: the range is still to be done, table by table.
+ * Changes a range that lies in two tables but is not larger than one, if each
+ * table needs one run, by one hypercall for both. The first table must stay
+ * locked until the hypercall: after its lock is released, its slots can be
+ * reused. So both locks are held, for at most as many slots as one table has.
+ * Returns false if the range must still be changed table by table.
  */
 static noinline bool change_two(const struct change *change,
 				unsigned long start, unsigned long end)
@@ -540,7 +558,7 @@ static noinline bool change_two(const struct change *change,
 	return done;
 }
 
-/* ---- The range ---------------------------------------------------------------- */
+/* ---- The range ----------------------------------------------------------- */
 
 static long give_back(const struct change *change, unsigned long addr,
 		      unsigned long end, pgprot_t newprot,
@@ -562,8 +580,9 @@ static __always_inline bool takes(const struct vm_area_struct *vma, u64 prot,
 }
 
 /*
- * The table at addr, of the range from start to end. False: it is the
- * original's. *owed: whether a TLB flush of the range is still to be made.
+ * Changes the table at addr, which is part of the range from start to end.
+ * Returns false if the table is left to the original. *owed tells whether a TLB
+ * flush of the range is still needed.
  */
 static __always_inline bool change_next(const struct change *change,
 					unsigned long start, unsigned long addr,
@@ -607,7 +626,9 @@ static __always_inline bool change_next(const struct change *change,
 	return done;
 }
 
-/* Returns a number of pages, as the original does, which nobody looks at. */
+/*
+ * Returns a number of pages, as the original does. Callers ignore the number.
+ */
 static noinline long change_range(const struct change *change,
 				  unsigned long start, unsigned long end,
 				  pgprot_t newprot, unsigned long cp_flags)

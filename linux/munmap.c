@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * In front of unmap_page_range(): munmap, MADV_DONTNEED, truncation, and the
- * end of mappings of other domains' memory.
+ * The hook of unmap_page_range(): munmap, MADV_DONTNEED, truncation, and the
+ * teardown of mappings of other domains' memory.
  *
- * The kernel's own loop takes each entry away by an exchange, which traps. Here
- * one run clears a table, and the pages are let go afterwards, under the same
- * lock, as the original does: reverse mapping, counters, mmu_gather.
+ * The kernel's own loop clears each entry by an exchange, which traps. This
+ * hook clears a table with one run. Then, still under the lock, it releases the
+ * pages as the original does: reverse mapping, counters, mmu_gather.
  *
- * Taken here: entries of ordinary small pages, anonymous, shared or of files;
- * and entries without a page that Linux counts, as those of foreign memory. A
- * table with anything else in it is the original's. So is an address space at
- * its end, whose tables Xen has already been told to forget: there a store does.
+ * It handles entries of ordinary small pages, whether anonymous, shared or of
+ * files, and entries whose page Linux does not count, such as foreign memory.
+ * It leaves tables with any other entry to the original, and also the exit of
+ * an address space: its tables are unpinned by then, so the original clears
+ * entries by plain stores.
  *
- * A page of a file or of shared memory outlives its mapping, and whether it was
- * written to and used is known from the entry alone: such a run asks for the
- * old entries. Once its reverse mapping is gone, whoever cleans the page does
- * not look for writers any more. So where a CPU may still write through its TLB,
- * that is flushed before the lock is let go, in the hypercall that clears the
- * table; mmu_gather flushes the range once more at its end, for those who ask it
- * for more than TLBs.
+ * A page of a file or of shared memory outlives its mapping, and only the entry
+ * records whether the page was written or used. So the run for such pages
+ * returns the old entries. Once the reverse mapping of a page is removed, code
+ * that cleans the page no longer looks for writers. So if a CPU could still
+ * write to such a page through its TLB, the TLB is flushed before the lock is
+ * released, by the hypercall that clears the table. mmu_gather flushes the
+ * range again at its end, since it does more than flush TLBs.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -54,22 +55,28 @@ int ptb_munmap_symbols(void)
 		       : -ENOENT;
 }
 
-/* Areas of pages without a count, which must not outlive their mapping. */
+/*
+ * Areas whose pages Linux does not count. Such a page can be reused as soon as
+ * it is unmapped, so the TLB flush must not wait for the caller.
+ */
 static bool uncounted(const struct vm_area_struct *vma)
 {
 	return vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP);
 }
 
-/* The slots of a table from the first on that are ours, and their pages. */
+/* The first slots of a table, which the hook can clear, and their pages. */
 struct found {
-	unsigned int nr;       /* slots, */
-	unsigned int present;  /* those of them with an entry, */
-	unsigned int nr_pages; /* and with a page, in ptb_cpu.pages */
-	bool files;	       /* a page among them outlives its mapping, */
-	bool writable;	       /* and may be written to at this moment */
+	unsigned int nr;       /* slots */
+	unsigned int present;  /* of these, slots that are not empty */
+	unsigned int nr_pages; /* of these, with a page, in ptb_cpu.pages */
+	bool files;	       /* a page among these outlives its mapping */
+	bool writable;	       /* and a CPU may be able to write to it */
 };
 
-/* Stops at what is not ours, and where mmu_gather has no more room. */
+/*
+ * Fills in *f. Stops before an entry that is left to the original, and when the
+ * pages fill mmu_gather.
+ */
 static __always_inline void collect(const struct vm_area_struct *vma,
 				    const struct ptb_table *t,
 				    unsigned int room, struct page **pages,
@@ -79,17 +86,17 @@ static __always_inline void collect(const struct vm_area_struct *vma,
 
 	*f = (struct found){};
 	for (i = 0; i < t->nr; i++) {
-		u64 e = READ_ONCE(t->ptes[i]);
+		u64 pte = READ_ONCE(t->ptes[i]);
 		unsigned long pfn;
 		struct page *page;
 
-		if (!e)
+		if (!pte)
 			continue;
-		if (unlikely(!(e & _PAGE_PRESENT)) ||
-		    unlikely(e & _PAGE_DEVMAP))
+		if (unlikely(!(pte & _PAGE_PRESENT)) ||
+		    unlikely(pte & _PAGE_DEVMAP))
 			break;
-		if (unlikely(!(e & _PAGE_SPECIAL))) {
-			pfn = ptb_pfn(e);
+		if (unlikely(!(pte & _PAGE_SPECIAL))) {
+			pfn = ptb_pfn(pte);
 			if (unlikely(pfn == PTB_NOFRAME))
 				break;
 			page = pfn_to_page(pfn);
@@ -97,18 +104,21 @@ static __always_inline void collect(const struct vm_area_struct *vma,
 				break;
 			if (!PageAnon(page)) {
 				f->files = true;
-				f->writable |= e & (_PAGE_RW | PTB_DIRTY);
+				f->writable |= pte & (_PAGE_RW | PTB_DIRTY);
 			}
 			pages[f->nr_pages++] = page;
-		} else if (unlikely(e & PTB_DIRTY) && !uncounted(vma)) {
-			break; /* KSM counts the zero pages that it maps */
+		} else if (unlikely(pte & PTB_DIRTY) && !uncounted(vma)) {
+			/*
+			 * KSM's zero pages are marked so, and KSM counts them.
+			 */
+			break;
 		}
 		f->present++;
 	}
 	f->nr = i;
 }
 
-/* Returns how many slots are empty now. */
+/* Clears nr slots. Returns how many are cleared. */
 static unsigned int clear(const struct ptb_table *t, unsigned int nr, u64 *olds,
 			  const struct ptebatch_tlb *tlb, bool *whole)
 {
@@ -122,28 +132,28 @@ static unsigned int clear(const struct ptb_table *t, unsigned int nr, u64 *olds,
 	return ptb_apply(PTB_MUNMAP, &run, tlb, whole);
 }
 
-/* Of pages collected, those whose entries are still there. */
+/* Counts the collected pages whose slots, from .. nr - 1, are not cleared. */
 static unsigned int still_mapped(const struct ptb_table *t, unsigned int from,
 				 unsigned int nr)
 {
 	unsigned int i, pages = 0;
 
 	for (i = from; i < nr; i++) {
-		u64 e = READ_ONCE(t->ptes[i]);
+		u64 pte = READ_ONCE(t->ptes[i]);
 
-		pages += e && !(e & _PAGE_SPECIAL);
+		pages += pte && !(pte & _PAGE_SPECIAL);
 	}
 	return pages;
 }
 
-/* What mmu_gather wants to know of a range before it is given its pages. */
+/* Adds a range to mmu_gather. This must precede adding the range's pages. */
 static __always_inline void gather_range(struct mmu_gather *tlb,
 					 unsigned long addr, unsigned int nr)
 {
 	tlb_flush_pte_range(tlb, addr, (unsigned long)nr << PAGE_SHIFT);
 }
 
-/* Clears, when all pages are anonymous. Returns how many slots. */
+/* Clears slots whose pages are all anonymous. Returns how many are cleared. */
 static __always_inline unsigned int
 zap_anon(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr,
 	 const struct ptb_table *t, const struct found *f, struct page **pages,
@@ -164,7 +174,7 @@ zap_anon(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr,
 	return done;
 }
 
-/* Clears, with no CPU writing to a file's page any more on return. */
+/* Clears slots. On return no CPU can write to a file's page through them. */
 static unsigned int clear_and_flush(struct mm_struct *mm, unsigned long addr,
 				    const struct ptb_table *t,
 				    const struct found *f, struct ptb_cpu *c)
@@ -189,7 +199,7 @@ static unsigned int clear_and_flush(struct mm_struct *mm, unsigned long addr,
 	return done;
 }
 
-/* Clears, when there are pages of files or shared memory. The same. */
+/* As zap_anon(), for slots with pages of files or of shared memory. */
 static noinline unsigned int
 zap_files(struct mmu_gather *tlb, struct vm_area_struct *vma,
 	  unsigned long addr, const struct ptb_table *t, const struct found *f,
@@ -203,11 +213,11 @@ zap_files(struct mmu_gather *tlb, struct vm_area_struct *vma,
 	done = clear_and_flush(vma->vm_mm, addr, t, f, c);
 	gather_range(tlb, addr, done);
 	for (i = 0; i < done; i++) {
-		u64 e = c->records.olds[i];
+		u64 pte = c->records.olds[i];
 		struct folio *folio;
 		struct page *page;
 
-		if (!e || (e & _PAGE_SPECIAL))
+		if (!pte || (pte & _PAGE_SPECIAL))
 			continue;
 		page = *next++;
 		folio = page_folio(page);
@@ -216,9 +226,9 @@ zap_files(struct mmu_gather *tlb, struct vm_area_struct *vma,
 		} else {
 			rss[folio_test_swapbacked(folio) ? MM_SHMEMPAGES
 							 : MM_FILEPAGES]--;
-			if (e & PTB_DIRTY)
+			if (pte & PTB_DIRTY)
 				folio_mark_dirty(folio);
-			if ((e & _PAGE_ACCESSED) && used)
+			if ((pte & _PAGE_ACCESSED) && used)
 				folio_mark_accessed(folio);
 		}
 		ptb_unmap_page(unmap_page, page, vma);
@@ -231,8 +241,9 @@ zap_files(struct mmu_gather *tlb, struct vm_area_struct *vma,
 }
 
 /*
- * Slots of the table from the first on, under its lock. Returns how many are
- * done; *full: mmu_gather wants to be flushed before more.
+ * Clears the first slots of the table, under its lock. Returns how many are
+ * done. *full tells whether mmu_gather must be flushed before it takes more
+ * pages.
  */
 static __always_inline unsigned int
 zap_some(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr,
@@ -248,10 +259,14 @@ zap_some(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr,
 		return zap_anon(tlb, vma, addr, t, &f, c->pages, full);
 	if (!f.writable || !mm_has_notifiers(vma->vm_mm))
 		return zap_files(tlb, vma, addr, t, &f, c, full);
-	return 0; /* who mirrors it has to be told under this lock too */
+	/* The original tells those who mirror the memory, under this lock. */
+	return 0;
 }
 
-/* The same of the table at addr; 0: it is the original's, or empty. */
+/*
+ * The same for the table at addr. Returns 0 if the table is missing or left to
+ * the original.
+ */
 static unsigned int zap_table(struct mmu_gather *tlb,
 			      struct vm_area_struct *vma, unsigned long addr,
 			      unsigned long end, unsigned long *next,
@@ -275,7 +290,10 @@ static unsigned int zap_table(struct mmu_gather *tlb,
 	return done;
 }
 
-/* Returns up to where that was, or where the original got. */
+/*
+ * Clears slots at addr, or has the original clear the table. Returns the
+ * address to continue at.
+ */
 static unsigned long zap_next(struct mmu_gather *tlb,
 			      struct vm_area_struct *vma, unsigned long addr,
 			      unsigned long end, struct zap_details *details)
@@ -309,7 +327,10 @@ static void zap_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 		cond_resched();
 	} while (addr != end);
 
-	/* At its end the original flushes what must not wait for the caller. */
+	/*
+	 * For such areas the original flushes the TLB before it returns. Have
+	 * it do so, by passing it the last page.
+	 */
 	if (unlikely(uncounted(vma)))
 		original(tlb, vma, end - PAGE_SIZE, end, details);
 }
@@ -322,7 +343,7 @@ static bool takes(const struct mmu_gather *tlb,
 	       !(vma->vm_flags & (VM_HUGETLB | __VM_UFFD_FLAGS)) &&
 	       !(vma->vm_ops && vma->vm_ops->find_special_page) &&
 	       (!details || (!details->single_folio && details->even_cows)) &&
-	       /* Without it each entry is a trap, as it is in the original. */
+	       /* Without runs, each entry is a trap, as in the original. */
 	       (READ_ONCE(ptb_env.have) & PTEBATCH_HAVE_RUNS);
 }
 

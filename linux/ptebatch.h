@@ -3,8 +3,8 @@
  * Declarations that the module's files share.
  *
  * A path is an operation of the kernel that changes many PTEs: mprotect, fork,
- * munmap. Each path has a file, with a function that is called instead of one of
- * the kernel's (hook.c). The kernel's function is called the original. The
+ * munmap. Each path has a file, with a function that is called instead of one
+ * of the kernel's (hook.c). The kernel's function is called the original. The
  * module's function changes tables through libptebatch if it has verified that
  * they are ordinary. It calls the original for everything else, and for each
  * table for which a hypercall failed.
@@ -42,8 +42,8 @@ struct ptb_counters {
 
 /*
  * The working memory of one CPU. It is used only under a page-table lock, which
- * disables preemption, and never from interrupts. It has room for one record per
- * entry of a table.
+ * disables preemption, and never from interrupts. It has room for one record
+ * per entry of a table.
  */
 struct ptb_cpu {
 	struct ptebatch batch;
@@ -75,20 +75,20 @@ extern bool ptb_on[PTB_PATHS];
 	(this_cpu_read(ptb_cpus)->counters[path].what += (n))
 
 /*
- * Applies a run. The caller holds the table's lock. tlb: the TLB flush to perform
- * once all slots are done, or NULL if the kernel flushes later. Returns how many
- * slots are done: all, or those before the slot that failed. *whole tells
- * whether all slots and the flush are done.
+ * Applies a run. The caller holds the table's lock. tlb: the TLB flush to
+ * perform once all slots are done, or NULL if the kernel flushes later. Returns
+ * how many slots are done: all, or those before the slot that failed. *whole
+ * tells whether all slots and the flush are done.
  */
 unsigned int ptb_apply(enum ptb_path path, const struct ptebatch_run *run,
 		       const struct ptebatch_tlb *tlb, bool *whole);
 
-/* ---- hook.c: hooking the kernel's functions ----------------------------- */
+/* ---- hook.c: hooking the kernel's functions ------------------------------ */
 
 /*
  * ptb_symbol() finds symbols that the kernel does not export. If this kernel
- * lacks the symbol, it logs the name and returns 0. ptb_find_symbols() must have
- * succeeded before; it returns -ENOENT if a symbol is missing.
+ * lacks the symbol, it logs the name and returns 0. ptb_find_symbols() must
+ * have succeeded before; it returns -ENOENT if a symbol is missing.
  */
 int ptb_find_symbols(void);
 unsigned long ptb_symbol(const char *name);
@@ -127,10 +127,10 @@ extern const struct ptb_hook_point ptb_fork_hook;
 extern const struct ptb_hook_point ptb_munmap_hook;
 
 /*
- * ftrace's call at the beginning of the kernel's function enters the trampoline,
- * with all argument registers as the function's caller has set them. The
- * trampoline removes the return address into the kernel's function from the
- * stack, so that the module's function returns to that caller.
+ * ftrace's call at the beginning of the kernel's function enters the
+ * trampoline, with all argument registers as the function's caller has set
+ * them. The trampoline removes the return address into the kernel's function
+ * from the stack, so that the module's function returns to that caller.
  */
 #define PTB_TRAMPOLINE(function)                                           \
 	asm(".pushsection .text, \"ax\", @progbits\n"                      \

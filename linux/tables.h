@@ -19,8 +19,8 @@
 #define PTB_NOFRAME (~0UL)
 
 /*
- * The bits of an entry that a change of protection keeps: Linux's _PAGE_CHG_MASK
- * without the encryption bit, which PV guests do not have.
+ * The bits of an entry that a change of protection keeps: Linux's
+ * _PAGE_CHG_MASK without the encryption bit, which PV guests do not have.
  */
 #define PTB_KEPT                                                       \
 	(PTEBATCH_PTE_FRAME | PTB_DIRTY | _PAGE_ACCESSED | _PAGE_PCD | \
@@ -56,7 +56,9 @@ static __always_inline unsigned long ptb_pfn(u64 pte)
 	if (unlikely(mfn >= machine_to_phys_nr))
 		return PTB_NOFRAME;
 	pfn = machine_to_phys_mapping[mfn];
-	/* For a frame of another domain, Xen's table holds that domain's pfn. */
+	/*
+	 * For a frame of another domain, Xen's table holds that domain's pfn.
+	 */
 	if (unlikely(pfn >= xen_p2m_size) || unlikely(xen_p2m_addr[pfn] != mfn))
 		return PTB_NOFRAME;
 	return pfn;
@@ -76,8 +78,8 @@ static __always_inline unsigned long ptb_mfn_of(unsigned long pfn)
 }
 
 /*
- * The table that a present upper-level entry refers to. Its frame is always this
- * domain's own.
+ * The table that a present upper-level entry refers to. Its frame is always
+ * this domain's own.
  */
 static __always_inline u64 *ptb_lower(u64 entry)
 {
@@ -90,7 +92,8 @@ static __always_inline bool ptb_refers(u64 entry)
 }
 
 /*
- * Fills in *t for the table that *pmd refers to, and the range from addr to next.
+ * Fills in *t for the table that *pmd refers to, and the range from addr to
+ * next.
  *
  * The tables of an address space that is being built or torn down are not
  * pinned. They are ordinary memory to Xen, and left to the original.
@@ -162,7 +165,10 @@ static __always_inline bool ptb_settled(struct mm_struct *mm,
 {
 	int batched = 0;
 
-	/* One half counts the flushes that reclaim requested, the other those done. */
+	/*
+	 * One half counts the flushes that reclaim requested, the other those
+	 * done.
+	 */
 	if (flushed)
 		batched = atomic_read(&mm->tlb_flush_batched);
 	return likely(READ_ONCE(*t->pmd) == t->pmd_value) &&
@@ -172,8 +178,8 @@ static __always_inline bool ptb_settled(struct mm_struct *mm,
 /*
  * Takes the table's lock. While it is held, only hardware changes the entries,
  * and the table stays in place. The caller prevents that the table is freed
- * between the walk and this call (ptb_tables_hold()). Returns false, without the
- * lock, if the table is not settled; it is then left to the original.
+ * between the walk and this call (ptb_tables_hold()). Returns false, without
+ * the lock, if the table is not settled; it is then left to the original.
  */
 static __always_inline bool ptb_lock_any(struct mm_struct *mm,
 					 struct ptb_table *t, spinlock_t **lock,
@@ -181,7 +187,7 @@ static __always_inline bool ptb_lock_any(struct mm_struct *mm,
 {
 	*lock = ptb_lock_of(t->page);
 	spin_lock(*lock);
-	__release(*lock); /* sparse cannot follow a lock that is taken conditionally */
+	__release(*lock); /* sparse cannot follow a conditional lock */
 	if (ptb_settled(mm, t, flushed))
 		return true;
 	__acquire(*lock);
@@ -200,14 +206,14 @@ static __always_inline bool ptb_lock(struct mm_struct *mm, struct ptb_table *t,
  * writing. The locks are taken in the order of their addresses.
  *
  * Most other code that holds two such locks of one address space, for example
- * mremap, also holds mmap_lock for writing. Linux's Xen code that pins and unpins
- * an address space takes the locks of all its tables, but only while no other
- * task can hold mmap_lock: before the first use, after the last use, or with all
- * CPUs stopped. There is one exception. UFFDIO_MOVE (Linux 6.8 and later) moves a
- * page from one area to another, and holds only the locks of these two areas.
- * The areas are not the caller's, but their pages may be in the same two tables.
- * UFFDIO_MOVE takes the locks in the order of their addresses, so this function
- * must use the same order.
+ * mremap, also holds mmap_lock for writing. Linux's Xen code that pins and
+ * unpins an address space takes the locks of all its tables, but only while no
+ * other task can hold mmap_lock: before the first use, after the last use, or
+ * with all CPUs stopped. There is one exception. UFFDIO_MOVE (Linux 6.8 and
+ * later) moves a page from one area to another, and holds only the locks of
+ * these two areas. The areas are not the caller's, but their pages may be in
+ * the same two tables. UFFDIO_MOVE takes the locks in the order of their
+ * addresses, so this function must use the same order.
  */
 static __always_inline bool ptb_lock_two(struct mm_struct *mm,
 					 const struct ptb_table t[2],
@@ -231,9 +237,10 @@ static __always_inline bool ptb_lock_two(struct mm_struct *mm,
 }
 
 /*
- * The same for fork, which need not wait for reclaim's flushes: it does not copy
- * unmapped pages. The kernel's own fork does not check for such flushes either.
- * With the check, one reclaim could make all later forks of the process slow.
+ * The same for fork, which need not wait for reclaim's flushes: it does not
+ * copy unmapped pages. The kernel's own fork does not check for such flushes
+ * either. With the check, one reclaim could make all later forks of the process
+ * slow.
  */
 static __always_inline bool ptb_lock_to_copy(struct ptb_table *t,
 					     spinlock_t **lock)
