@@ -208,9 +208,9 @@ static int alloc_cpus(void)
 		c = kvzalloc_node(sizeof(*c) + 8 * ptb_cpu_words, GFP_KERNEL,
 				  cpu_to_node(cpu));
 		per_cpu(ptb_cpus, cpu) = c;
-		if (!c ||
-		    ptebatch_init(&c->batch, sizeof(c->batch), &ptebatch_hypercall, &ptb_env,
-				  &c->records, sizeof(c->records))) {
+		if (!c || ptebatch_init(&c->batch, sizeof(c->batch),
+					&ptebatch_hypercall, &ptb_env,
+					&c->records, sizeof(c->records))) {
 			free_cpus();
 			return -ENOMEM;
 		}
