@@ -325,11 +325,34 @@ static int make_room(struct ptebatch *b, uint32_t kind)
 	return err;
 }
 
-/* A run of any sort, at leisure. */
+/* Appends a run that has been checked, where there is room. */
+static inline void append_run(struct ptebatch *b, uint64_t slot, uint32_t count,
+			      uint32_t op, uint64_t clear, uint64_t set,
+			      uint64_t old)
+{
+	struct ptebatch_run *run = b->put;
+
+	run->slot = slot;
+	run->count = count;
+	run->op = op;
+	run->clear = clear;
+	run->set = set;
+	run->old = old;
+	b->opened += count;
+	b->put = run + 1;
+}
+
+/* Lets the last run grow from next on. */
+static inline void open_run(struct ptebatch *b, uint64_t next, uint64_t limit)
+{
+	b->next = next;
+	b->limit = limit;
+}
+
+/* Checks any run, makes room if necessary, and appends the run. */
 static int queue_run(struct ptebatch *b, uint64_t slot, uint32_t count,
 		     uint32_t op, uint64_t clear, uint64_t set, uint64_t old)
 {
-	struct ptebatch_run *run;
 	int err;
 
 	if (bad_range(slot, count) || bad_masks(clear, set))
@@ -337,15 +360,7 @@ static int queue_run(struct ptebatch *b, uint64_t slot, uint32_t count,
 	err = make_room(b, KIND_RUNS);
 	if (err)
 		return err;
-	run = b->put;
-	run->slot = slot;
-	run->count = count;
-	run->op = op;
-	run->clear = clear;
-	run->set = set;
-	run->old = old;
-	b->put = run + 1;
-	b->opened += count;
+	append_run(b, slot, count, op, clear, set, old);
 	return old ? touch(old, count) : 0;
 }
 
@@ -360,11 +375,9 @@ int ptebatch_init(struct ptebatch *b, size_t size,
 	if (!b || size != sizeof(*b) || !backend || !env || !storage || !runs ||
 	    ((uintptr_t)storage & 7))
 		return -PTEBATCH_EINVAL;
-	if (backend->version < 1 || !backend->name || !backend->probe ||
-	    !backend->runs || !backend->values ||
-	    (backend->version >= 2 &&
-	     (!backend->one_flags || !backend->one_clear ||
-	      !backend->one_value)))
+	if (backend->version < PTEBATCH_BACKEND_VERSION || !backend->name ||
+	    !backend->probe || !backend->runs || !backend->values ||
+	    !backend->one_flags || !backend->one_clear || !backend->one_set)
 		return -PTEBATCH_EINVAL;
 
 	/* Member by member: a compiler may make a memset of anything else. */
@@ -418,68 +431,42 @@ int ptebatch_set_owner(struct ptebatch *b, uint32_t tables, uint32_t pages)
 	return err;
 }
 
-/* Where there is no room: the flush, and then what a merge needs to know. */
+/* A flags run with other masks than the last one's, or for which no room is left. */
 static __attribute__((__noinline__)) int
-open_after_flush(struct ptebatch *b, uint64_t slot, uint32_t count,
-		 uint64_t clear, uint64_t set)
+open_flags_slowly(struct ptebatch *b, uint64_t slot, uint32_t count,
+		  uint64_t clear, uint64_t set)
 {
-	int err = bad_masks(clear, set) ? refuse(b) : make_room(b, KIND_RUNS);
+	int err = queue_run(b, slot, count, PTEBATCH_OP_FLAGS, clear, set, 0);
 
-	return err ? err : ptebatch_internal_open_flags(b, slot, count, clear, set);
-}
-
-/* Where the masks are others than those of the run before. */
-static __attribute__((__noinline__)) int
-open_with_masks(struct ptebatch *b, uint64_t slot, uint32_t count,
-		uint64_t clear, uint64_t set)
-{
-	if (bad_masks(clear, set))
-		return refuse(b);
+	if (err)
+		return err;
+	open_run(b, slot + 8 * (uint64_t)count, table_end(slot));
 	b->clear = clear;
 	b->set = set;
-	return ptebatch_internal_open_flags(b, slot, count, clear, set);
+	return 0;
 }
 
 /*
- * The hot path: a new record where there is room. Nothing is called and no
- * register saved, and masks that were good enough for the run before are.
+ * The hot path: a new record where there is room. It calls nothing and saves no
+ * register. The masks need no check if they are those of the last flags run.
  */
-int ptebatch_internal_open_flags(struct ptebatch *b, uint64_t slot, uint32_t count,
-		      uint64_t clear, uint64_t set)
+int ptebatch_internal_open_flags(struct ptebatch *b, uint64_t slot,
+				 uint32_t count, uint64_t clear, uint64_t set)
 {
 	uint64_t end = slot + 8 * (uint64_t)count, limit = table_end(slot);
-	struct ptebatch_run *run = b->put;
-	const uint64_t count_and_op = count; /* one store; op 0 is FLAGS */
 
 	if (bad_maddr(slot) || !count || end > limit)
 		return refuse(b);
-	if ((void *)(run + 1) > b->runs_end)
-		return open_after_flush(b, slot, count, clear, set);
-	if (clear != b->clear || set != b->set)
-		return open_with_masks(b, slot, count, clear, set);
-	b->put = run + 1;
-	b->opened += count;
-	b->next = end;
-	b->limit = limit;
-	run->slot = slot;
-	__builtin_memcpy((char *)run + __builtin_offsetof(struct ptebatch_run,
-							  count),
-			 &count_and_op, sizeof(count_and_op));
-	run->clear = clear;
-	run->set = set;
-	run->old = 0;
+	if (b->put >= b->runs_end || clear != b->clear || set != b->set)
+		return open_flags_slowly(b, slot, count, clear, set);
+	append_run(b, slot, count, PTEBATCH_OP_FLAGS, clear, set, 0);
+	open_run(b, end, limit);
 	return 0;
 }
 
 _Static_assert(__builtin_offsetof(struct ptebatch_tlb, who) == 0 &&
 		       __builtin_offsetof(struct ptebatch_tlb, nr_vcpus) == 4,
 	       "who and nr_vcpus are one little-endian word");
-
-_Static_assert(PTEBATCH_OP_FLAGS == 0 &&
-		       __builtin_offsetof(struct ptebatch_run, op) ==
-			       __builtin_offsetof(struct ptebatch_run, count) +
-				       4,
-	       "count and op are one little-endian word");
 
 int ptebatch_add_flags_old(struct ptebatch *b, uint64_t slot, uint32_t count,
 			 uint64_t clear, uint64_t set, uint64_t *old)
@@ -609,29 +596,24 @@ static int apply_refused(struct ptebatch_progress *progress)
 	return -PTEBATCH_EINVAL;
 }
 
-/* Anything but flags of one slot, or such a slot with an unusual request. */
+/* Any run of the operation op, with any request. */
 static __attribute__((__noinline__)) int
-apply_other(const struct ptebatch_backend *backend, struct ptebatch_env *env,
-	    const struct ptebatch_run *run, const struct ptebatch_tlb *tlb,
-	    struct ptebatch_progress *progress)
+apply_run(const struct ptebatch_backend *backend, struct ptebatch_env *env,
+	  const struct ptebatch_run *run, const struct ptebatch_tlb *tlb,
+	  struct ptebatch_progress *progress, uint32_t op)
 {
 	tlb = check_tlb(tlb);
-	if (bad_range(run->slot, run->count) ||
+	if (run->op != op || bad_range(run->slot, run->count) ||
 	    bad_masks(run->clear, run->set) ||
-	    (run->op && (run->op != PTEBATCH_OP_CLEAR || run->clear ||
-			 run->set)) ||
+	    (op == PTEBATCH_OP_CLEAR && (run->clear | run->set)) ||
 	    tlb == &bad_tlb)
 		return apply_refused(progress);
 	if (run->old)
 		touch(run->old, run->count);
-	if (run->count == 1 && backend->version >= 2) {
-		if (run->op == PTEBATCH_OP_CLEAR)
-			return backend->one_clear(backend, env, run, tlb,
-						  progress);
-		if (!run->old)
-			return backend->one_flags(backend, env, run, tlb,
-						  progress);
-	}
+	if (run->count == 1 && op == PTEBATCH_OP_CLEAR)
+		return backend->one_clear(backend, env, run, tlb, progress);
+	if (run->count == 1 && !run->old)
+		return backend->one_flags(backend, env, run, tlb, progress);
 	progress->stats.hypercalls = 0;
 	progress->stats.tlb_flushes = 0;
 	backend->runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
@@ -639,46 +621,39 @@ apply_other(const struct ptebatch_backend *backend, struct ptebatch_env *env,
 }
 
 /*
- * The hot path: flags of one slot. Nothing is called here and no register
- * saved. An aligned slot cannot cross the end of its table.
+ * The hot path: flags of one slot. It calls nothing itself and saves no
+ * register. An aligned slot cannot cross the end of its table.
  */
-int ptebatch_apply_run(const struct ptebatch_backend *backend,
-		       struct ptebatch_env *env, const struct ptebatch_run *run,
-		       const struct ptebatch_tlb *tlb,
-		       struct ptebatch_progress *progress)
+int ptebatch_apply_flags(const struct ptebatch_backend *backend,
+			 struct ptebatch_env *env,
+			 const struct ptebatch_run *run,
+			 const struct ptebatch_tlb *tlb,
+			 struct ptebatch_progress *progress)
 {
-	uint64_t count_and_op; /* one load; op 0 is FLAGS */
-
-	__builtin_memcpy(&count_and_op,
-			 (const char *)run +
-				 __builtin_offsetof(struct ptebatch_run, count),
-			 sizeof(count_and_op));
-	if (__builtin_expect(count_and_op != 1 || run->old ||
-				     bad_maddr(run->slot) ||
+	if (__builtin_expect(run->count != 1 || run->op != PTEBATCH_OP_FLAGS ||
+				     run->old || bad_maddr(run->slot) ||
 				     bad_masks(run->clear, run->set) ||
-				     backend->version < 2 || !is_good_tlb(tlb),
+				     !is_good_tlb(tlb),
 			     0))
-		return apply_other(backend, env, run, tlb, progress);
+		return apply_run(backend, env, run, tlb, progress,
+				 PTEBATCH_OP_FLAGS);
 	return backend->one_flags(backend, env, run, tlb, progress);
 }
 
 int ptebatch_apply_clear(const struct ptebatch_backend *backend,
-			 struct ptebatch_env *env, uint64_t slot, uint64_t *old,
+			 struct ptebatch_env *env,
+			 const struct ptebatch_run *run,
 			 const struct ptebatch_tlb *tlb,
 			 struct ptebatch_progress *progress)
 {
-	const struct ptebatch_run run = {
-		slot, 1, PTEBATCH_OP_CLEAR, 0, 0, (uintptr_t)old,
-	};
-
-	return apply_other(backend, env, &run, tlb, progress);
+	return apply_run(backend, env, run, tlb, progress, PTEBATCH_OP_CLEAR);
 }
 
 int ptebatch_apply_set(const struct ptebatch_backend *backend,
-			 struct ptebatch_env *env,
-			 const struct ptebatch_value *value,
-			 const struct ptebatch_tlb *tlb,
-			 struct ptebatch_progress *progress)
+		       struct ptebatch_env *env,
+		       const struct ptebatch_value *value,
+		       const struct ptebatch_tlb *tlb,
+		       struct ptebatch_progress *progress)
 {
 	uint64_t mode = value->slot & 7;
 
@@ -687,12 +662,7 @@ int ptebatch_apply_set(const struct ptebatch_backend *backend,
 	    (mode != PTEBATCH_SET_KEEP_AD && mode != PTEBATCH_SET_EXACT) ||
 	    tlb == &bad_tlb)
 		return apply_refused(progress);
-	if (backend->version >= 2)
-		return backend->one_value(backend, env, value, tlb, progress);
-	progress->stats.hypercalls = 0;
-	progress->stats.tlb_flushes = 0;
-	backend->values(env, PTEBATCH_DOMID_SELF, value, 1, tlb, progress);
-	return progress->err;
+	return backend->one_set(backend, env, value, tlb, progress);
 }
 
 uint32_t ptebatch_version(void)

@@ -64,8 +64,11 @@ unsigned int ptb_apply(enum ptb_path path, const struct ptebatch_run *run,
 		       const struct ptebatch_tlb *tlb, bool *whole)
 {
 	struct ptebatch_progress progress = {};
-	int err = ptebatch_apply_run(&ptebatch_hypercall, &ptb_env, run, tlb,
-				     &progress);
+	int err = run->op == PTEBATCH_OP_CLEAR
+			  ? ptebatch_apply_clear(&ptebatch_hypercall, &ptb_env,
+						 run, tlb, &progress)
+			  : ptebatch_apply_flags(&ptebatch_hypercall, &ptb_env,
+						 run, tlb, &progress);
 
 	ptb_count(path, hypercalls, progress.stats.hypercalls);
 	ptb_count(path, failures, err != 0);

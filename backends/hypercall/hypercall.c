@@ -411,15 +411,14 @@ static int one_clear(const struct ptebatch_backend *self,
 	return progress->err;
 }
 
-static int one_value(const struct ptebatch_backend *self,
-		     struct ptebatch_env *env,
-		     const struct ptebatch_value *value,
-		     const struct ptebatch_tlb *tlb,
-		     struct ptebatch_progress *progress)
+static int one_set(const struct ptebatch_backend *self,
+		   struct ptebatch_env *env, const struct ptebatch_value *value,
+		   const struct ptebatch_tlb *tlb,
+		   struct ptebatch_progress *progress)
 {
 	if (!has(env, &values_call))
-		return ptebatch_mmu_update.one_value(self, env, value, tlb,
-						     progress);
+		return ptebatch_mmu_update.one_set(self, env, value, tlb,
+						   progress);
 	progress->stats.hypercalls = 0;
 	progress->stats.tlb_flushes = 0;
 	hypercall_values(env, PTEBATCH_DOMID_SELF, value, 1, tlb, progress);
@@ -465,12 +464,6 @@ static int hypercall_probe(struct ptebatch_env *env)
 }
 
 const struct ptebatch_backend ptebatch_hypercall = {
-	2,
-	"hypercall",
-	hypercall_probe,
-	hypercall_runs,
-	hypercall_values,
-	one_flags,
-	one_clear,
-	one_value,
+	PTEBATCH_BACKEND_VERSION, "hypercall", hypercall_probe, hypercall_runs,
+	hypercall_values,	  one_flags,   one_clear,	one_set,
 };

@@ -811,11 +811,10 @@ static void mmu_update_values(struct ptebatch_env *env, uint32_t owner,
 		flush_tlb(env, tlb, progress);
 }
 
-static int one_value(const struct ptebatch_backend *self,
-		     struct ptebatch_env *env,
-		     const struct ptebatch_value *value,
-		     const struct ptebatch_tlb *tlb,
-		     struct ptebatch_progress *progress)
+static int one_set(const struct ptebatch_backend *self,
+		   struct ptebatch_env *env, const struct ptebatch_value *value,
+		   const struct ptebatch_tlb *tlb,
+		   struct ptebatch_progress *progress)
 {
 	uint64_t e, ptr = value->slot, val = value->pte;
 	uint64_t slot = ptr & ~(uint64_t)7;
@@ -856,12 +855,12 @@ static int mmu_update_probe(struct ptebatch_env *env)
 }
 
 const struct ptebatch_backend ptebatch_mmu_update = {
-	2,
+	PTEBATCH_BACKEND_VERSION,
 	"mmu-update",
 	mmu_update_probe,
 	mmu_update_runs,
 	mmu_update_values,
 	one_flags,
 	one_clear,
-	one_value,
+	one_set,
 };

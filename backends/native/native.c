@@ -176,6 +176,30 @@ static void native_values(struct ptebatch_env *env, uint32_t owner,
 	flush_tlb(env, nr, tlb, progress);
 }
 
+static int one_run(const struct ptebatch_backend *self,
+		   struct ptebatch_env *env, const struct ptebatch_run *run,
+		   const struct ptebatch_tlb *tlb,
+		   struct ptebatch_progress *progress)
+{
+	(void)self;
+	progress->stats.hypercalls = 0;
+	progress->stats.tlb_flushes = 0;
+	native_runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
+	return progress->err;
+}
+
+static int one_set(const struct ptebatch_backend *self,
+		   struct ptebatch_env *env, const struct ptebatch_value *value,
+		   const struct ptebatch_tlb *tlb,
+		   struct ptebatch_progress *progress)
+{
+	(void)self;
+	progress->stats.hypercalls = 0;
+	progress->stats.tlb_flushes = 0;
+	native_values(env, PTEBATCH_DOMID_SELF, value, 1, tlb, progress);
+	return progress->err;
+}
+
 static int native_probe(struct ptebatch_env *env)
 {
 	env->have = 0;
@@ -183,5 +207,12 @@ static int native_probe(struct ptebatch_env *env)
 }
 
 const struct ptebatch_backend ptebatch_native = {
-	1, "native", native_probe, native_runs, native_values, NULL, NULL, NULL,
+	PTEBATCH_BACKEND_VERSION,
+	"native",
+	native_probe,
+	native_runs,
+	native_values,
+	one_run,
+	one_run,
+	one_set,
 };

@@ -137,8 +137,8 @@ static int write_fault(struct regs *r, uint64_t va)
 	faults[smp_cpu()]++;
 	run.slot = slot((unsigned int)((va - BASE) / PAGE));
 	here.addr = va & ~(PAGE - 1);
-	return !ptebatch_apply_run(&ptebatch_hypercall, &xen_env, &run, &here,
-				   &progress);
+	return !ptebatch_apply_flags(&ptebatch_hypercall, &xen_env, &run, &here,
+				     &progress);
 }
 
 static void write_pages(unsigned int cpu)

@@ -160,7 +160,7 @@ struct ptebatch_progress {
 	struct ptebatch_stats stats;
 };
 
-#define PTEBATCH_BACKEND_VERSION 2
+#define PTEBATCH_BACKEND_VERSION 3
 
 /*
  * One constant table in one file of backends/. Members are appended, never
@@ -176,12 +176,10 @@ struct ptebatch_progress {
  *   order, then flushes the TLB as tlb asks (NULL: not at all), under the
  *   rules at the top of this file. nr == 0 with a tlb is a TLB flush alone.
  *   owner as in <ptebatch/xen-ptebatch.h>. Records come checked by the core.
- * one_flags/one_clear/one_value(self, env, record, tlb, progress), from version
- *   2 on: one slot of the caller's own domain, for ptebatch_apply_*. FLAGS
- *   without old values, or CLEAR with or without, or a value. The TLB request
- *   belongs to this slot alone. They set all of progress, the counts too, and
- *   return its err. A backend of version 1 has none of the three, and gets such
- *   a slot by runs or values.
+ * one_flags/one_clear/one_set(self, env, record, tlb, progress): one slot of the
+ *   caller's own domain, for ptebatch_apply_*. FLAGS without old values, or
+ *   CLEAR with or without, or a value. The TLB request belongs to this slot
+ *   alone. They set all of progress, the counts too, and return its err.
  */
 struct ptebatch_backend {
 	uint32_t version;
@@ -205,11 +203,11 @@ struct ptebatch_backend {
 			 const struct ptebatch_run *run,
 			 const struct ptebatch_tlb *tlb,
 			 struct ptebatch_progress *progress);
-	int (*one_value)(const struct ptebatch_backend *self,
-			 struct ptebatch_env *env,
-			 const struct ptebatch_value *value,
-			 const struct ptebatch_tlb *tlb,
-			 struct ptebatch_progress *progress);
+	int (*one_set)(const struct ptebatch_backend *self,
+		       struct ptebatch_env *env,
+		       const struct ptebatch_value *value,
+		       const struct ptebatch_tlb *tlb,
+		       struct ptebatch_progress *progress);
 };
 
 extern const struct ptebatch_backend ptebatch_native;	  /* writes in place */
@@ -379,8 +377,7 @@ static inline int ptebatch_add_set(struct ptebatch *b, uint64_t slot,
 {
 	struct ptebatch_value *value = (struct ptebatch_value *)b->put;
 
-	if ((void *)(value + 1) <= b->values_end &&
-	    !(slot & ~(PTEBATCH_PTE_FRAME | 0xff8)) &&
+	if (b->put < b->values_end && !(slot & ~(PTEBATCH_PTE_FRAME | 0xff8)) &&
 	    (mode == PTEBATCH_SET_KEEP_AD || mode == PTEBATCH_SET_EXACT)) {
 		b->put = value + 1;
 		value->slot = slot | mode;
@@ -426,31 +423,32 @@ uint64_t ptebatch_discard(struct ptebatch *b);
 uint64_t ptebatch_pending(const struct ptebatch *b);
 
 /*
- * One record of the caller's own domain, with its TLB flush, straight to a
- * backend. No batch is involved, so a page-fault handler may call these at any
- * time, and a change of a single page should. The progress is filled in; its
- * err is returned. Bad arguments are refused as the functions above refuse
- * them, and old is touched as there.
+ * Each applies one record of the caller's own domain at once, through a backend
+ * that has been probed, with a TLB flush for this record. They use no batch, so
+ * a page-fault handler may call them at any time, even while a batch has records
+ * queued. For a single page they take the fewest instructions.
  *
- * apply_run: run as in <ptebatch/xen-ptebatch.h>, with or without old values.
+ * apply_flags and apply_clear take a run whose op is FLAGS or CLEAR, 1 to 512
+ * slots, with or without old values; apply_set takes one value. The records are
+ * those of <ptebatch/xen-ptebatch.h>. Bad arguments are refused as the functions
+ * above refuse them, and old is touched as there. All of *progress is set, and
+ * its err is returned.
  */
-int ptebatch_apply_run(const struct ptebatch_backend *backend,
-		       struct ptebatch_env *env, const struct ptebatch_run *run,
+int ptebatch_apply_flags(const struct ptebatch_backend *backend,
+			 struct ptebatch_env *env,
+			 const struct ptebatch_run *run,
+			 const struct ptebatch_tlb *tlb,
+			 struct ptebatch_progress *progress);
+int ptebatch_apply_clear(const struct ptebatch_backend *backend,
+			 struct ptebatch_env *env,
+			 const struct ptebatch_run *run,
+			 const struct ptebatch_tlb *tlb,
+			 struct ptebatch_progress *progress);
+int ptebatch_apply_set(const struct ptebatch_backend *backend,
+		       struct ptebatch_env *env,
+		       const struct ptebatch_value *value,
 		       const struct ptebatch_tlb *tlb,
 		       struct ptebatch_progress *progress);
-
-/* The slot becomes 0; *old, unless old is NULL, receives what it was. */
-int ptebatch_apply_clear(const struct ptebatch_backend *backend,
-			 struct ptebatch_env *env, uint64_t slot, uint64_t *old,
-			 const struct ptebatch_tlb *tlb,
-			 struct ptebatch_progress *progress);
-
-/* value as in <ptebatch/xen-ptebatch.h>: the slot's address with the mode in it. */
-int ptebatch_apply_set(const struct ptebatch_backend *backend,
-			 struct ptebatch_env *env,
-			 const struct ptebatch_value *value,
-			 const struct ptebatch_tlb *tlb,
-			 struct ptebatch_progress *progress);
 
 /* PTEBATCH_VERSION of the library, which may differ from the header's. */
 uint32_t ptebatch_version(void);

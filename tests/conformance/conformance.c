@@ -614,7 +614,21 @@ static const char *peek_tells_what_a_flush_gives(struct conf_world *w)
 	return NULL;
 }
 
-/* ---- apply_run, TLB flushes, sections ----------------------------------- */
+/* Clears one slot, past any batch. */
+static int apply_clear(const struct ptebatch_backend *backend,
+		       struct ptebatch_env *env, uint64_t slot, uint64_t *old,
+		       const struct ptebatch_tlb *tlb,
+		       struct ptebatch_progress *p)
+{
+	const struct ptebatch_run run = { .slot = slot,
+					  .count = 1,
+					  .op = PTEBATCH_OP_CLEAR,
+					  .old = (uintptr_t)old };
+
+	return ptebatch_apply_clear(backend, env, &run, tlb, p);
+}
+
+/* ---- apply_flags, TLB flushes, sections --------------------------------- */
 
 static struct ptebatch_tlb page_of(struct conf_world *w, uint32_t slot)
 {
@@ -625,7 +639,7 @@ static struct ptebatch_tlb page_of(struct conf_world *w, uint32_t slot)
 	return page;
 }
 
-static const char *apply_run_changes_one_page(struct conf_world *w)
+static const char *apply_flags_changes_one_page(struct conf_world *w)
 {
 	struct ptebatch_run run = { maddr(w, 0, 3), 1, PTEBATCH_OP_FLAGS, RW,
 				    0,              0 };
@@ -638,31 +652,34 @@ static const char *apply_run_changes_one_page(struct conf_world *w)
 		fill(w, 0, P | US | RW | ad[i]);
 		run.clear = RW;
 		run.set = 0;
-		CHECK(!ptebatch_apply_run(w->backend, w->env, &run, NULL, &p));
+		CHECK(!ptebatch_apply_flags(w->backend, w->env, &run, NULL,
+					    &p));
 		CHECK(p.records == 1 && !p.slots && !p.err && !p.stats.tlb_flushes);
 		CHECK(holds(w, 0, 3, entry(w, 3, P | US | ad[i])));
 		CHECK(holds(w, 0, 4, entry(w, 4, P | US | RW | ad[i])));
 		run.clear = 0;
 		run.set = RW;
-		CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &page, &p));
+		CHECK(!ptebatch_apply_flags(w->backend, w->env, &run, &page,
+					    &p));
 		CHECK(p.records == 1 && !p.err && p.stats.tlb_flushes == 1);
 		CHECK(holds(w, 0, 3, entry(w, 3, P | US | RW | ad[i])));
 		/*
 		 * A run that changes nothing, and one over an absent PTE,
 		 * flush.
 		 */
-		CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &page, &p));
+		CHECK(!ptebatch_apply_flags(w->backend, w->env, &run, &page,
+					    &p));
 		CHECK(p.records == 1 && !p.err && p.stats.tlb_flushes == 1);
 		CHECK(table_holds(w, 0, P | US | RW | ad[i]));
 	}
 	w->write(w, 0, 3, ABSENT);
-	CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &page, &p));
+	CHECK(!ptebatch_apply_flags(w->backend, w->env, &run, &page, &p));
 	CHECK(p.records == 1 && !p.err && p.stats.tlb_flushes == 1);
 	CHECK(holds(w, 0, 3, ABSENT));
 	return NULL;
 }
 
-static const char *apply_run_clears_a_or_d_of_one_page(struct conf_world *w)
+static const char *apply_flags_clears_a_or_d_of_one_page(struct conf_world *w)
 {
 	struct ptebatch_run run = { maddr(w, 0, 3), 1, PTEBATCH_OP_FLAGS, A,
 				    0,              0 };
@@ -677,7 +694,8 @@ static const char *apply_run_clears_a_or_d_of_one_page(struct conf_world *w)
 		with_old = i / 4;
 		run.old = with_old ? (uintptr_t)olds : 0;
 		fill(w, 0, P | US | RW | ad[i % 4]);
-		CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &page, &p));
+		CHECK(!ptebatch_apply_flags(w->backend, w->env, &run, &page,
+					    &p));
 		CHECK(p.records == 1 && !p.err && p.stats.tlb_flushes == 1);
 		CHECK(holds(w, 0, 3, entry(w, 3, P | US | RW | (ad[i % 4] & D))));
 		CHECK(holds(w, 0, 4, entry(w, 4, P | US | RW | ad[i % 4])));
@@ -703,15 +721,15 @@ static const char *apply_clear_takes_one_page(struct conf_world *w)
 		if (no(w, CONF_NO_OLD))
 			return skipped;
 		old = ~0ull;
-		CHECK(!ptebatch_apply_clear(w->backend, w->env, maddr(w, 0, 3),
-					    &old, i & 1 ? NULL : &page, &p));
+		CHECK(!apply_clear(w->backend, w->env, maddr(w, 0, 3), &old,
+				   i & 1 ? NULL : &page, &p));
 		CHECK(p.records == 1 && !p.slots && !p.err);
 		CHECK(p.stats.tlb_flushes == !(i & 1));
 		CHECK(same(w, old, e));
 		CHECK(holds(w, 0, 3, 0));
 		w->write(w, 0, 3, e);
-		CHECK(!ptebatch_apply_clear(w->backend, w->env, maddr(w, 0, 3),
-					    NULL, i & 1 ? &page : NULL, &p));
+		CHECK(!apply_clear(w->backend, w->env, maddr(w, 0, 3), NULL,
+				   i & 1 ? &page : NULL, &p));
 		CHECK(p.records == 1 && !p.err && p.stats.tlb_flushes == (i & 1));
 		CHECK(holds(w, 0, 3, 0));
 		CHECK(holds(w, 0, 2, entry(w, 2, BASE | RW)));
@@ -720,7 +738,7 @@ static const char *apply_clear_takes_one_page(struct conf_world *w)
 	return NULL;
 }
 
-static const char *apply_value_changes_one_page(struct conf_world *w)
+static const char *apply_set_changes_one_page(struct conf_world *w)
 {
 	struct ptebatch_tlb page = page_of(w, 3), none = { 0, 0, 0, 0, 0 };
 	struct ptebatch_value value;
@@ -764,7 +782,7 @@ static const char *apply_value_changes_one_page(struct conf_world *w)
 }
 
 /* The register form of a run of several slots, and its fallback. */
-static const char *apply_run_changes_many_slots(struct conf_world *w)
+static const char *apply_flags_changes_many_slots(struct conf_world *w)
 {
 	struct ptebatch_run run = { maddr(w, 0, 3), 5, PTEBATCH_OP_FLAGS, RW,
 				    0,              0 };
@@ -772,7 +790,7 @@ static const char *apply_run_changes_many_slots(struct conf_world *w)
 	uint32_t i;
 
 	fill(w, 0, BASE | RW);
-	CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &flush_all, &p));
+	CHECK(!ptebatch_apply_flags(w->backend, w->env, &run, &flush_all, &p));
 	CHECK(p.records == 1 && !p.slots && !p.err && p.stats.tlb_flushes == 1);
 	for (i = 0; i < 10; i++)
 		CHECK(holds(w, 0, i,
@@ -801,14 +819,14 @@ static const char *an_empty_range_flushes_nothing(struct conf_world *w)
 	CHECK(!ptebatch_end(&batch, &empty));
 	CHECK(holds(w, 0, 1, entry(w, 1, BASE | RW)));
 	CHECK(!batch.counters.tlb_flushes);
-	CHECK(!ptebatch_apply_run(w->backend, w->env, &run, &empty, &p));
+	CHECK(!ptebatch_apply_flags(w->backend, w->env, &run, &empty, &p));
 	CHECK(p.records == 1 && !p.stats.tlb_flushes);
 	CHECK(holds(w, 0, 3, entry(w, 3, BASE)));
 	CHECK(!ptebatch_apply_set(w->backend, w->env, &value, &empty, &p));
 	CHECK(p.records == 1 && !p.stats.tlb_flushes);
 	CHECK(holds(w, 0, 4, entry(w, 4, BASE)));
-	CHECK(!ptebatch_apply_clear(w->backend, w->env, maddr(w, 0, 4), NULL,
-				    &empty, &p));
+	CHECK(!apply_clear(w->backend, w->env, maddr(w, 0, 4), NULL, &empty,
+			   &p));
 	CHECK(p.records == 1 && !p.stats.tlb_flushes);
 	CHECK(holds(w, 0, 4, 0));
 	return NULL;
@@ -978,8 +996,9 @@ static const char *what_is_not_a_table_is_not_touched(struct conf_world *w)
 		run.old = i & 1 ? (uintptr_t)olds : 0;
 		run.op = i & 2 ? PTEBATCH_OP_FLAGS : PTEBATCH_OP_CLEAR;
 		run.set = i & 2 ? RW : 0;
-		CHECK(ptebatch_apply_run(w->backend, w->env, &run, &flush_all,
-					 &p) == -PTEBATCH_EINVAL);
+		CHECK((i & 2 ? ptebatch_apply_flags : ptebatch_apply_clear)(
+			      w->backend, w->env, &run, &flush_all, &p) ==
+		      -PTEBATCH_EINVAL);
 		CHECK(!p.records && !p.slots && !p.stats.tlb_flushes);
 	}
 	for (i = 0; i < 2; i++) {
@@ -1192,11 +1211,11 @@ static const struct {
 	TEST(order_per_slot_holds_across_kinds),
 	TEST(a_value_twice_leaves_the_later_one),
 	TEST(peek_tells_what_a_flush_gives),
-	TEST(apply_run_changes_one_page),
-	TEST(apply_run_clears_a_or_d_of_one_page),
+	TEST(apply_flags_changes_one_page),
+	TEST(apply_flags_clears_a_or_d_of_one_page),
 	TEST(apply_clear_takes_one_page),
-	TEST(apply_value_changes_one_page),
-	TEST(apply_run_changes_many_slots),
+	TEST(apply_set_changes_one_page),
+	TEST(apply_flags_changes_many_slots),
 	TEST(an_empty_range_flushes_nothing),
 	TEST(a_tlb_flush_can_go_alone),
 	TEST(every_tlb_request_rides_with_updates),

@@ -69,6 +69,7 @@ static uint64_t old[PAGES_MAX], plain[PAGES_MAX];
 static struct ptebatch_run one;
 static uint64_t calls, flushes; /* of methods that do not use a batch */
 static struct ptebatch_progress progress; /* of those straight to a backend */
+static __typeof__(ptebatch_apply_flags) *apply; /* as one.op says */
 
 static struct ptebatch_run storage[PAGES_MAX];
 static struct ptebatch batch;
@@ -158,19 +159,18 @@ static const struct ptebatch_tlb page = { PTEBATCH_TLB_LOCAL, 0, TEST_BASE, 1,
 
 static int straight(void)
 {
-	return ptebatch_apply_run(batch.backend, &env, &one, NULL, &progress);
+	return apply(batch.backend, &env, &one, NULL, &progress);
 }
 
 static int straight_invlpg(void)
 {
-	return ptebatch_apply_run(batch.backend, &env, &one, &page, &progress);
+	return apply(batch.backend, &env, &one, &page, &progress);
 }
 
 /* The same where the env promises that the slot maps the page flushed. */
 static int straight_invlpg_at(void)
 {
-	return ptebatch_apply_run(batch.backend, &env_at, &one, &page,
-				  &progress);
+	return apply(batch.backend, &env_at, &one, &page, &progress);
 }
 
 static int one_value_invlpg_at(void)
@@ -417,6 +417,7 @@ static void set_up(const struct method *m)
 		dir == DIR_CLEAR ? PTEBATCH_OP_CLEAR : PTEBATCH_OP_FLAGS,
 		clear, set, 0,
 	};
+	apply = dir == DIR_CLEAR ? ptebatch_apply_clear : ptebatch_apply_flags;
 }
 
 static int is_right(const struct method *m)

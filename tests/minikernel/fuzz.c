@@ -53,8 +53,12 @@ enum form {
 	FORMS
 };
 static const char *const form_names[FORMS] = {
-	"runs in registers",	   "a list of runs",	 "values",
-	"the library's apply_run", "the library's runs", "the library's values",
+	"runs in registers",
+	"a list of runs",
+	"values",
+	"the library's single forms",
+	"the library's runs",
+	"the library's values",
 };
 
 static struct op {
@@ -564,8 +568,10 @@ static void call_library(struct answer *a)
 	int err = 0;
 
 	if (op.form == LIB_RUN) {
-		a->err = -ptebatch_apply_run(&ptebatch_hypercall, &fuzz_env,
-					     op.run, tlb, &progress);
+		a->err = -(op.run->op == PTEBATCH_OP_CLEAR
+				   ? ptebatch_apply_clear
+				   : ptebatch_apply_flags)(
+			&ptebatch_hypercall, &fuzz_env, op.run, tlb, &progress);
 		a->done = progress.records;
 		a->slots = progress.slots;
 		return;

@@ -514,6 +514,7 @@ static const char *a_slot_of_an_l2_table_is_refused_by_every_backend(void)
 	uint64_t slot = slot_of(TEST_BASE, 2);
 	volatile uint64_t *l2 = maddr_to_virt(slot);
 	struct ptebatch_value value = { slot | PTEBATCH_SET_KEEP_AD, 0 };
+	struct ptebatch_run run = { .count = 1, .op = PTEBATCH_OP_CLEAR };
 	struct ptebatch_progress p;
 	uint64_t before = *l2, old;
 
@@ -521,9 +522,11 @@ static const char *a_slot_of_an_l2_table_is_refused_by_every_backend(void)
 	value.pte = before & ~(A | D);
 	CHECK(ptebatch_apply_set(batch.backend, &env, &value, NULL, &p) ==
 	      -PTEBATCH_EINVAL);
-	CHECK(ptebatch_apply_clear(batch.backend, &env, slot, NULL, NULL, &p) ==
+	run.slot = slot;
+	CHECK(ptebatch_apply_clear(batch.backend, &env, &run, NULL, &p) ==
 	      -PTEBATCH_EINVAL);
-	CHECK(ptebatch_apply_clear(batch.backend, &env, slot, &old, NULL, &p) ==
+	run.old = (uint64_t)&old;
+	CHECK(ptebatch_apply_clear(batch.backend, &env, &run, NULL, &p) ==
 	      -PTEBATCH_EINVAL);
 	CHECK(!ptebatch_add_flags(&batch, slot, 1, 0, PTEBATCH_PTE_AVAIL));
 	CHECK(flush_all() == -PTEBATCH_EINVAL);

@@ -66,7 +66,8 @@ CALLED static int apply(struct ptebatch *b, uint64_t pte, uint32_t count)
 	(void)b;
 	(void)pte;
 	(void)count;
-	return ptebatch_apply_run(&ptebatch_hypercall, &with_runs, &run, NULL, &p);
+	return ptebatch_apply_flags(&ptebatch_hypercall, &with_runs, &run, NULL,
+				    &p);
 }
 
 int main(int argc, char **argv)

@@ -56,6 +56,6 @@ echo 1..4
 base=$(each empty) || exit 99
 check "one more slot merges" 12 12 merge_one
 check "a run of a length not known to the compiler merges" 12 15 merge
-check "a new record is queued" 30 35 record # 34 by gcc, 35 by clang
-check "one run reaches the hypercall and comes back" 40 100 apply
+check "a new record is queued" 30 35 record # 33 by gcc, 35 by clang
+check "one run reaches the hypercall and comes back" 40 70 apply
 exit $failed

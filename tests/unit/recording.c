@@ -112,6 +112,28 @@ static void values(struct ptebatch_env *env, uint32_t owner,
 	flush_tlb(nr, tlb, progress);
 }
 
+static int one_run(const struct ptebatch_backend *self,
+		   struct ptebatch_env *env, const struct ptebatch_run *run,
+		   const struct ptebatch_tlb *tlb,
+		   struct ptebatch_progress *progress)
+{
+	(void)self;
+	progress->stats = (struct ptebatch_stats){ 0, 0 };
+	runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
+	return progress->err;
+}
+
+static int one_set(const struct ptebatch_backend *self,
+		   struct ptebatch_env *env, const struct ptebatch_value *value,
+		   const struct ptebatch_tlb *tlb,
+		   struct ptebatch_progress *progress)
+{
+	(void)self;
+	progress->stats = (struct ptebatch_stats){ 0, 0 };
+	values(env, PTEBATCH_DOMID_SELF, value, 1, tlb, progress);
+	return progress->err;
+}
+
 static int probe(struct ptebatch_env *env)
 {
 	env->have = 0;
@@ -119,5 +141,12 @@ static int probe(struct ptebatch_env *env)
 }
 
 const struct ptebatch_backend recording_backend = {
-	1, "recording", probe, runs, values, NULL, NULL, NULL,
+	PTEBATCH_BACKEND_VERSION,
+	"recording",
+	probe,
+	runs,
+	values,
+	one_run,
+	one_run,
+	one_set,
 };

@@ -423,6 +423,20 @@ static void mmu_update_flushes_the_tlb_by_mmuext_op(void **state)
 	flush_by_mmuext(&tlb, 10, 1, 2);
 }
 
+/* Clears one slot, past any batch. */
+static int apply_clear(const struct ptebatch_backend *backend,
+		       struct ptebatch_env *env, uint64_t slot, uint64_t *old,
+		       const struct ptebatch_tlb *tlb,
+		       struct ptebatch_progress *p)
+{
+	const struct ptebatch_run run = { .slot = slot,
+					  .count = 1,
+					  .op = PTEBATCH_OP_CLEAR,
+					  .old = (uintptr_t)old };
+
+	return ptebatch_apply_clear(backend, env, &run, tlb, p);
+}
+
 /* ---- hypercall ---- */
 
 static void probe_asks_each_call_by_itself(void **state)
@@ -555,9 +569,9 @@ static void one_run_goes_in_registers(void **state)
 
 	(void)state;
 	start(&ptebatch_hypercall);
-	assert_int_equal(ptebatch_apply_run(&ptebatch_hypercall, &env, &r,
-					    &page, &p),
-			 0);
+	assert_int_equal(
+		ptebatch_apply_flags(&ptebatch_hypercall, &env, &r, &page, &p),
+		0);
 	assert_int_equal(fake.calls, 1);
 	assert_int_equal(fake.call[0].nr, RUNS);
 	assert_int_equal(fake.call[0].a1, SLOT(3));
@@ -592,8 +606,8 @@ static void the_register_form_tells_every_simple_flush(void **state)
 	(void)state;
 	start(&ptebatch_hypercall);
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(ptebatch_apply_run(&ptebatch_hypercall, &env,
-						    &r, &cases[i].tlb, &p),
+		assert_int_equal(ptebatch_apply_clear(&ptebatch_hypercall, &env,
+						      &r, &cases[i].tlb, &p),
 				 0);
 		assert_int_equal(fake.call[i].a3, cases[i].how | 1);
 		assert_int_equal(p.stats.tlb_flushes, i > 0);
@@ -897,17 +911,17 @@ static void without_the_calls_nothing_asks_for_them(void **state)
 	fake.has_runs = 0;
 	fake.has_values = 0;
 	start(&ptebatch_hypercall);
-	assert_int_equal(ptebatch_apply_run(&ptebatch_hypercall, &env, &r, &all,
-					    &p),
-			 0);
+	assert_int_equal(
+		ptebatch_apply_flags(&ptebatch_hypercall, &env, &r, &all, &p),
+		0);
 	assert_int_equal(p.stats.hypercalls, 2);
 	assert_int_equal(ptebatch_apply_set(&ptebatch_hypercall, &env, &v,
 					      &all, &p),
 			 0);
 	assert_int_equal(p.stats.hypercalls, 2);
-	assert_int_equal(ptebatch_apply_clear(&ptebatch_hypercall, &env,
-					      SLOT(2), NULL, NULL, &p),
-			 0);
+	assert_int_equal(
+		apply_clear(&ptebatch_hypercall, &env, SLOT(2), NULL, NULL, &p),
+		0);
 	assert_int_equal(p.stats.hypercalls, 1);
 	run(3, 1);
 	assert_int_equal(ptebatch_flush(&b, &all), 0);
@@ -938,13 +952,12 @@ static uint32_t first_call(const struct ptebatch_tlb *tlb, uint64_t entry,
 	fake.calls = 0;
 	fake.tlbs = 0;
 	assert_int_equal(op == 2 ? ptebatch_apply_set(&ptebatch_mmu_update,
-							&env, &v, tlb, &p)
+						      &env, &v, tlb, &p)
 			 : op == PTEBATCH_OP_CLEAR
-				 ? ptebatch_apply_clear(&ptebatch_mmu_update,
-							&env, SLOT(5), was, tlb,
-							&p)
-				 : ptebatch_apply_run(&ptebatch_mmu_update,
-						      &env, &r, tlb, &p),
+				 ? apply_clear(&ptebatch_mmu_update, &env,
+					       SLOT(5), was, tlb, &p)
+				 : ptebatch_apply_flags(&ptebatch_mmu_update,
+							&env, &r, tlb, &p),
 			 0);
 	nr = fake.calls ? fake.call[0].nr : 0;
 	assert_int_equal(p.records, 1);
@@ -1099,21 +1112,21 @@ static void single_forms_lose_no_a_or_d_bit(void **state)
 		case 0: /* flags that leave A and D alone */
 		case 1: /* clears A */
 		case 2: /* clears A and RW */
-			ptebatch_apply_run(&ptebatch_mmu_update, &env, &r,
-					   &page, &p);
+			ptebatch_apply_flags(&ptebatch_mmu_update, &env, &r,
+					     &page, &p);
 			break;
 		case 3:
 			ptebatch_apply_set(&ptebatch_mmu_update, &env, &v,
 					     &page, &p);
 			break;
 		case 4:
-			ptebatch_apply_clear(&ptebatch_mmu_update, &env,
-					     SLOT(5), &was, &page, &p);
+			apply_clear(&ptebatch_mmu_update, &env, SLOT(5), &was,
+				    &page, &p);
 			break;
 		default:
 			r.old = (uintptr_t)&was;
-			ptebatch_apply_run(&ptebatch_mmu_update, &env, &r,
-					   &page, &p);
+			ptebatch_apply_flags(&ptebatch_mmu_update, &env, &r,
+					     &page, &p);
 		}
 		assert_int_equal(p.err, 0);
 		touched = fake.touched[0][5];
@@ -1143,13 +1156,12 @@ static void a_single_form_that_fails_does_nothing(void **state)
 			env.features |= PTEBATCH_ENV_ADDR_OF_SLOT;
 		start(&ptebatch_mmu_update);
 		fake.fail_after = 0;
-		err = way < 2 ? ptebatch_apply_run(&ptebatch_mmu_update, &env,
-						   &r, &page, &p)
-		      : way < 4 ? ptebatch_apply_set(&ptebatch_mmu_update,
-						       &env, &v, &page, &p)
-				: ptebatch_apply_clear(&ptebatch_mmu_update,
-						       &env, SLOT(5), NULL,
-						       &page, &p);
+		err = way < 2 ? ptebatch_apply_flags(&ptebatch_mmu_update, &env,
+						     &r, &page, &p)
+		      : way < 4 ? ptebatch_apply_set(&ptebatch_mmu_update, &env,
+						     &v, &page, &p)
+				: apply_clear(&ptebatch_mmu_update, &env,
+					      SLOT(5), NULL, &page, &p);
 		assert_int_equal(err, -PTEBATCH_EBUSY);
 		assert_int_equal(p.err, -PTEBATCH_EBUSY);
 		assert_int_equal(p.records, 0);
@@ -1176,8 +1188,8 @@ static void a_single_form_tells_of_a_failed_flush(void **state)
 		if (way == 2)
 			page.who = PTEBATCH_TLB_ALL;
 		/* The second time, nothing is left to change. */
-		assert_int_equal(ptebatch_apply_run(&ptebatch_mmu_update, &env,
-						    &r, &page, &p),
+		assert_int_equal(ptebatch_apply_flags(&ptebatch_mmu_update,
+						      &env, &r, &page, &p),
 				 -PTEBATCH_EINVAL);
 		assert_int_equal(p.err, -PTEBATCH_EINVAL);
 		assert_int_equal(p.records, 1);
@@ -1198,31 +1210,31 @@ static void single_forms_need_a_hypercall_and_may_need_a_mapping(void **state)
 	(void)state;
 	start(&ptebatch_mmu_update);
 	env.map = NULL;
-	assert_int_equal(ptebatch_apply_run(&ptebatch_mmu_update, &env, &r,
-					    NULL, &p),
-			 -PTEBATCH_EOPNOTSUPP);
-	assert_int_equal(ptebatch_apply_clear(&ptebatch_mmu_update, &env,
-					      SLOT(5), old, NULL, &p),
-			 -PTEBATCH_EOPNOTSUPP);
+	assert_int_equal(
+		ptebatch_apply_flags(&ptebatch_mmu_update, &env, &r, NULL, &p),
+		-PTEBATCH_EOPNOTSUPP);
+	assert_int_equal(
+		apply_clear(&ptebatch_mmu_update, &env, SLOT(5), old, NULL, &p),
+		-PTEBATCH_EOPNOTSUPP);
 	env.features = 0;
 	assert_int_equal(ptebatch_apply_set(&ptebatch_mmu_update, &env, &v,
 					      NULL, &p),
 			 -PTEBATCH_EOPNOTSUPP);
 	assert_int_equal(fake.calls, 0);
-	assert_int_equal(ptebatch_apply_clear(&ptebatch_mmu_update, &env,
-					      SLOT(5), NULL, NULL, &p),
+	assert_int_equal(apply_clear(&ptebatch_mmu_update, &env, SLOT(5), NULL,
+				     NULL, &p),
 			 0);
 	fake_reset(&env);
 	env.map = NULL;
 	env.hypercall = NULL;
-	assert_int_equal(ptebatch_apply_run(&ptebatch_mmu_update, &env, &r,
-					    NULL, &p),
-			 -PTEBATCH_EINVAL);
+	assert_int_equal(
+		ptebatch_apply_flags(&ptebatch_mmu_update, &env, &r, NULL, &p),
+		-PTEBATCH_EINVAL);
 	assert_int_equal(ptebatch_apply_set(&ptebatch_mmu_update, &env, &v,
 					      NULL, &p),
 			 -PTEBATCH_EINVAL);
-	assert_int_equal(ptebatch_apply_clear(&ptebatch_mmu_update, &env,
-					      SLOT(5), NULL, NULL, &p),
+	assert_int_equal(apply_clear(&ptebatch_mmu_update, &env, SLOT(5), NULL,
+				     NULL, &p),
 			 -PTEBATCH_EINVAL);
 	assert_int_equal(p.refused, 1);
 }
@@ -1290,10 +1302,10 @@ static void old_values_reach_memory_not_backed_yet(void **state)
 					 0);
 			r.old = (uintptr_t)olds;
 			if (way) {
-				assert_int_equal(ptebatch_apply_run(
-							 backends[i], &env, &r,
-							 &all, &p),
-						 0);
+				assert_int_equal(
+					ptebatch_apply_clear(backends[i], &env,
+							     &r, &all, &p),
+					0);
 			} else {
 				assert_int_equal(ptebatch_add_clear(&b, SLOT(0),
 								    512, olds),

@@ -72,6 +72,20 @@ static void back(int sig, siginfo_t *info, void *context)
 		abort();
 }
 
+/* Clears one slot, past any batch. */
+static int apply_clear(const struct ptebatch_backend *backend,
+		       struct ptebatch_env *env, uint64_t slot, uint64_t *old,
+		       const struct ptebatch_tlb *tlb,
+		       struct ptebatch_progress *p)
+{
+	const struct ptebatch_run run = { .slot = slot,
+					  .count = 1,
+					  .op = PTEBATCH_OP_CLEAR,
+					  .old = (uintptr_t)old };
+
+	return ptebatch_apply_clear(backend, env, &run, tlb, p);
+}
+
 /* ---- init ---- */
 
 static void init_refuses_a_batch_without_storage(void **state)
@@ -133,9 +147,9 @@ static void init_refuses_null_arguments_and_operations(void **state)
 		if (i == 6)
 			bad.one_clear = NULL;
 		if (i == 7)
-			bad.one_value = NULL;
+			bad.one_set = NULL;
 		if (i == 0)
-			bad.version = 0;
+			bad.version = PTEBATCH_BACKEND_VERSION - 1;
 		if (i == 1)
 			bad.name = NULL;
 		if (i == 2)
@@ -162,9 +176,9 @@ static void refuse_run(uint64_t pte, uint32_t count, uint64_t clear,
 			 -PTEBATCH_EINVAL);
 	assert_int_equal(ptebatch_add_flags_old(&b, pte, count, clear, set, old),
 			 -PTEBATCH_EINVAL);
-	assert_int_equal(ptebatch_apply_run(&recording_backend, &env, &r, NULL,
-					    &p),
-			 -PTEBATCH_EINVAL);
+	assert_int_equal(
+		ptebatch_apply_flags(&recording_backend, &env, &r, NULL, &p),
+		-PTEBATCH_EINVAL);
 	assert_int_equal(p.err, -PTEBATCH_EINVAL);
 	assert_int_equal(p.records, 0);
 	if (!clear && !set) {
@@ -292,14 +306,14 @@ static void old_values_are_touched_when_queued(void **state)
 			break;
 		case 2:
 			r.old = (uintptr_t)far;
-			assert_int_equal(ptebatch_apply_run(&recording_backend,
-							    &env, &r, NULL, &p),
-					 0);
+			assert_int_equal(
+				ptebatch_apply_flags(&recording_backend, &env,
+						     &r, NULL, &p),
+				0);
 			break;
 		default:
-			assert_int_equal(ptebatch_apply_clear(
-						 &recording_backend, &env,
-						 TABLE, far, NULL, &p),
+			assert_int_equal(apply_clear(&recording_backend, &env,
+						     TABLE, far, NULL, &p),
 					 0);
 		}
 		/* 2 words in one page, the others in the next. */
@@ -430,7 +444,7 @@ static void flush_skip_go_on_skips_no_innocent_slot(void **state)
 	assert_int_equal(recording.slots, 40 - 5 - 1);
 }
 
-static void apply_value_and_clear_check_their_arguments(void **state)
+static void apply_set_and_clear_check_their_arguments(void **state)
 {
 	const struct ptebatch_tlb bad = { 9, 0, 0, 0, 0 };
 	struct ptebatch_value v = { TABLE, 7 };
@@ -462,49 +476,54 @@ static void apply_value_and_clear_check_their_arguments(void **state)
 	assert_int_equal(ptebatch_apply_set(&recording_backend, &env, &v,
 					      &bad, &p),
 			 -PTEBATCH_EINVAL);
-	assert_int_equal(ptebatch_apply_clear(&recording_backend, &env, TABLE,
-					      NULL, &bad, &p),
-			 -PTEBATCH_EINVAL);
-	assert_int_equal(ptebatch_apply_clear(&recording_backend, &env,
-					      TABLE + 4, NULL, NULL, &p),
+	assert_int_equal(
+		apply_clear(&recording_backend, &env, TABLE, NULL, &bad, &p),
+		-PTEBATCH_EINVAL);
+	assert_int_equal(apply_clear(&recording_backend, &env, TABLE + 4, NULL,
+				     NULL, &p),
 			 -PTEBATCH_EINVAL);
 	assert_int_equal(p.refused, 1);
 	assert_int_equal(recording.slots, 2);
-	assert_int_equal(ptebatch_apply_clear(&recording_backend, &env, TABLE,
-					      old, &all, &p),
-			 0);
+	assert_int_equal(
+		apply_clear(&recording_backend, &env, TABLE, old, &all, &p), 0);
 	assert_int_equal(recording.slot[2].op, PTEBATCH_OP_CLEAR);
 	assert_int_equal(recording.slot[2].old, (uintptr_t)old);
 	assert_int_equal(p.stats.tlb_flushes, 1);
 	recording.fail_after = 0;
-	assert_int_equal(ptebatch_apply_clear(&recording_backend, &env, TABLE,
-					      NULL, &all, &p),
-			 -PTEBATCH_EBUSY);
+	assert_int_equal(
+		apply_clear(&recording_backend, &env, TABLE, NULL, &all, &p),
+		-PTEBATCH_EBUSY);
 }
 
-static void apply_run_refuses_a_bad_operation(void **state)
+static void apply_flags_refuses_a_bad_operation(void **state)
 {
 	struct ptebatch_run r = { TABLE, 1, 2, 0, 0, 0 };
 	struct ptebatch_tlb bad = { 9, 0, 0, 0, 0 };
 	struct ptebatch_progress p;
 
 	(void)state;
-	assert_int_equal(ptebatch_apply_run(&recording_backend, &env, &r, NULL,
-					    &p),
-			 -PTEBATCH_EINVAL);
+	assert_int_equal(
+		ptebatch_apply_flags(&recording_backend, &env, &r, NULL, &p),
+		-PTEBATCH_EINVAL);
+	assert_int_equal(
+		ptebatch_apply_clear(&recording_backend, &env, &r, NULL, &p),
+		-PTEBATCH_EINVAL);
 	r.op = PTEBATCH_OP_CLEAR;
+	assert_int_equal(
+		ptebatch_apply_flags(&recording_backend, &env, &r, NULL, &p),
+		-PTEBATCH_EINVAL);
 	r.clear = RW;
-	assert_int_equal(ptebatch_apply_run(&recording_backend, &env, &r, NULL,
-					    &p),
-			 -PTEBATCH_EINVAL);
+	assert_int_equal(
+		ptebatch_apply_clear(&recording_backend, &env, &r, NULL, &p),
+		-PTEBATCH_EINVAL);
 	r.clear = 0;
-	assert_int_equal(ptebatch_apply_run(&recording_backend, &env, &r, &bad,
-					    &p),
-			 -PTEBATCH_EINVAL);
+	assert_int_equal(
+		ptebatch_apply_clear(&recording_backend, &env, &r, &bad, &p),
+		-PTEBATCH_EINVAL);
 	assert_int_equal(recording.calls, 0);
-	assert_int_equal(ptebatch_apply_run(&recording_backend, &env, &r, &all,
-					    &p),
-			 0);
+	assert_int_equal(
+		ptebatch_apply_clear(&recording_backend, &env, &r, &all, &p),
+		0);
 	assert_int_equal(p.records, 1);
 	assert_int_equal(recording.slot[0].owner, PTEBATCH_DOMID_SELF);
 	assert_int_equal(recording.tlbs, 1);
@@ -966,8 +985,8 @@ static void an_empty_range_is_no_request(void **state)
 		assert_int_equal(recording.slots, 1);
 		assert_int_equal(ptebatch_end(&b, NULL), 0);
 		assert_int_equal(recording.slots, 2);
-		assert_int_equal(ptebatch_apply_run(&recording_backend, &env,
-						    &r, &empty[i], &p),
+		assert_int_equal(ptebatch_apply_flags(&recording_backend, &env,
+						      &r, &empty[i], &p),
 				 0);
 		assert_int_equal(p.records, 1);
 		assert_int_equal(recording.tlbs, 0);
@@ -1218,9 +1237,9 @@ int main(void)
 		TEST(refused_arguments_blame_no_queued_slot),
 		TEST(bad_masks_are_refused_where_there_is_no_room_too),
 		TEST(flush_skip_go_on_skips_no_innocent_slot),
-		TEST(apply_value_and_clear_check_their_arguments),
+		TEST(apply_set_and_clear_check_their_arguments),
 		TEST(a_value_mode_not_known_is_refused),
-		TEST(apply_run_refuses_a_bad_operation),
+		TEST(apply_flags_refuses_a_bad_operation),
 		TEST(adjacent_alike_runs_become_one_record),
 		TEST(runs_of_several_slots_merge_too),
 		TEST(a_run_never_grows_into_the_next_table),
