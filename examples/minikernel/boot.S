@@ -47,32 +47,6 @@ start:
 hypercall_page:
 	.skip 4096
 
-/* int64_t hypercall5(nr, a1, a2, a3, a4, a5) */
-	.globl hypercall5
-hypercall5:
-	mov %edi, %eax
-	mov %rsi, %rdi
-	mov %rdx, %rsi
-	mov %rcx, %rdx
-	mov %r8, %r10
-	mov %r9, %r8
-	shl $5, %eax
-	add $hypercall_page, %rax
-	jmp *%rax
-
-/* int64_t env_hypercall(ctx, nr, a1, a2, a3, a4, a5): the library's */
-	.globl env_hypercall
-env_hypercall:
-	mov %esi, %eax
-	mov %rdx, %rdi
-	mov %rcx, %rsi
-	mov %r8, %rdx
-	mov %r9, %r10
-	mov 8(%rsp), %r8
-	shl $5, %eax
-	add $hypercall_page, %rax
-	jmp *%rax
-
 /*
  * int probe_read(const volatile uint64_t *p, uint64_t *value): 0, or 1 if the
  * access faulted. Only the first instruction may fault; trap() (traps.c) then

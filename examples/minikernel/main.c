@@ -42,7 +42,6 @@ static unsigned int faults[SMP_MAX], failed;
  */
 static struct ptebatch batch;
 static struct ptebatch_run storage[64];
-static const struct ptebatch_tlb all_vcpus = { .who = PTEBATCH_TLB_ALL };
 
 static uint64_t slot(unsigned int page)
 {
@@ -91,7 +90,7 @@ static int protect_pages(void)
 	for (i = 0; i < PAGES && !err; i += SLOTS)
 		err = ptebatch_add_flags(&batch, slot(i), SLOTS,
 					 PTEBATCH_PTE_RW | PTEBATCH_PTE_D, 0);
-	return finish(err, &all_vcpus);
+	return finish(err, &ptebatch_tlb_all);
 }
 
 /* Takes the mappings away and counts the dirty bits of the old entries. */
@@ -103,7 +102,7 @@ static int unmap_pages(unsigned int *dirty)
 
 	for (i = 0; i < PAGES && !err; i += SLOTS)
 		err = ptebatch_add_clear(&batch, slot(i), SLOTS, &old[i]);
-	err = finish(err, &all_vcpus);
+	err = finish(err, &ptebatch_tlb_all);
 	for (i = 0; i < PAGES && !err; i++)
 		*dirty += (old[i] & PTEBATCH_PTE_D) != 0;
 	return err;
@@ -117,7 +116,7 @@ static int map_foreign(uint32_t domain, uint64_t entry)
 	if (!err)
 		err = ptebatch_add_set(&batch, slot(0), entry,
 				       PTEBATCH_SET_EXACT);
-	return finish(err, &all_vcpus);
+	return finish(err, &ptebatch_tlb_all);
 }
 
 /*
@@ -129,14 +128,13 @@ static int map_foreign(uint32_t domain, uint64_t entry)
 static int write_fault(struct regs *r, uint64_t va)
 {
 	struct ptebatch_run run = { .count = 1, .set = PTEBATCH_PTE_RW };
-	struct ptebatch_tlb here = { .who = PTEBATCH_TLB_LOCAL, .pages = 1 };
+	struct ptebatch_tlb here = ptebatch_tlb_page(PTEBATCH_TLB_LOCAL, va);
 	struct ptebatch_progress progress;
 
 	if (r->vector != 14 || (r->error & 3) != 3 || va - BASE >= PAGES * PAGE)
 		return 0; /* not a write to one of the pages */
 	faults[smp_cpu()]++;
 	run.slot = slot((unsigned int)((va - BASE) / PAGE));
-	here.addr = va & ~(PAGE - 1);
 	return !ptebatch_apply_flags(&ptebatch_hypercall, &xen_env, &run, &here,
 				     &progress);
 }

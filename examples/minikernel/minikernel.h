@@ -19,7 +19,7 @@
 #ifndef MINIKERNEL_H
 #define MINIKERNEL_H
 
-#include <ptebatch/ptebatch.h>
+#include <ptebatch/guest.h>
 #include <xen/xen.h>
 
 #define VIRT_BASE 0xffffffff80000000ul
@@ -31,10 +31,12 @@
 #define PAGE_RW (PAGE_RO | PTEBATCH_PTE_RW | PTEBATCH_PTE_D)
 
 /* boot.S */
-int64_t hypercall5(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,
-		   uint64_t a4, uint64_t a5);
-int64_t env_hypercall(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
-		      uint64_t a3, uint64_t a4, uint64_t a5);
+extern char hypercall_page[];
+static inline int64_t hypercall5(uint32_t nr, uint64_t a1, uint64_t a2,
+				 uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	return ptebatch_guest_hypercall(hypercall_page, nr, a1, a2, a3, a4, a5);
+}
 int probe_read(const volatile uint64_t *p, uint64_t *value); /* 1: fault */
 extern char probe_failed[];
 

@@ -10,9 +10,7 @@
  */
 #include "minikernel.h"
 
-#include <xen/features.h>
 #include <xen/memory.h>
-#include <xen/version.h>
 
 #define MAPPED_PAGES (128ul << 20 >> 12)
 #define P PTEBATCH_PTE_P
@@ -66,7 +64,11 @@ static volatile uint64_t *env_slot(void *ctx, uint64_t maddr)
 	return (uint64_t *)(VIRT_BASE + (pfn << 12) + (maddr & (PAGE - 1)));
 }
 
-struct ptebatch_env xen_env = { .hypercall = env_hypercall, .map = env_slot };
+struct ptebatch_env xen_env = {
+	.hypercall = ptebatch_guest_hypercall,
+	.ctx = hypercall_page,
+	.map = env_slot,
+};
 
 int update_pte(uint64_t maddr, uint64_t value)
 {
@@ -143,7 +145,6 @@ void remove_table(uint64_t va)
 void mm_init(start_info_t *si)
 {
 	struct xen_machphys_mapping mapping;
-	struct xen_feature_info info = { .submap_idx = 0 };
 	uint64_t va, *table;
 	unsigned int i;
 
@@ -182,10 +183,7 @@ void mm_init(start_info_t *si)
 		panic("no emulation of writes to page tables");
 	if (update_va(shared_info, si->shared_info | P | PTEBATCH_PTE_RW))
 		panic("shared info not mapped");
-	if (!hypercall5(__HYPERVISOR_xen_version, XENVER_get_features,
-			(uint64_t)&info, 0, 0, 0) &&
-	    info.submap & 1u << XENFEAT_mmu_pt_update_preserve_ad)
-		xen_env.features = PTEBATCH_ENV_PRESERVE_AD;
+	xen_env.features = ptebatch_guest_features(&xen_env);
 }
 
 void *memset(void *p, int c, size_t n)

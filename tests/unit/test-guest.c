@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * <ptebatch/guest.h> with a hypercall page of our own: its code stores the
+ * argument registers, and then overwrites every register that Xen may change.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <ptebatch/guest.h>
+
+#define NR 50
+
+extern char page[];
+uint64_t stored[6]; /* number, arguments */
+uint64_t answer;
+
+__asm__(".text\n"
+	".balign 4096\n"
+	"page:\n"
+	".set nr, 0\n"
+	".rept 128\n"
+	"	.balign 32\n"
+	"	push $nr\n"
+	"	jmp 1f\n"
+	"	.set nr, nr + 1\n"
+	".endr\n"
+	"1:\n"
+	"	pop %rax\n"
+	"	mov %rax, stored(%rip)\n"
+	"	mov %rdi, stored+8(%rip)\n"
+	"	mov %rsi, stored+16(%rip)\n"
+	"	mov %rdx, stored+24(%rip)\n"
+	"	mov %r10, stored+32(%rip)\n"
+	"	mov %r8, stored+40(%rip)\n"
+	"	mov $-1, %rdi\n"
+	"	mov %rdi, %rsi\n"
+	"	mov %rdi, %rdx\n"
+	"	mov %rdi, %r10\n"
+	"	mov %rdi, %r8\n"
+	"	mov %rdi, %rcx\n"
+	"	mov %rdi, %r11\n"
+	"	mov answer(%rip), %rax\n"
+	"	ret\n");
+
+static void a_hypercall_puts_its_arguments_where_xen_reads_them(void **state)
+{
+	(void)state;
+	answer = (uint64_t)-38;
+	assert_int_equal(ptebatch_guest_hypercall(page, NR, 0x11, 0x22, 0x33,
+						  0x44, 0x55),
+			 -38);
+	assert_int_equal(stored[0], NR);
+	assert_int_equal(stored[1], 0x11);
+	assert_int_equal(stored[2], 0x22);
+	assert_int_equal(stored[3], 0x33);
+	assert_int_equal(stored[4], 0x44);
+	assert_int_equal(stored[5], 0x55);
+}
+
+/* Inlined into a loop that keeps as many values in registers as it can. */
+static void a_hypercall_loses_no_register_of_its_caller(void **state)
+{
+	uint64_t a = 1, b = 2, c = 3, d = 4, e = 5, f = 6, g = 7, i;
+
+	(void)state;
+	answer = 1;
+	for (i = 0; i < 10; i++) {
+		a += (uint64_t)ptebatch_guest_hypercall(page, NR, b, c, d, e,
+							f);
+		assert_int_equal(stored[1], b);
+		assert_int_equal(stored[5], f);
+		b += i;
+		c += i;
+		d += i;
+		e += i;
+		f += i;
+		g += i;
+	}
+	assert_int_equal(a, 11);
+	assert_int_equal(b + c + d + e + f + g, 27 + 6 * 45);
+}
+
+static void an_env_makes_it_by_its_context(void **state)
+{
+	struct ptebatch_env env = { .hypercall = ptebatch_guest_hypercall,
+				    .ctx = page };
+
+	(void)state;
+	answer = 0;
+	assert_int_equal(env.hypercall(env.ctx, 51, 1, 2, 3, 4, 5), 0);
+	assert_int_equal(stored[0], 51);
+	assert_int_equal(stored[1], 1);
+	assert_int_equal(stored[5], 5);
+}
+
+static uint32_t submap;
+static int64_t refusal;
+
+static int64_t version(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
+		       uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	uint32_t *info = (uint32_t *)(uintptr_t)a2;
+
+	assert_ptr_equal(ctx, &submap);
+	assert_int_equal(nr, 17); /* xen_version */
+	assert_int_equal(a1, 6); /* XENVER_get_features */
+	assert_int_equal(a3 | a4 | a5, 0);
+	assert_int_equal(info[0], 0);
+	info[1] = submap;
+	return refusal;
+}
+
+static void the_features_say_whether_xen_preserves_a_and_d(void **state)
+{
+	struct ptebatch_env env = { .hypercall = version, .ctx = &submap };
+
+	(void)state;
+	submap = 1u << 5;
+	assert_int_equal(ptebatch_guest_features(&env),
+			 PTEBATCH_ENV_PRESERVE_AD);
+	submap = ~submap;
+	assert_int_equal(ptebatch_guest_features(&env), 0);
+	submap = 1u << 5;
+	refusal = -38;
+	assert_int_equal(ptebatch_guest_features(&env), 0);
+}
+
+static void requests_are_for_all_or_for_one_page(void **state)
+{
+	struct ptebatch_tlb page = ptebatch_tlb_page(PTEBATCH_TLB_LOCAL, 0x7fff);
+
+	(void)state;
+	assert_int_equal(page.who, PTEBATCH_TLB_LOCAL);
+	assert_int_equal(page.addr, 0x7000);
+	assert_int_equal(page.pages, 1);
+	assert_int_equal(page.nr_vcpus | page.vcpus, 0);
+	assert_int_equal(ptebatch_tlb_all.who, PTEBATCH_TLB_ALL);
+	assert_int_equal(ptebatch_tlb_all.addr | ptebatch_tlb_all.pages, 0);
+	assert_int_equal(ptebatch_tlb_all.nr_vcpus | ptebatch_tlb_all.vcpus, 0);
+}
+
+#define TEST(f) cmocka_unit_test(f)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_hypercall_puts_its_arguments_where_xen_reads_them),
+		TEST(a_hypercall_loses_no_register_of_its_caller),
+		TEST(an_env_makes_it_by_its_context),
+		TEST(the_features_say_whether_xen_preserves_a_and_d),
+		TEST(requests_are_for_all_or_for_one_page),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests_name("guest", tests, NULL, NULL);
+}
