@@ -28,8 +28,9 @@ extern "C" {
 
 /*
  * Makes hypercall nr with up to five arguments and returns Xen's answer.
- * hypercall_page: the address of the hypercall page, where the code of hypercall
- * nr starts at byte 32 * nr. Xen may change the argument registers, and memory.
+ * hypercall_page: the address of the hypercall page, where the code of
+ * hypercall nr starts at byte 32 * nr. Xen may change the argument registers,
+ * and memory.
  */
 static inline int64_t ptebatch_guest_hypercall(void *hypercall_page,
 					       uint32_t nr, uint64_t a1,
@@ -56,7 +57,7 @@ static inline uint32_t ptebatch_guest_features(const struct ptebatch_env *env)
 {
 	/* xen_version(XENVER_get_features, struct xen_feature_info *) */
 	struct {
-		uint32_t submap_idx; /* IN */
+		uint32_t submap_idx;	  /* IN */
 		volatile uint32_t submap; /* OUT: Xen writes it */
 	} info = { 0, 0 };
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The only thing the library takes from its surroundings: exact-width integers.
+ * The integer types: all that the library takes from its environment.
  *
- * A kernel whose own headers already define these types builds with
- * -DPTEBATCH_PORT_HEADER='"its/types.h"'; everybody else gets <stdint.h>, or,
- * with -nostdinc (PTEBATCH_NOSTDINC), the types that the compiler predefines.
+ * A kernel that defines these types itself compiles with
+ * -DPTEBATCH_PORT_HEADER='"its/types.h"'. With -nostdinc and
+ * -DPTEBATCH_NOSTDINC, the types are those that the compiler predefines. In all
+ * other cases they come from <stdint.h> and <stddef.h>.
  */
 #ifndef PTEBATCH_PORT_H
 #define PTEBATCH_PORT_H

@@ -2,44 +2,84 @@
 /*
  * libptebatch: page-table updates in batches, for paravirtualised kernels.
  *
- * A batch is an ordered log of changes to L1 page-table entries, laid out as
- * the hypervisor takes them, so that a flush converts nothing. What is queued
- * is applied in the order queued, per slot and overall; nothing is reordered,
- * nothing superseded.
+ * A batch is an ordered log of changes to entries of L1 page tables. A flush
+ * applies them through a backend. The library queues records in the layout that
+ * the hypercalls take, so a flush converts and copies nothing.
  *
- * Units. A slot (one 8-byte entry of an L1 table) is named by its machine
- *   address, "maddr", a multiple of 8. A run is 1 to 512 neighbouring slots of
- *   one table. Entries and masks are raw x86-64 PTEs. TLB addresses are the
- *   guest's virtual addresses.
+ * Units. A slot is the machine address of an 8-byte entry of an L1 table, a
+ *   multiple of 8. A pte is the value of an entry: a raw x86-64 entry, as masks
+ *   are. A run is 1 to 512 neighbouring slots of one table. TLB requests name
+ *   virtual addresses of the guest, and numbers of 4-KiB pages.
  *
- * Ownership. The caller owns all memory: the batch, its storage, the arrays
- *   for old values, the env. The library allocates, locks, logs and aborts
- *   nothing, keeps no state of its own, and needs no libc.
+ * Ownership. The caller owns all memory: the batch, its storage, the arrays for
+ *   old values, the env. A batch keeps pointers to its storage and its env
+ *   until it is initialised again, and to an array for old values until the
+ *   flush that fills it has returned. A TLB request may go once the call has
+ *   returned; a request that an inner ptebatch_end keeps is copied. The library
+ *   allocates, locks and logs nothing, never aborts, has no state of its own
+ *   and needs no libc.
  *
- * Context. A batch belongs to one thread of execution at a time. An interrupt
- *   handler uses a batch of its own, or none. The lock that protects a slot is
- *   held from queueing until the flush has returned. Records hold machine
- *   addresses: no batch and no remembered maddr survives suspend, save or
- *   migration; flush before, and call the backend's probe again after.
+ * Order. Records are applied in the order in which they were queued, slot by
+ *   slot. None is reordered, dropped or merged with a record that is not its
+ *   neighbour. The TLB flush comes after the last change.
  *
- * Errors. Functions return 0 or a negative error number in Xen's numbering
- *   (PTEBATCH_E*; equal to Linux's on x86). A flush stops at the first slot
- *   that fails: every slot before it is applied, that slot and all after it
- *   are unchanged and stay queued. Then flush again resumes at it, skip drops
- *   it alone, discard drops everything. Bad arguments queue nothing. A request
- *   may also be refused as a whole, for its owner or its TLB flush: then no
- *   slot is to blame, and none is named (struct ptebatch_result).
+ * Context. One thread of execution uses a batch at a time. An interrupt handler
+ *   has a batch of its own, or calls ptebatch_apply_*(), which need no batch.
+ *   No function sleeps, apart from what the env's functions do. The caller
+ *   holds the lock that protects a slot from the time when it queues the slot
+ *   until the flush has returned.
+ *     Records hold machine addresses, so they do not survive suspend, save or
+ *   migration. Flush before, and probe again after.
+ *     Flush also before you hook, pin, unpin or free a table by calls of your
+ *   own. A record that is applied later fails, or changes whatever the table's
+ *   page has become.
+ *     probe and ptebatch_init need the hypercall page and nothing else, so they
+ *   work before the kernel has set up its memory. For native, they only look at
+ *   the env.
  *
- * TLB. A request goes with flush or end, and happens once, after the last
- *   update applied, also if a later one failed, and also for entries that
- *   already had their value. It is left out only where nothing was applied
- *   since the last one though something was queued. An empty flush with a
- *   request is a TLB flush.
+ * Errors. Functions return 0 or a negative error number. The numbers are Xen's,
+ *   which equal Linux's on x86 (PTEBATCH_E*). A flush stops at the first slot
+ *   that fails. All slots before it have been changed. It and all later slots
+ *   are unchanged and stay queued. Then call ptebatch_flush to try that slot
+ *   again, ptebatch_skip to drop it, or ptebatch_discard to drop everything.
+ *     A call whose own arguments are bad returns -EINVAL and queues nothing.
+ *   The hypervisor may also refuse a request as a whole, because of its owner
+ *   or its TLB flush. In both cases no slot is at fault, and last.slot is 0.
+ *     On an error path, discard what is queued and set the owner back before
+ *   the batch is used for something else. A batch in static storage keeps both.
+ *
+ * An error for each item. To apply an array and learn which items failed, queue
+ *   the items, each as one slot, and skip each slot that fails. "queued" is the
+ *   number of items queued:
+ *
+ *	while ((err = ptebatch_flush(b, tlb)) && b->last.slot) {
+ *		error[queued - ptebatch_pending(b)] = err;
+ *		ptebatch_skip(b);
+ *	}
+ *
+ *   A call that queues can flush too, and fails in the same way. The index is
+ *   the same, and afterwards the call is repeated.
+ *
+ * TLB. ptebatch_flush and ptebatch_end take the request. The flush is done
+ *   once, after the last change, even if a later slot failed, and even if
+ *   entries had their new value already. It is left out only if something was
+ *   queued, but nothing was changed since the last TLB flush. With nothing
+ *   queued, the call only flushes the TLB.
+ *
+ * Slots outside L1 tables. Only the new hypercalls check that a slot is in an
+ *   L1 table. They answer -EINVAL. mmu_update writes tables of every level, and
+ *   data pages too. native writes whatever env.map returns. See
+ *   PTEBATCH_ENV_SLOT_KNOWS_L1, which makes all three answer -EINVAL.
+ *
+ * Stack. The deepest call path, down to a function of the env:
+ *   native: 512 bytes of stack
+ *   mmu-update: 2560 bytes of stack
+ *   hypercall: 3072 bytes of stack, as it can fall back to mmu-update
  */
 #ifndef PTEBATCH_H
 #define PTEBATCH_H
 
-/* Entries, machine addresses and pointers are all of 64 bits here. */
+/* Slots, entries and pointers have 64 bits. */
 #if !defined(__x86_64__) || defined(__ILP32__)
 #error "libptebatch is for 64-bit x86 only: compile without -m32 or -mx32"
 #endif
@@ -54,7 +94,7 @@ extern "C" {
 #define PTEBATCH_VERSION_MAJOR 0
 #define PTEBATCH_VERSION_MINOR 2
 #define PTEBATCH_VERSION_PATCH 0
-#define PTEBATCH_VERSION                                             \
+#define PTEBATCH_VERSION                                              \
 	(PTEBATCH_VERSION_MAJOR << 16 | PTEBATCH_VERSION_MINOR << 8 | \
 	 PTEBATCH_VERSION_PATCH)
 
@@ -72,24 +112,32 @@ extern "C" {
  */
 
 /*
- * One env describes one guest kernel to the backends, or one process in dom0,
- * whose hypercalls <ptebatch/xencall.h> makes. It may be shared by all batches
- * and all CPUs: the library writes "have" alone, in probe and to take
- * PTEBATCH_HAVE_* bits away, all CPUs alike.
+ * An env describes a guest kernel to the backends, or a process in dom0 (see
+ * <ptebatch/xencall.h>). All batches and all CPUs may share it. The library
+ * writes only the last three members: in probe, and when it clears a
+ * PTEBATCH_HAVE_* bit of a call that has disappeared. Both are safe while other
+ * CPUs use the env.
  *
- * hypercall(ctx, nr, a1..a5): the raw hypercall, its raw return value.
- *   Needed by mmu-update and hypercall.
- * slot(ctx, maddr): the address at which this slot can be read (and, for
- *   native, written; for mmu-update, written through Xen's emulation), or NULL
- *   if it is not mapped (a flush that needs it stops there, -EOPNOTSUPP). The
- *   other slots of its table are its neighbours there
- *   too. Needed by native and peek; mmu-update says per operation. The mapping
- *   must stay until the call that asked has returned.
- * tlb(ctx, tlb): performs the TLB flush; 0 or a negative error. native only.
- * features: PTEBATCH_ENV_*, what the caller knows and promises.
- * have: PTEBATCH_HAVE_*, set by the backend's probe; 0 before.
- * max_runs, max_values: how many records a hypercall takes, set by probe before
- *   it sets "have"; 0 if a batch cannot hold as many.
+ * The structure has no size member. Its layout changes only with the soname, as
+ * the layout of struct ptebatch does, which ptebatch_init checks.
+ *
+ * hypercall(ctx, nr, a1..a5): makes hypercall nr and returns its raw answer.
+ *   mmu-update and hypercall need it. <ptebatch/guest.h> has one for kernels.
+ * map(ctx, slot): the virtual address at which the entry can be read. With
+ *   native, it can be written there. With mmu-update, a locked instruction can
+ *   write it, which traps and which Xen emulates. The other slots of the table
+ *   are at the neighbouring addresses. The mapping stays valid until the
+ *   library function that called map has returned. NULL: not mapped; a flush
+ *   that needs the mapping stops at the slot with -EOPNOTSUPP. native and
+ *   ptebatch_peek need map; mmu-update needs it for some operations
+ *   (doc/design.md).
+ * tlb(ctx, tlb): flushes the TLB, returns 0 or a negative error. Only native
+ *   uses it.
+ * ctx: passed to these functions.
+ * features: PTEBATCH_ENV_*, set by the caller.
+ * have: PTEBATCH_HAVE_*, set by probe; 0 before the first probe.
+ * max_runs, max_values: how many records one hypercall takes; 0 if that is no
+ *   fewer than a batch can hold. probe sets them before it sets "have".
  */
 struct ptebatch_env {
 	int64_t (*hypercall)(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
@@ -103,35 +151,37 @@ struct ptebatch_env {
 	uint32_t max_values;
 };
 
-/* XENFEAT_mmu_pt_update_preserve_ad is set: mmu_update can OR A and D in. */
+/*
+ * Xen has XENFEAT_mmu_pt_update_preserve_ad: mmu_update can keep the A and D
+ * bits that an entry has.
+ */
 #define PTEBATCH_ENV_PRESERVE_AD 0x1u
 /*
- * Readers that take no lock bear to see an entry absent for a moment while it
- * is changed from one present value to another. Lets mmu-update do without a
- * mapping, or without PRESERVE_AD, what it would refuse.
+ * Readers that take no lock may see an entry as absent for a moment while it
+ * changes from one present value to another. With this, mmu-update can do
+ * operations for which it otherwise needs PRESERVE_AD.
  */
 #define PTEBATCH_ENV_TRANSIENT_OK 0x2u
 /*
- * Where ptebatch_apply_* is given one slot and a TLB request of one page, the
- * slot maps that page in the address space that this vCPU has loaded. Lets
- * mmu-update do both by one update_va_mapping. If the promise is broken, the
- * entry of another page is changed. Batches make no use of it. Not for a
- * process in dom0, whose address space is not that of the domain.
+ * A promise about ptebatch_apply_*(): if the TLB request is for one page, the
+ * slot maps that page, in the address space that this vCPU has loaded. Then
+ * mmu-update makes both changes by one update_va_mapping. If the promise is
+ * broken, the entry of another page is changed. Batches do not use it. A
+ * process in dom0 cannot promise it for another domain's slots.
  */
 #define PTEBATCH_ENV_ADDR_OF_SLOT 0x4u
 /*
- * slot answers NULL for whatever is not in an L1 table, and for nothing else.
+ * A promise: map returns NULL for every address outside L1 tables, and only for
+ * those. Then all backends answer -EINVAL for such a slot.
  *
- * WITHOUT THIS, A WRONG ADDRESS IS WRITTEN TO by some backends: mmu_update
- * takes tables of every level, and even data pages, and native takes what slot
- * maps. Only the new calls check, and answer -EINVAL. With it, native and
- * mmu-update give the same answer, also where hypercall falls back to
- * mmu-update. It costs a call of slot where a mapping is not needed otherwise:
- * one a run, and for values one a table.
+ * WITHOUT THIS, native and mmu-update WRITE TO A WRONG ADDRESS (see above,
+ * slots outside L1 tables), and so does hypercall where it falls back to
+ * mmu-update. The price is a call of map where none was needed: one for each
+ * run, and for values one for each table.
  */
 #define PTEBATCH_ENV_SLOT_KNOWS_L1 0x8u
 
-/* The hypervisor has the new calls (each asked by itself). */
+/* The hypervisor has the runs call; the values call. */
 #define PTEBATCH_HAVE_RUNS 0x1u
 #define PTEBATCH_HAVE_VALUES 0x2u
 
@@ -139,18 +189,17 @@ struct ptebatch_env {
  * Backends
  */
 
-/* What was needed for it. A backend adds to both. */
+/* What a backend used. It adds to both members. */
 struct ptebatch_stats {
 	uint32_t hypercalls;
 	uint32_t tlb_flushes;
 };
 
 /*
- * How far a backend got. It sets the first four members: "records" are
- * completely done, and of the next one (runs only) "slots" slots. err is 0, or
- * the negative error that stopped it at the slot that follows. If refused is not
- * 0, the error concerns the whole request, and no slot was changed by the call
- * that was refused.
+ * How far a backend got. It sets the first four members. "records" are done
+ * completely, and "slots" slots of the next record (runs only). err is 0, or
+ * the negative error of the slot that follows. If refused is not 0, err
+ * concerns the request as a whole, and no slot is at fault.
  */
 struct ptebatch_progress {
 	uint32_t records;
@@ -163,23 +212,26 @@ struct ptebatch_progress {
 #define PTEBATCH_BACKEND_VERSION 3
 
 /*
- * One constant table in one file of backends/. Members are appended, never
- * changed; version says how many there are.
+ * A backend is one constant table in one file of backends/. Members are only
+ * appended. version is PTEBATCH_BACKEND_VERSION; ptebatch_init refuses a lower
+ * one, and a table in which a function is missing.
  *
- * probe(env): finds out what there is, sets env->have, and returns 0, or a
- *   negative error if the backend cannot work with this env at all. To be
- *   called once before use and again after resume; and at any time, by one
- *   caller at a time, to find what a hypervisor has been given meanwhile:
- *   batches may be in use on other CPUs, which go on by what is there. NULL
- *   operations in env that the backend cannot do without are -EINVAL.
+ * probe(env): finds out what the hypervisor has, and sets the last members of
+ *   env. Returns 0, or a negative error if the backend cannot work with this
+ *   env: -EINVAL if a function is NULL that the backend cannot do without,
+ *   -ENOSYS if there is no such hypervisor. Call it before the first use and
+ *   again after resume. You may call it at any other time, from one CPU at a
+ *   time, to find calls that have appeared. Batches on other CPUs continue
+ *   meanwhile.
  * runs/values(env, owner, records, nr, tlb, progress): applies nr records in
- *   order, then flushes the TLB as tlb asks (NULL: not at all), under the
- *   rules at the top of this file. nr == 0 with a tlb is a TLB flush alone.
- *   owner as in <ptebatch/xen-ptebatch.h>. Records come checked by the core.
- * one_flags/one_clear/one_set(self, env, record, tlb, progress): one slot of the
- *   caller's own domain, for ptebatch_apply_*. FLAGS without old values, or
- *   CLEAR with or without, or a value. The TLB request belongs to this slot
- *   alone. They set all of progress, the counts too, and return its err.
+ *   order, then does the TLB flush (NULL: none), by the rules above. With nr 0
+ *   it only flushes the TLB. owner is PTEBATCH_OWNER(tables, pages). The core
+ *   has checked the records.
+ * one_flags/one_clear/one_set(self, env, record, tlb, progress): applies one
+ *   slot of the caller's own domain, for ptebatch_apply_*(). one_flags takes no
+ *   run that returns old values; one_clear takes either kind. The TLB request
+ *   belongs to this slot. They set all of *progress, stats too, and return its
+ *   err.
  */
 struct ptebatch_backend {
 	uint32_t version;
@@ -210,72 +262,77 @@ struct ptebatch_backend {
 		       struct ptebatch_progress *progress);
 };
 
-extern const struct ptebatch_backend ptebatch_native;	  /* writes in place */
-extern const struct ptebatch_backend ptebatch_mmu_update; /* any Xen */
-extern const struct ptebatch_backend ptebatch_hypercall;  /* falls back to it */
+/* Writes in place: for bare metal. */
+extern const struct ptebatch_backend ptebatch_native;
+/* For any Xen: mmu_update, mmuext_op, update_va_mapping. */
+extern const struct ptebatch_backend ptebatch_mmu_update;
+/* The two new calls; on a Xen without them, what mmu-update does. */
+extern const struct ptebatch_backend ptebatch_hypercall;
 
 /* ------------------------------------------------------------------------
  * The batch
  */
 
+/* Why a flush was made. */
 enum ptebatch_reason {
-	PTEBATCH_FLUSH_FULL,	 /* no room for the record */
-	PTEBATCH_FLUSH_KIND,	 /* runs to values or back */
-	PTEBATCH_FLUSH_OWNER,	 /* another owner */
+	PTEBATCH_FLUSH_FULL,	 /* no room for another record */
+	PTEBATCH_FLUSH_KIND,	 /* from runs to values, or back */
+	PTEBATCH_FLUSH_OWNER,	 /* ptebatch_set_owner */
 	PTEBATCH_FLUSH_EXPLICIT, /* ptebatch_flush */
 	PTEBATCH_FLUSH_END,	 /* the outermost ptebatch_end */
 	PTEBATCH_FLUSH_REASONS
 };
 
 /*
- * Never reset by the library; in slots unless said otherwise. Kept off the hot
- * path: queued and merged are as of the last flush, skip or discard.
+ * Counts since ptebatch_init, in slots unless said otherwise. Merges are not
+ * counted one by one, so queued and merged are up to date after each flush,
+ * skip or discard.
  */
 struct ptebatch_counters {
-	uint64_t queued;	 /* accepted, a value counting as a slot */
-	uint64_t merged;	 /* of these, without a record of their own */
-	uint64_t flushed;	 /* applied */
-	uint64_t hypercalls;	 /* made */
-	uint64_t tlb_flushes;	 /* carried out */
-	uint64_t failures;	 /* flushes that stopped early */
-	uint64_t flushes[PTEBATCH_FLUSH_REASONS]; /* that had work to do */
+	uint64_t queued;      /* accepted; a value is one slot */
+	uint64_t merged;      /* of these, added to a record that was there */
+	uint64_t flushed;     /* applied */
+	uint64_t hypercalls;  /* made */
+	uint64_t tlb_flushes; /* done */
+	uint64_t failures;    /* flushes that stopped early */
+	uint64_t flushes[PTEBATCH_FLUSH_REASONS]; /* with work to do */
 };
 
 /*
- * What a flush did, also one that another call made. Where err is not 0, slot is
- * the failing slot; or 0 if no slot is to blame: all updates were applied and
- * the TLB flush failed, or the request was refused as a whole. (mmu_update
- * answers a bad owner as it does a bad slot: from that backend, both name the
- * first slot queued.)
+ * The result of the last flush, also of one that another function made. If err
+ * is not 0, slot is the slot that failed, or 0 if no slot is at fault: all
+ * changes were made and the TLB flush failed, or the request was refused as a
+ * whole. (mmu_update reports a bad owner as it reports a bad slot. With that
+ * call, slot is then the first slot queued.)
  *
- * An add, flush or end whose own arguments were refused leaves refused 1, err
- * -EINVAL and all else 0: nothing was flushed, and nothing of it is queued. So
- * after any error, slot tells whether ptebatch_skip would drop the slot that
- * caused it. With slot 0 it would drop an innocent one.
+ * A function that refuses its own arguments sets refused to 1, err to -EINVAL
+ * and the other members to 0. It has flushed nothing and queued nothing. So
+ * after any error, slot says whether ptebatch_skip would drop the slot that
+ * caused the error. If slot is 0, it would drop another one.
  */
 struct ptebatch_result {
-	uint64_t records; /* completed by this flush */
-	uint64_t slots;	  /* applied by this flush */
-	uint64_t slot;
+	uint64_t records; /* that this flush completed */
+	uint64_t slots;	  /* that this flush applied */
+	uint64_t slot;	  /* that failed, or 0 */
 	int err;
-	uint32_t refused; /* the arguments of the last call were */
+	uint32_t refused; /* the last function refused its arguments */
 };
 
 /*
- * Allocate it anywhere; treat the members as private, but for counters and
- * last (read only). It holds no pointer into itself.
+ * A batch may be in any memory, and has no pointer into itself. All members are
+ * private, except that callers may read last and counters.
  */
 struct ptebatch {
 	const struct ptebatch_backend *backend;
 	struct ptebatch_env *env;
 
-	/* The open run, the last record: where and how far it can grow. */
-	uint64_t next;	/* maddr of the slot that would extend it; 1: none */
-	uint64_t limit; /* end of its table */
-	uint64_t clear; /* the masks of the last flags run, known as good */
+	/* The last record, if it is a run that can grow. */
+	uint64_t next;	/* the slot that would extend it; 1: it cannot grow */
+	uint64_t limit; /* the end of its table */
+	uint64_t clear; /* the masks of the last flags run, checked */
 	uint64_t set;
 
-	/* Where the next record goes, and up to where; no room: storage. */
+	/* The next record goes to put, if that is below its kind's end. */
 	void *put;
 	void *runs_end;
 	void *values_end;
@@ -285,53 +342,61 @@ struct ptebatch {
 		struct ptebatch_run *runs;
 		struct ptebatch_value *values;
 	} u;
-	uint64_t opened;  /* slots that came as records, not yet in counters */
-	uint64_t pending; /* slots queued that the counters know of */
+	uint64_t opened;  /* slots in new records that are not in counters */
+	uint64_t pending; /* slots queued that are in counters */
 	uint32_t max_runs;
 	uint32_t max_values;
-	uint32_t head;	  /* first record not applied */
-	uint32_t kind;	  /* of the records: 0 runs, 1 values */
-	uint32_t depth;	  /* of begin */
-	uint32_t owner;
+	uint32_t head;	  /* the first record not applied */
+	uint32_t kind;	  /* of all records: 0 runs, 1 values */
+	uint32_t depth;	  /* of nested sections */
+	uint32_t owner;	  /* PTEBATCH_OWNER(tables, pages) */
 	uint32_t touched; /* slots were applied since the last TLB flush */
-	struct ptebatch_tlb tlb; /* asked for by inner ends */
+	struct ptebatch_tlb tlb; /* that inner ends have requested */
 	struct ptebatch_result last;
 	struct ptebatch_counters counters;
 };
 
 /*
- * Prepares a batch. size: sizeof(*b), as the caller's header says. storage: bytes of memory, 8-byte aligned, at least one
- * struct ptebatch_run; how many records fit is how much one flush can carry.
- * -EINVAL: another size than the library's own, a NULL argument, no storage, misaligned storage, an incomplete
- * backend. The backend has been probed by the caller.
+ * Initialises a batch for a backend that has been probed with this env.
+ * size: sizeof(*b). -EINVAL if the library's structure has another size: then
+ *   this header and the library are of different versions.
+ * storage, bytes: memory for records, 8-byte aligned, for at least one struct
+ *   ptebatch_run (40 bytes; a value takes 16). If no room is left, the next
+ *   record makes a flush first.
+ * -EINVAL: also for a NULL argument, too little or misaligned storage, or an
+ * incomplete backend.
  */
 int ptebatch_init(struct ptebatch *b, size_t size,
 		  const struct ptebatch_backend *backend,
 		  struct ptebatch_env *env, void *storage, size_t bytes);
 
 /*
- * Names the domain that owns the tables and the domain that owns the pages of
- * the records that follow: two domain ids, each PTEBATCH_DOMID_SELF for the
- * caller, as after init. -EINVAL: an id above 0xfffe. A change flushes first and
- * may fail as ptebatch_flush does; the old owner then stays. The new owner's TLB
- * requests do not cover slots of the old one: request their flush before.
+ * Says who owns the tables and who owns the pages of the records that follow:
+ * two domain ids, each PTEBATCH_DOMID_SELF for the caller's own domain, as
+ * after init. A change flushes first. If that fails, the function fails as
+ * ptebatch_flush does, and the old owner stays. A TLB request that comes later
+ * does not cover slots of the old owner: request that flush before. -EINVAL: an
+ * id above 0xfffe.
  */
 int ptebatch_set_owner(struct ptebatch *b, uint32_t tables, uint32_t pages);
 
-/* Behind ptebatch_add_flags where it cannot extend the open run. */
-int ptebatch_internal_open_flags(struct ptebatch *b, uint64_t slot, uint32_t count,
-		      uint64_t clear, uint64_t set);
+/* Internal: not for callers. ptebatch_add_flags calls it if it cannot merge. */
+int ptebatch_internal_open_flags(struct ptebatch *b, uint64_t slot,
+				 uint32_t count, uint64_t clear, uint64_t set);
 
 /*
- * Queues a flags run: each present entry of the count slots from slot on
- * becomes (entry & ~clear) | set. Extends the last record where that is
- * adjacent and alike. Flushes first where values are queued or no room is
- * left, and may fail as flush does; then nothing of this run is queued.
- * -EINVAL: slot misaligned or beyond a machine address, count 0, the run
- * crosses its table, a mask bit not in PTEBATCH_RUN_FLAGS.
+ * Queues a flags run. Each present entry of the count slots from slot on
+ * becomes (entry & ~clear) | set; absent entries stay. If the slots follow
+ * those of the last record, in the same table and with the same masks, that
+ * record grows. Otherwise a new record begins, after a flush if values are
+ * queued or no room is left. If that flush fails, the function fails as
+ * ptebatch_flush does, and this run is not queued.
+ * -EINVAL: slot is misaligned or no machine address, count is 0, the run
+ * crosses its table, or a mask has a bit that is not in PTEBATCH_RUN_FLAGS.
  */
 static inline int ptebatch_add_flags(struct ptebatch *b, uint64_t slot,
-				   uint32_t count, uint64_t clear, uint64_t set)
+				     uint32_t count, uint64_t clear,
+				     uint64_t set)
 {
 	uint64_t next = slot + 8 * (uint64_t)count;
 
@@ -345,35 +410,37 @@ static inline int ptebatch_add_flags(struct ptebatch *b, uint64_t slot,
 }
 
 /*
- * As add_flags, but also hands back each entry as it was when it was changed,
- * absent ones included, in old[0..count-1], which must stay valid until the
- * flush has returned. The first and last word are read and written back at
- * once, so that a page that is still to be backed is backed before Xen stores
- * to it. With clear = PTEBATCH_PTE_A: test-and-clear for ageing.
- * Never merges. -EINVAL also for old == NULL.
+ * The same, and stores each entry as it was when it was changed, absent entries
+ * too, in old[0] to old[count - 1]. The array must stay until the flush has
+ * returned. The function reads and writes back its first and last word, because
+ * Xen cannot wait for a page fault of the guest: a page that is not yet backed
+ * is backed then. With clear = PTEBATCH_PTE_A this is test-and-clear, for page
+ * ageing. Never merges. -EINVAL: also if old is NULL.
  */
 int ptebatch_add_flags_old(struct ptebatch *b, uint64_t slot, uint32_t count,
-			 uint64_t clear, uint64_t set, uint64_t *old);
+			   uint64_t clear, uint64_t set, uint64_t *old);
 
 /*
- * Queues get-and-clear of count slots: entries become 0, and old[], unless it
- * is NULL, receives what they were. Never merges. Errors as add_flags.
+ * Queues a clear of count slots from slot on. The entries become 0. If old is
+ * not NULL, it receives what they were, as above. Never merges. Errors as for
+ * ptebatch_add_flags.
  */
 int ptebatch_add_clear(struct ptebatch *b, uint64_t slot, uint32_t count,
 		       uint64_t *old);
 
-/* Behind ptebatch_add_set where there is no room for values. */
+/* Internal: not for callers. ptebatch_add_set calls it if there is no room. */
 int ptebatch_internal_open_set(struct ptebatch *b, uint64_t slot, uint64_t pte,
-			uint32_t mode);
+			       uint32_t mode);
 
 /*
- * Queues one full value. mode PTEBATCH_SET_KEEP_AD: the A and D bits that the
- * entry has at that moment are ORed in. PTEBATCH_SET_EXACT: they become what
- * val says. Flushes first where runs are queued or no room is left. -EINVAL:
- * slot misaligned or beyond a machine address, another mode.
+ * Queues one full value. mode is PTEBATCH_SET_KEEP_AD: the entry becomes pte,
+ * with the A and D bits that it has at that moment ORed in; or
+ * PTEBATCH_SET_EXACT: the entry becomes pte. Flushes first if runs are queued
+ * or no room is left, and fails then as ptebatch_add_flags does. -EINVAL: slot
+ * is misaligned or no machine address, or another mode.
  */
 static inline int ptebatch_add_set(struct ptebatch *b, uint64_t slot,
-				     uint64_t pte, uint32_t mode)
+				   uint64_t pte, uint32_t mode)
 {
 	struct ptebatch_value *value = (struct ptebatch_value *)b->put;
 
@@ -388,51 +455,56 @@ static inline int ptebatch_add_set(struct ptebatch *b, uint64_t slot,
 }
 
 /*
- * Applies everything queued, then flushes the TLB as asked (tlb NULL: only
- * what inner ends have asked for). Returns the error that stopped it, which
- * b->last explains. -EINVAL for a malformed tlb, and then nothing is done. An
- * empty range (pages 0, addr not 0) is no request, here as in end and apply.
+ * Applies everything that is queued, then flushes the TLB as requested. tlb
+ * NULL requests nothing, so only what inner ends have requested is flushed.
+ * Returns the error that stopped it; b->last has the details. -EINVAL for a
+ * malformed tlb, and then nothing is done. An empty range (pages 0, addr not 0)
+ * requests nothing, here and in ptebatch_end and ptebatch_apply_*().
  */
 int ptebatch_flush(struct ptebatch *b, const struct ptebatch_tlb *tlb);
 
 /*
- * Lazy sections, which nest. An inner end only remembers its TLB request
- * (requests combine into one that covers them all, masks into ALL); the
- * outermost end flushes as ptebatch_flush does. If that fails the section is
- * closed all the same: go on by ptebatch_flush, with the same tlb. -EINVAL for
- * an end without a begin, or for a malformed tlb, and then nothing is done and
- * the section stays open.
+ * Sections, which nest. An inner end only remembers its TLB request. Requests
+ * are combined into one that covers them all; vCPU masks become ALL. The
+ * outermost end flushes as ptebatch_flush does. If this fails, the section has
+ * still ended: continue with ptebatch_flush and the same tlb. -EINVAL for an
+ * end without a begin, or for a malformed tlb. Then nothing is done, and the
+ * section does not end.
  */
 void ptebatch_begin(struct ptebatch *b);
 int ptebatch_end(struct ptebatch *b, const struct ptebatch_tlb *tlb);
 
 /*
- * The entry that the slot will hold once everything queued is applied. The A
- * and D bits are a lower bound: hardware goes on setting them. -EINVAL: slot
- * misaligned; -EOPNOTSUPP: env has no mapping of the slot. Walks the batch.
+ * Stores in *pte the entry that the slot will have once everything queued is
+ * applied. Hardware may set A and D at any time, so *pte can lack them. Walks
+ * the batch. -EINVAL: slot is misaligned. -EOPNOTSUPP: the env has no mapping
+ * of the slot.
  */
 int ptebatch_peek(const struct ptebatch *b, uint64_t slot, uint64_t *pte);
 
-/* Drops the first slot still queued; returns 1, or 0 if there was none. */
+/* Drops the first slot that is queued. Returns 1, or 0 if none was queued. */
 int ptebatch_skip(struct ptebatch *b);
 
-/* Drops all that is queued; returns how many slots that were. */
+/*
+ * Drops everything that is queued, and returns how many slots these were. TLB
+ * requests of inner ends are kept for the next flush.
+ */
 uint64_t ptebatch_discard(struct ptebatch *b);
 
-/* Slots still queued. */
+/* How many slots are queued. Walks the batch. */
 uint64_t ptebatch_pending(const struct ptebatch *b);
 
 /*
  * Each applies one record of the caller's own domain at once, through a backend
- * that has been probed, with a TLB flush for this record. They use no batch, so
- * a page-fault handler may call them at any time, even while a batch has records
+ * that has been probed, and flushes the TLB for it. They use no batch. So a
+ * page-fault handler may call them at any time, also while a batch has records
  * queued. For a single page they take the fewest instructions.
  *
- * apply_flags and apply_clear take a run whose op is FLAGS or CLEAR, 1 to 512
- * slots, with or without old values; apply_set takes one value. The records are
- * those of <ptebatch/xen-ptebatch.h>. Bad arguments are refused as the functions
- * above refuse them, and old is touched as there. All of *progress is set, and
- * its err is returned.
+ * apply_flags and apply_clear take a run, of 1 to 512 slots, with or without
+ * old values; its op is PTEBATCH_OP_FLAGS or PTEBATCH_OP_CLEAR. apply_set takes
+ * one value. See <ptebatch/xen-ptebatch.h>. Bad arguments are refused with
+ * -EINVAL and old is touched, as above. The functions set all of *progress and
+ * return its err.
  */
 int ptebatch_apply_flags(const struct ptebatch_backend *backend,
 			 struct ptebatch_env *env,
@@ -450,10 +522,10 @@ int ptebatch_apply_set(const struct ptebatch_backend *backend,
 		       const struct ptebatch_tlb *tlb,
 		       struct ptebatch_progress *progress);
 
-/* PTEBATCH_VERSION of the library, which may differ from the header's. */
+/* The library's PTEBATCH_VERSION, which can differ from the header's. */
 uint32_t ptebatch_version(void);
 
-/* A short word for a negative error of this library, never NULL. */
+/* A short text for 0 or a negative error of this library, never NULL. */
 const char *ptebatch_strerror(int err);
 
 #ifdef __cplusplus

@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libptebatch from a process in dom0, over libxencall: what a toolstack needs
- * to change the page tables of a paused domain.
+ * libptebatch in a process in dom0: a toolstack changes the page tables of a
+ * paused domain. Hypercalls are made through libxencall. The functions are in
+ * libptebatch-xencall.
  *
  *	struct ptebatch_xencall x;
  *	struct ptebatch_env env = { .hypercall = ptebatch_xencall, .ctx = &x };
  *
  *	if (ptebatch_xencall_open(&x, NULL))
- *		... errno
- *	ptebatch_hypercall.probe(&env);
- *	ptebatch_init(&batch, sizeof(batch), &ptebatch_hypercall, &env,
- *		      storage, bytes);
- *	ptebatch_set_owner(&batch, domid, domid);
+ *		... errno says why
+ *	err = ptebatch_hypercall.probe(&env);
+ *	err = ptebatch_init(&batch, sizeof(batch), &ptebatch_hypercall, &env,
+ *			    storage, bytes);
+ *	err = ptebatch_set_owner(&batch, domid, domid);
  *
- * Records and old values may lie anywhere in the process: they are copied by
- * way of memory that Xen can reach at any time. Where env.map is needed, the
- * table is to be mapped for reading (libxenforeignmemory), and ctx may point to
- * a structure of the caller's own that begins with the struct here.
+ * Records and old values may be anywhere in the process, because they are
+ * copied through memory that Xen can always reach. If an operation needs
+ * env.map, map the table for reading with libxenforeignmemory. ctx may also
+ * point to a structure of yours whose first member is a struct
+ * ptebatch_xencall.
  *
- * The two new calls and mmu_update are passed on, all others are -ENOSYS. One
- * handle is for one thread at a time. In libptebatch-xencall.
+ * The two new calls and mmu_update are passed on. All others, the TLB flushes
+ * of mmu-update among them, answer -ENOSYS. One thread uses a handle at a time.
  */
 #ifndef PTEBATCH_XENCALL_H
 #define PTEBATCH_XENCALL_H
@@ -36,18 +38,21 @@ struct ptebatch_xencall_buffer;
 struct ptebatch_xencall {
 	struct xencall_handle *call;
 	struct ptebatch_xencall_buffer *buffer;
-	int own; /* the handle was opened here */
+	int own; /* close the handle too */
 };
 
-/* Records that one hypercall carries; the backends make several of more. */
+/* Records per hypercall; for more, a backend makes several. */
 #define PTEBATCH_XENCALL_RECORDS 64u
 
-/* call: a handle of the caller's, or NULL. 0, or -1 with errno set. */
+/*
+ * call: a handle to use, or NULL to open one. Returns 0, or -1 with errno set.
+ * close leaves a handle of the caller's open.
+ */
 int ptebatch_xencall_open(struct ptebatch_xencall *x,
 			  struct xencall_handle *call);
 void ptebatch_xencall_close(struct ptebatch_xencall *x);
 
-/* An env's hypercall; ctx is a struct ptebatch_xencall. */
+/* For env.hypercall; ctx is a struct ptebatch_xencall. */
 int64_t ptebatch_xencall(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
 			 uint64_t a3, uint64_t a4, uint64_t a5);
 
