@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * xencall: the hypercalls of an env, made by a process in dom0.
+ * Makes an env's hypercalls for a process in dom0, through libxencall.
  *
- * - Each goes as a multicall of one: libxencall returns an int, and the answer
- *   of the new calls has 64 bits.
- * - What a call points to is copied to a hypercall buffer first, which dom0's
- *   kernel never moves or takes away, and old values are copied back.
- * - The buffer bounds what a call can carry. The new calls are said to take no
- *   more records than that, so the backend splits; of mmu_update's array the
- *   first part is done, and the count that comes back says so.
+ * - Each hypercall is made as a multicall with one entry: libxencall returns an
+ * int, but the answers of the new calls have 64 bits. - The memory that a
+ * call's arguments point to is copied to a hypercall buffer first, because
+ * dom0's kernel never moves or unmaps such a buffer. Old entries are copied
+ * back from it. - The size of the buffer limits a call. A probe of the new
+ * calls therefore reports at most RECORDS records per call, and the backend
+ * splits longer lists. A longer array for mmu_update is done in part, and the
+ * count of updates done tells the backend how many.
  */
 #include <ptebatch/xencall.h>
 
@@ -19,7 +20,7 @@
 
 #define RECORDS PTEBATCH_XENCALL_RECORDS
 #define SLOTS PTEBATCH_TABLE_SLOTS
-#define MASK_WORDS 16 /* a longer mask of vCPUs means all, and is not read */
+#define MASK_WORDS 16 /* Xen does not read a longer vCPU mask: it means all */
 
 #define HYPERVISOR_mmu_update 1
 #define HYPERVISOR_multicall 13
@@ -52,7 +53,7 @@ int ptebatch_xencall_open(struct ptebatch_xencall *x,
 	x->buffer = xencall_alloc_buffer(x->call, sizeof(*x->buffer));
 	if (x->buffer)
 		return 0;
-	err = errno; /* closing may set another */
+	err = errno; /* xencall_close() may change it */
 	if (x->own)
 		xencall_close(x->call);
 	errno = err;
@@ -86,7 +87,7 @@ static int64_t call(struct ptebatch_xencall *x, uint32_t nr, uint64_t a1,
 	return b->multicall.result;
 }
 
-/* Argument 5 of a list: the address of the TLB record's copy, if there is one. */
+/* Copies the TLB record, if any. Returns the copy's address, for argument 5. */
 static uint64_t copy_tlb(struct ptebatch_xencall_buffer *b, uint64_t record)
 {
 	if (!record)
