@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""What the tools that take things from Debian's archive share.
+"""Access to Debian's archive and to the cache, for the other tools.
 
     archive = debian.Archive("trixie")
     archive.apt(folder, "download", "xen-hypervisor-4.20-amd64")
 
-Debian's package tools fetch and verify, by a private configuration for one
-suite and its security updates. It is made of those files of the machine's own
-configuration that name a suite of Debian: a suite that none names is looked for
-at the same places. The machine's configuration, package lists and installed
-packages stay as they are, and play no part.
+Debian's package tools fetch and verify the packages. They use a private
+configuration for one suite and its security updates, which is made from the
+machine's own source lists. If these do not name the suite, it is expected on
+the same servers as the suites that they do name. Otherwise the machine's
+configuration, package lists and installed packages are neither used nor changed.
 
-All is kept in .cache at the top of the checkout, or in $PTEBATCH_CACHE. What
-an interrupted run leaves behind there is never taken for the real thing.
+Everything is stored in .cache at the top of the checkout, or in
+$PTEBATCH_CACHE. The remains of an interrupted run are never used.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ import shutil
 import subprocess
 import sys
 
-# Command -> Debian package that has it.
+# Maps a command to its Debian package.
 FETCH_TOOLS = {"apt-get": "apt", "dpkg-deb": "dpkg"}
 PROGRAM_TOOLS = {"objdump": "binutils", **FETCH_TOOLS}
 SOURCE_TOOLS = {"dpkg-source": "dpkg-dev", "xz": "xz-utils", **FETCH_TOOLS}
@@ -31,16 +31,16 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CACHE = os.path.abspath(os.environ.get("PTEBATCH_CACHE")
                         or os.path.join(TOP, ".cache"))
 PROGRAM = os.path.basename(sys.argv[0])
-lock = None # the open file that is locked
+lock = None # the open lock file, once this process holds the lock
 
 
 class Failed(Exception):
-    """What is wrong, said to the user."""
+    """An error that is reported to the user."""
 
 
 class Absent(Failed):
-    """The archive itself says that it does not serve a file it lists, as
-    mirrors do that keep parts only. The program's exit status is 77 then."""
+    """The archive does not serve a file that it lists, as with partial mirrors.
+    The program's exit status is then 77."""
 
 
 def say(text):
@@ -61,12 +61,13 @@ def cached(*names):
 
 
 class Again(Exception):
-    """Somebody else has been at work: what was not there may be now."""
+    """Another process held the lock. What was missing may exist by now."""
 
 
 def alone():
-    """From here on no other program changes the cache. Only who has something
-    to make comes here; who finds it made waits for nobody."""
+    """Lock the cache: no other process changes it until this process ends. A
+    tool that finds what it wants in the cache does not call this function, and
+    never waits."""
     global lock
     if lock:
         return
@@ -74,13 +75,13 @@ def alone():
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        say("waiting for another one to finish")
+        say("waiting for another process to finish")
         fcntl.flock(lock, fcntl.LOCK_EX)
         raise Again from None
 
 
 def scratch(name):
-    """An empty folder; finish() makes it the real thing in one step."""
+    """Make an empty folder. finish() gives it its final name in one step."""
     alone()
     path = cached("unfinished-" + name)
     shutil.rmtree(path, ignore_errors=True)
@@ -95,7 +96,8 @@ def finish(path, final):
 
 
 def main(makers, about):
-    """The program: prints what the maker of the given name returns."""
+    """Run a tool: call the maker that the argument names, and print its
+    result."""
     if len(sys.argv) == 2 and sys.argv[1] in ("-h", "--help"):
         print(about.strip())
         return
@@ -103,8 +105,9 @@ def main(makers, about):
         sys.exit(f"usage: {PROGRAM} " + "|".join(makers))
     try:
         if re.search(r"\s", CACHE):
-            raise Failed("Xen and Linux are built in no path with a space, and "
-                         f"the cache is {CACHE}: say another by PTEBATCH_CACHE")
+            raise Failed("Xen and Linux cannot be built in a path with a space, "
+                         f"and the cache is {CACHE}: set PTEBATCH_CACHE to "
+                         "another path")
         os.makedirs(CACHE, exist_ok=True)
         while True:
             try:
@@ -126,7 +129,8 @@ def main(makers, about):
 DEBIAN = re.compile(r"(bookworm|trixie|forky|sid|oldstable|stable|testing"
                     r"|unstable)(-security|-updates)?")
 
-# apt-get source takes what deb-src entries list. Here deb entries list it too.
+# By default "apt-get source" needs deb-src entries. With this configuration, apt
+# fetches the lists of sources for deb entries, too.
 CONFIG = """
 APT::Default-Release "";
 Acquire::IndexTargets::deb::Sources::MetaKey "$(COMPONENT)/source/Sources";
@@ -155,7 +159,7 @@ def output(command, **options):
 
 
 def suites(env=None, *extra):
-    """(file, suite) of each source that apt has for Debian's packages."""
+    """Yield (file, suite) for each of apt's sources of Debian packages."""
     listed = output(["apt-get", "indextargets", *extra, "--format",
                      "$(SOURCESENTRY) $(RELEASE)", "Created-By: Packages",
                      "Component: main"], env=env)
@@ -166,7 +170,7 @@ def suites(env=None, *extra):
 
 
 class Archive:
-    """One suite of Debian with its security updates, as they are now."""
+    """The current state of a suite of Debian, with its security updates."""
 
     def __init__(self, suite):
         self.suite = suite
@@ -177,7 +181,7 @@ class Archive:
             os.makedirs(f"{self.folder}/{folder}", exist_ok=True)
         self.copy_sources()
 
-        # The machine's settings (proxies and so on), but none of its hooks.
+        # Take the machine's settings, such as proxies, but not its hooks.
         config = re.sub(r"^(APT::Update::P|DPkg::P|Dir::).*\n", "",
                         output(["apt-config", "dump"]), flags=re.M)
         with open(f"{self.folder}/apt.conf", "w", encoding="utf-8") as file:
@@ -186,11 +190,12 @@ class Archive:
                         APT_CONFIG=f"{self.folder}/apt.conf")
         self.prefer(updates=True)
         done = self.run(self.folder, "update")
-        # One source of many that cannot be had is no reason to stop.
+        # Continue if some sources fail, as long as the suite is available.
         there = {suite for _, suite in suites(self.env)}
         if suite not in there:
             sys.stderr.write(done.stdout)
-            raise Failed(f"the lists of Debian's suite {suite} cannot be had")
+            raise Failed("cannot fetch the package lists of Debian's suite "
+                         f"{suite}")
         self.updates = f"{suite}-security" in there
         if not self.updates:
             say(f"without security updates: {suite}-security is not named in "
@@ -203,7 +208,7 @@ class Archive:
         for path in set(own or [path for path, _ in found]):
             with open(path, encoding="utf-8") as file:
                 text = file.read()
-            if not own: # as words of their own, not in a path
+            if not own: # replace suite names, but not within a path
                 text = re.sub(rf"(?<!\S){DEBIAN.pattern}(?!\S)",
                               rf"{self.suite}\2", text)
             with open(f"{self.folder}/sources/{os.path.basename(path)}", "w",
@@ -214,7 +219,7 @@ class Archive:
                          f"Debian's suite {self.suite}")
 
     def prefer(self, updates):
-        """The newest of the suite, or of it and its updates, is installed."""
+        """Choose the newest version in the suite, with or without updates."""
         with open(f"{self.folder}/preferences", "w", encoding="utf-8") as file:
             for name, priority in ((self.suite, 500),
                                    (f"{self.suite}-security",
@@ -228,7 +233,7 @@ class Archive:
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def apt(self, folder, *args):
-        """Runs apt-get in the folder, its chatter shown only if it fails."""
+        """Run apt-get in the folder. Show its output only if it fails."""
         done = self.run(folder, *args)
         if done.returncode:
             missing = re.search(r"^Err:\d+ \S+ (\S+) (.*)\n +"
@@ -244,9 +249,9 @@ class Archive:
                       env=self.env)
 
     def newest(self, package, folder, take):
-        """Calls take(version of the package), with the security updates and,
-        where the archive does not serve what that takes, without them. Returns
-        the version that was taken."""
+        """Call take(version) with the newest version of the package. If the
+        archive does not serve that version, call it again with the newest
+        version without security updates. Return the version taken."""
         tried = None
         for updates in [True, False] if self.updates else [False]:
             self.prefer(updates)
@@ -265,8 +270,8 @@ class Archive:
         raise tried[1]
 
     def depends(self, packages, wanted):
-        """The packages, and all they depend on as far as names match wanted
-        (the first of alternatives)."""
+        """Return the packages and, recursively, those of their dependencies
+        whose names match wanted. Of alternatives, only the first counts."""
         found, new = set(), set(packages)
         while new:
             found |= new
@@ -278,22 +283,23 @@ class Archive:
 
 
 def unpack(debs):
-    """All of the folder's packages, into its root/."""
+    """Unpack all packages in the folder to its subfolder root/."""
     for deb in sorted(glob.glob(f"{debs}/*.deb")):
         subprocess.run(["dpkg-deb", "-x", deb, f"{debs}/root"], check=True)
     return f"{debs}/root"
 
 
 def needed(path):
-    """Libraries that the program or library is linked to."""
+    """Return the libraries that a program or library is linked to."""
     shown = subprocess.run(["objdump", "-p", path], text=True, check=True,
                            stdout=subprocess.PIPE).stdout
     return re.findall(r"^ *NEEDED +(\S+)$", shown, re.M)
 
 
 def add_libraries(root, folder, wanted):
-    """Copies the libraries from what unpack() left to the folder, and those
-    that they need; programs there find them then."""
+    """Copy the wanted libraries, and the libraries that they need, from the
+    tree that unpack() has made to the places where programs in the folder find
+    them."""
     libraries = {os.path.basename(path): path
                  for top in ("lib", "usr/lib") for path in
                  glob.glob(f"{root}/{top}/x86_64-linux-gnu/**/*.so*",
@@ -308,6 +314,6 @@ def add_libraries(root, folder, wanted):
         if os.path.exists(target):
             continue
         if name not in libraries:
-            raise Failed(f"no package brings {name}")
+            raise Failed(f"no package contains {name}")
         shutil.copy(libraries[name], target)
         wanted += needed(target)
