@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# backends/xen-hv/install on Debian's own sources of the Xen versions it knows.
-# TAP.
-# Environment: top_srcdir. Fetches the source where it is not cached.
+# Runs backends/xen-hv/install on Debian's sources of each Xen version that it
+# supports. Fetches a source that is not in the cache. TAP. Environment:
+# top_srcdir.
 set -u
 : "${top_srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}"
 install=$top_srcdir/backends/xen-hv/install
 tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT || exit 99
-# git commits here without anybody's settings.
+# git must commit without the user's settings.
 export HOME="$tmp" GIT_CONFIG_NOSYSTEM=1
 export GIT_AUTHOR_NAME=tester GIT_AUTHOR_EMAIL=tester@localhost
 export GIT_COMMITTER_NAME=tester GIT_COMMITTER_EMAIL=tester@localhost
@@ -16,7 +16,7 @@ fresh() { rm -rf "$tmp/tree" && cp -r "$tmp/pristine" "$tmp/tree"; }
 as_it_was() { diff -r "$tmp/pristine" "$tmp/tree"; }
 
 n=0 failed=0
-holds() { # what; then the command that shows it
+holds() { # what the command tests, the command with its arguments
 	n=$((n + 1))
 	what=$1
 	shift
@@ -39,14 +39,15 @@ adds_files() {
 			"$tmp/tree/xen/include/public/arch-x86/xen-ptebatch.h"
 }
 few_lines() {
-	# Lines of Xen's own files that differ, as diff counts them.
+	# Count the lines of Xen's own files that differ.
 	diff -r "$tmp/pristine" "$tmp/tree" | grep '^[<>]' >"$tmp/lines"
 	cat "$tmp/lines"
 	[ "$(grep -c '^<' "$tmp/lines")" -eq 0 ] &&
 		[ "$(grep -c '^>' "$tmp/lines")" -ge 1 ] &&
 		[ "$(grep -c '^>' "$tmp/lines")" -le 50 ]
 }
-# Xen's own generator, with everything configured: who may call what.
+# Runs Xen's own generator with everything configured, and checks which kinds of
+# guest get the calls.
 only_pv64() {
 	cpp -P -undef -D__x86_64__ -DCONFIG_PTEBATCH -DCONFIG_PV -DCONFIG_PV32 \
 		-DCONFIG_PV_SHIM -DCONFIG_HVM -DCONFIG_X86 -DCONFIG_COMPAT \
@@ -73,7 +74,7 @@ idempotent() {
 		cat "$tmp/said" && grep -q 'nothing to do' "$tmp/said" &&
 		diff -r "$tmp/once" "$tmp/tree"
 }
-# What somebody wrote into the tree is told and kept, once.
+# An edited file is reported, and one copy of it is kept.
 edited=xen/arch/x86/pv/ptebatch.c
 kept() { # mode
 	echo '/* edited */' >>"$tmp/tree/$edited"
@@ -132,7 +133,7 @@ only_checks() {
 		state 'are in' && echo '/* edited */' >>"$tmp/tree/$edited" &&
 		state 'are in, but not as this version has them'
 }
-git_am() ( # a shell of its own, for the cd
+git_am() ( # a subshell, because of the cd
 	fresh && cd "$tmp/tree" && git init -q && git add -A . &&
 		git commit -q -m xen && "$install" --patch . >"$tmp/patch" &&
 		[ -z "$(git status --porcelain)" ] &&
@@ -144,8 +145,8 @@ patch_of_installed() {
 		--output "$tmp/again" && grep -v '^Date: ' "$tmp/again" >"$tmp/a" &&
 		grep -v '^Date: ' "$tmp/patch" >"$tmp/b" && diff "$tmp/a" "$tmp/b"
 }
-# refused WORD...: the tree is refused, the message has all the words, and
-# nothing in the tree has changed.
+# refused WORD...: the script refuses the tree in every mode, its message has
+# all the words, and the tree is unchanged.
 refused() {
 	rm -rf "$tmp/before" && cp -r "$tmp/tree" "$tmp/before"
 	for mode in "" --check --patch --undo; do
@@ -182,14 +183,14 @@ untried() {
 		diff -r "$tmp/before" "$tmp/tree" && newer_lost_anchor &&
 		! "$install" --untried "$tmp/tree"
 }
-lost_anchor() { # file, sed command that loses it, word in the message
+lost_anchor() { # file, sed command that removes the anchor, word in the message
 	fresh && sed -i "$2" "$tmp/tree/xen/$1" &&
 		! cmp -s "$tmp/pristine/xen/$1" "$tmp/tree/xen/$1" &&
 		refused "$1" "$3"
 }
-# What the handlers rely on. refused_even_untried WORD...: and the handlers can
-# still be taken out of such a tree, which may have got them from an older
-# version of the script.
+# refused_even_untried WORD...: the tree lacks something that the handlers rely
+# on, so the script refuses it even with --untried. The script can still remove
+# the handlers, which an older version of it may have installed.
 refused_even_untried() {
 	rm -rf "$tmp/before" && cp -r "$tmp/tree" "$tmp/before"
 	for mode in "" --check --patch; do
@@ -206,7 +207,7 @@ refused_even_untried() {
 	done
 	diff -r "$tmp/before" "$tmp/tree" && "$install" --undo "$tmp/tree"
 }
-# edited SED FILE...: the handlers, and files of the tree that then change
+# edited SED FILE...: installs the handlers, then edits files of the tree
 edited() {
 	fresh && "$install" "$tmp/tree" || return
 	sed=$1
@@ -223,7 +224,7 @@ pdx_said() {
 		grep -q "PDX compression, if any: $1\$" "$tmp/said"
 }
 pdx_mask() { fresh && pdx_said mask; }
-# As Xen 4.21 has it, and as XenServer and XCP-ng have it in their 4.17.
+# As in Xen 4.21, and in the 4.17 of XenServer and XCP-ng.
 pdx_offsets() {
 	fresh && printf '\nconfig PDX_OFFSET_COMPRESSION\n\tbool\n' \
 		>>"$tmp/tree/xen/common/Kconfig" &&
@@ -279,29 +280,29 @@ of_that_version() {
 }
 
 all() {
-	holds "the tree is known as what it is" of_that_version
+	holds "the script recognises the version of the tree" of_that_version
 	holds "installing adds the project's three files" adds_files
-	holds "at most 50 lines go into Xen's own files, and none leaves" few_lines
-	holds "64-bit PV guests alone have the calls, not PV32, HVM, PVH" only_pv64
+	holds "Xen's own files gain at most 50 lines, and lose none" few_lines
+	holds "only 64-bit PV guests get the calls: no PV32, HVM or PVH guests" only_pv64
 	holds "installing again changes nothing" idempotent
-	holds "installing brings an older or edited file up to date, and keeps it" \
+	holds "installing updates an older or edited file, and keeps a copy" \
 		updates
-	holds "undo keeps an edited file as well" undo_keeps
-	holds "undo gives the tree back byte for byte" undoes
+	holds "undo keeps a copy of an edited file" undo_keeps
+	holds "undo restores the tree byte for byte" undoes
 	holds "undo of a tree without the handlers changes nothing" undoes_twice
-	holds "check says whether the handlers are in, and changes nothing" \
+	holds "check reports whether the handlers are installed, and changes nothing" \
 		only_checks
-	holds "git am of the patch gives the tree that installing gives" git_am
-	holds "the patch is the same from a tree that has the handlers" patch_of_installed
+	holds "git am of the patch has the same result as installing" git_am
+	holds "a tree with the handlers gives the same patch" patch_of_installed
 	holds "installing over 0.1.x gives what installing gives" upgrades_former
 	holds "undo takes 0.1.x out byte for byte" undoes_former
 	holds "the patch is the same from a tree that has 0.1.x" patch_of_former
 	holds "a file of 0.1.x that was edited is kept" keeps_edited_former
 	holds "a folder that is not Xen is refused" no_xen
-	holds "so is the one above, which is told" above_xen
-	holds "a version not known is refused and named" other_version
-	holds "so is what it lacks" newer_lost_anchor
-	holds "if told to, the script takes it, but not without an anchor" untried
+	holds "the folder above Xen is refused, with the right one named" above_xen
+	holds "an unknown version is refused, and named" other_version
+	holds "an anchor that an unknown version lacks is named, too" newer_lost_anchor
+	holds "with --untried it is accepted, unless it lacks an anchor" untried
 	holds "without the entry in Kconfig: refused, untouched" lost_anchor \
 		arch/x86/Kconfig 's/^config PV_LINEAR_PT/config PV_LINEAR/' PV_LINEAR_PT
 	holds "without the Makefile's anchor: refused, untouched" lost_anchor \
@@ -314,16 +315,16 @@ all() {
 		arch/x86/include/asm/hypercall.h '/xen-mca/d' xen-mca.h
 	holds "with another mod_l1_entry(): refused, untouched" lost_anchor \
 		arch/x86/mm.c 's/^static int mod_l1_entry(/&bool extra, /' mod_l1_entry
-	holds "without a file it needs: refused, untouched" lost_file
-	holds "with somebody else's ptebatch lines: refused, untouched" foreign_lines
-	holds "frame numbers compressed by a mask are recognised" pdx_mask
-	holds "so are offsets, whatever the version" pdx_offsets
-	holds "offsets of another kind are refused, untried too" \
+	holds "without a file that the script needs: refused, untouched" lost_file
+	holds "with ptebatch lines from elsewhere: refused, untouched" foreign_lines
+	holds "compression of frame numbers by a mask is recognised" pdx_mask
+	holds "compression by offsets is recognised in any version" pdx_offsets
+	holds "another form of offsets is refused, even with --untried" \
 		pdx_offsets_otherwise
-	holds "compression that is not known is refused, and named" pdx_unknown
-	holds "so is a mask of another kind" pdx_mask_otherwise
-	holds "so is a tree that does not say what it has" pdx_silent
-	holds "so are mappings by another rule than the direct map" \
+	holds "an unknown compression is refused, and named" pdx_unknown
+	holds "another form of mask is refused" pdx_mask_otherwise
+	holds "a tree without a known setting of compression is refused" pdx_silent
+	holds "a tree with another rule for the direct map is refused" \
 		other_direct_map
 }
 
@@ -332,7 +333,7 @@ for version in 4.17 4.20; do
 	source=$("$top_srcdir/tools/xen-image" "source${end:+-$end}")
 	case $? in
 	0)
-		# All that the script looks at.
+		# Copy everything that the script reads.
 		rm -rf "${tmp:?}"/* && mkdir -p "$tmp/pristine/docs/misc" &&
 			cp -r "$source/xen" "$tmp/pristine/" &&
 			cp "$source/docs/misc/xen-command-line.pandoc" \
@@ -344,7 +345,7 @@ for version in 4.17 4.20; do
 		echo "ok $n - $version: installing # SKIP Debian's archive does not serve its source here"
 		;;
 	*)
-		echo "Bail out! no source of Xen $version to install into"
+		echo "Bail out! cannot get the source of Xen $version"
 		exit 1
 		;;
 	esac
