@@ -2,19 +2,20 @@
 /*
  * The batch: an ordered log of records in the caller's storage.
  *
- * - Records from head up to put are queued; they are of one kind and one
- *   owner, so a flush is one call of the backend, and the TLB request rides in
- *   it.
- * - The last record is "open" while it can still grow: b->next is where. It is
- *   1, which no slot's address is, and b->limit 0, while nothing is open.
- *   Records that hand old values back, and clears, never are.
- * - Of the two ends of room, the one of the kind not queued is the storage's
- *   beginning, so that a single comparison finds kind and room right.
- * - The counters queued and merged are worked out by account(), off the hot
- *   path.
- * - An automatic flush (full, kind, owner) carries no TLB request of its own;
- *   b->touched remembers that one is owed for the slots that it applied.
- * - What inner ends ask for is kept in b->tlb until a flush succeeds.
+ * - The records from head up to put are queued. They are of one kind and have
+ *   one owner, so a flush is one call of the backend, which does the TLB flush
+ *   too.
+ * - The last record is open if it can grow. Then b->next is the slot that would
+ *   extend it. Otherwise b->next is 1, which is no slot's address, and b->limit
+ *   is 0. Runs that return old values and clears are never open.
+ * - b->runs_end and b->values_end say where the room for records ends. The end
+ *   of the kind that is not queued is the start of the storage. So one
+ *   comparison finds out whether the kind is right and whether there is room.
+ * - account() computes the counters queued and merged, off the hot path.
+ * - A flush for one of the reasons full, kind and owner has no TLB request of
+ *   its own. b->touched says that such a flush has changed slots, so a TLB flush
+ *   is due for them.
+ * - b->tlb has the requests of inner ends until a flush succeeds.
  */
 #include <ptebatch/ptebatch.h>
 
@@ -23,7 +24,7 @@
 #define TABLE_BYTES (8 * (uint64_t)PTEBATCH_TABLE_SLOTS)
 #define PAGE_SHIFT 12
 #define MOST_RECORDS 0x7fffffffu
-#define MOST_DOMID 0xfffeu /* plus 1, it still fits 16 bits */
+#define MOST_DOMID 0xfffeu /* plus 1 it fits into 16 bits */
 
 enum { KIND_RUNS, KIND_VALUES };
 
@@ -48,7 +49,7 @@ static int bad_masks(uint64_t clear, uint64_t set)
 	return ((clear | set) & ~PTEBATCH_RUN_FLAGS) != 0;
 }
 
-/* What check_tlb answers for a malformed request. */
+/* check_tlb() returns its address for a malformed request. */
 static const struct ptebatch_tlb bad_tlb;
 
 static __attribute__((__noinline__)) const struct ptebatch_tlb *
@@ -69,10 +70,10 @@ check_tlb_fully(const struct ptebatch_tlb *tlb)
 	return tlb->addr && !tlb->pages ? NULL : tlb;
 }
 
-/* None, or a page of this vCPU or of all, which is what hot paths ask for. */
+/* None, or one page on this vCPU or on all: the requests of the hot paths. */
 static inline int is_good_tlb(const struct ptebatch_tlb *tlb)
 {
-	uint64_t who_and_nr; /* one load; no vCPUs are listed */
+	uint64_t who_and_nr; /* one load; nr_vcpus must be 0 */
 
 	if (!tlb)
 		return 1;
@@ -83,15 +84,15 @@ static inline int is_good_tlb(const struct ptebatch_tlb *tlb)
 	       !(tlb->addr & ((1 << PAGE_SHIFT) - 1));
 }
 
-/* The request; NULL if it asks for nothing: of nobody, or an empty range. */
+/* Returns the request, or NULL if it is for nothing: NONE, or an empty range. */
 static const struct ptebatch_tlb *check_tlb(const struct ptebatch_tlb *tlb)
 {
 	return is_good_tlb(tlb) ? tlb : check_tlb_fully(tlb);
 }
 
 /*
- * The arguments of a call were refused: b->last says so, and names no slot, so
- * that nobody takes one that is queued for the cause.
+ * Reports in b->last that a function refuses its arguments. No slot is named
+ * there, so the caller does not blame, and skip, a slot that is queued.
  */
 static __attribute__((__noinline__)) int refuse(struct ptebatch *b)
 {
@@ -104,10 +105,10 @@ static __attribute__((__noinline__)) int refuse(struct ptebatch *b)
 }
 
 /*
- * Has the caller's array in memory that is mapped for writing. A guest's fault
- * handler cannot run while Xen stores old values: where the guest has yet to
- * back a page, they would be lost. An array is no longer than a page, so its
- * first and last word lie in all of its pages.
+ * Makes the guest back the pages of the caller's array. While Xen stores old
+ * values, the guest's fault handler cannot run, so values for a page that is
+ * not yet backed would be lost. The array is no longer than a page, so each of
+ * its pages has its first word or its last.
  */
 static __attribute__((__noinline__)) int touch(uint64_t old, uint32_t count)
 {
@@ -118,7 +119,7 @@ static __attribute__((__noinline__)) int touch(uint64_t old, uint32_t count)
 	return 0;
 }
 
-/* Widens *to so that it also covers more; the pages are last + 1 - first. */
+/* Extends *to so that it also covers *more. */
 static void cover(struct ptebatch_tlb *to, const struct ptebatch_tlb *more)
 {
 	uint64_t first, end, more_end;
@@ -138,7 +139,7 @@ static void cover(struct ptebatch_tlb *to, const struct ptebatch_tlb *more)
 		first = to->addr >> PAGE_SHIFT;
 		to->pages = end - first;
 	}
-	/* The caller's mask need not outlive its call, so none is kept. */
+	/* The caller's mask may be gone by the time of the flush. */
 	if (to->who != PTEBATCH_TLB_LOCAL || more->who != PTEBATCH_TLB_LOCAL)
 		to->who = PTEBATCH_TLB_ALL;
 	to->nr_vcpus = 0;
@@ -175,7 +176,10 @@ static uint64_t slots_of(const struct ptebatch *b, uint32_t nr)
 	return slots;
 }
 
-/* Brings the counters up to date before records leave; returns the slots. */
+/*
+ * Brings the counters up to date, before records are removed. Returns how many
+ * slots are queued.
+ */
 static uint64_t account(struct ptebatch *b)
 {
 	uint64_t slots = slots_of(b, records(b)), more = slots - b->pending;
@@ -196,7 +200,7 @@ static void make_empty(struct ptebatch *b)
 	b->pending = 0;
 }
 
-/* Takes the first slots away, which accounted ones are. */
+/* Removes the first slots, after account(). */
 static void drop(struct ptebatch *b, uint32_t whole, uint32_t slots)
 {
 	struct ptebatch_run *run;
@@ -240,7 +244,7 @@ static void call_backend(struct ptebatch *b, uint32_t nr,
 				 p);
 }
 
-/* Flushes with exactly this TLB request; b->last says what came of it. */
+/* Flushes with this TLB request alone. The result is in b->last. */
 static int apply(struct ptebatch *b, const struct ptebatch_tlb *tlb,
 		 enum ptebatch_reason reason)
 {
@@ -272,7 +276,7 @@ static int apply(struct ptebatch *b, const struct ptebatch_tlb *tlb,
 				      : b->u.runs[b->head].slot;
 
 	if (tlb && nr && !b->last.slots && b->touched && !p.stats.tlb_flushes) {
-		/* This call applied nothing, but an earlier flush did. */
+		/* Nothing was applied now, but something earlier. */
 		call_backend(b, 0, tlb, &p);
 		if (!b->last.err)
 			b->last.err = p.err;
@@ -290,7 +294,7 @@ static int apply(struct ptebatch *b, const struct ptebatch_tlb *tlb,
 	return b->last.err;
 }
 
-/* Flushes with what is asked for now and what inner ends have asked for. */
+/* Flushes with this TLB request and those of inner ends. */
 static int flush(struct ptebatch *b, const struct ptebatch_tlb *tlb,
 		 enum ptebatch_reason reason)
 {
@@ -307,7 +311,7 @@ static int flush(struct ptebatch *b, const struct ptebatch_tlb *tlb,
 	return err;
 }
 
-/* Makes room for one record of the kind, which is not to grow. */
+/* Makes room for a record of this kind. The last record can no longer grow. */
 static int make_room(struct ptebatch *b, uint32_t kind)
 {
 	int err = 0;
@@ -380,7 +384,7 @@ int ptebatch_init(struct ptebatch *b, size_t size,
 	    !backend->one_flags || !backend->one_clear || !backend->one_set)
 		return -PTEBATCH_EINVAL;
 
-	/* Member by member: a compiler may make a memset of anything else. */
+	/* By member: for anything else, a compiler may call memset. */
 	b->backend = backend;
 	b->env = env;
 	close_run(b);
@@ -423,7 +427,7 @@ int ptebatch_set_owner(struct ptebatch *b, uint32_t tables, uint32_t pages)
 		return refuse(b);
 	if (owner == b->owner)
 		return 0;
-	/* The old owner's TLB flush cannot ride with the new owner's updates */
+	/* A flush with the new owner cannot flush the old owner's TLBs. */
 	if (records(b) || b->tlb.who != PTEBATCH_TLB_NONE)
 		err = flush(b, NULL, PTEBATCH_FLUSH_OWNER);
 	if (!err)
@@ -431,7 +435,7 @@ int ptebatch_set_owner(struct ptebatch *b, uint32_t tables, uint32_t pages)
 	return err;
 }
 
-/* A flags run with other masks than the last one's, or for which no room is left. */
+/* A flags run with other masks than the last, or for which no room is left. */
 static __attribute__((__noinline__)) int
 open_flags_slowly(struct ptebatch *b, uint64_t slot, uint32_t count,
 		  uint64_t clear, uint64_t set)
@@ -523,18 +527,18 @@ int ptebatch_end(struct ptebatch *b, const struct ptebatch_tlb *tlb)
 
 int ptebatch_peek(const struct ptebatch *b, uint64_t slot, uint64_t *pte)
 {
-	volatile uint64_t *p = NULL;
+	volatile uint64_t *entry = NULL;
 	uint32_t i, nr = records(b);
 	uint64_t e;
 
 	if (bad_maddr(slot))
 		return -PTEBATCH_EINVAL;
 	if (b->env->map)
-		p = b->env->map(b->env->ctx, slot);
-	if (!p)
+		entry = b->env->map(b->env->ctx, slot);
+	if (!entry)
 		return -PTEBATCH_EOPNOTSUPP;
 
-	e = *p;
+	e = *entry;
 	for (i = b->head; nr; nr--, i++) {
 		if (b->kind == KIND_VALUES) {
 			const struct ptebatch_value *v = &b->u.values[i];

@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hypercall: by the two calls of <ptebatch/xen-ptebatch.h>, as far as Xen has them.
+ * hypercall: the two calls of <ptebatch/xen-ptebatch.h>, if Xen has them.
  *
- * - Without the call that a record needs, it goes to mmu-update at once.
- * - One run of the caller's own, without old values, goes in registers. All
- *   else is the caller's array as it is: nothing is converted or copied.
- * - The TLB request rides in the last call. Where that one was not reached or
- *   did nothing, and an earlier one did something, the flush is made alone.
- * - A call that is not there at probe, or that answers -ENOSYS later, is not
- *   asked again: its PTEBATCH_HAVE_* bit goes, and what is not applied yet
- *   goes to the mmu-update backend, from the very slot reached.
- * - A Xen that takes fewer records per call than a batch can hold has its limits
- *   in env->max_runs and env->max_values.
+ * - If Xen lacks the call for a record, the mmu-update backend applies it.
+ * - A single run of the caller's own domain, without old values, is passed in
+ *   registers. Everything else is passed as the caller's array; nothing is
+ *   converted or copied.
+ * - The last call does the TLB flush. If the last call was not made or applied
+ *   nothing, but an earlier one did, a further call only flushes the TLB.
+ * - A call that probe did not find, or that answers -ENOSYS later, is not made
+ *   again until the next probe: its PTEBATCH_HAVE_* bit is cleared. The
+ *   mmu-update backend applies the rest, from the slot that was reached.
+ * - A Xen that takes fewer records per call than a batch can hold has its
+ *   limits in env->max_runs and env->max_values.
  */
 #include <ptebatch/ptebatch.h>
 
 #define MOST_RECORDS 0x7fffffffu
 
-/* The way of a list that is done in one call is straight; the rest is apart. */
+/*
+ * The code for a list that one call can apply is inline. The code for all other
+ * cases is in functions of its own, off that path.
+ */
 #define INLINE inline __attribute__((__always_inline__))
 #define NOINLINE __attribute__((__noinline__))
 
@@ -63,14 +67,14 @@ static int wanted(const struct ptebatch_tlb *tlb)
 	return tlb && tlb->who != PTEBATCH_TLB_NONE;
 }
 
-/* Can the request be told without its record? */
+/* Does the request fit into argument 3, without a TLB record? */
 static int in_registers(const struct ptebatch_tlb *tlb)
 {
 	return tlb->who != PTEBATCH_TLB_VCPUS &&
 	       tlb->pages <= PTEBATCH_HOW_TLB_PAGES_MAX;
 }
 
-/* Such a request; of nobody's TLB, it has no pages either. */
+/* The bits of such a request. The core has checked that NONE has no pages. */
 static uint64_t how_simple(const struct ptebatch_tlb *tlb)
 {
 	if (!tlb->pages)
@@ -88,13 +92,13 @@ static INLINE uint64_t how_tlb(const struct ptebatch_tlb *tlb)
 	return how_simple(tlb);
 }
 
-/* One job for the backend, and how far it is. */
+/* One call of the backend, and how far it got. */
 struct work {
 	struct ptebatch_env *env;
 	const struct ptebatch_tlb *tlb;
 	struct ptebatch_progress *progress;
 	uint32_t owner;
-	int owed; /* something was applied after the last TLB flush */
+	int owed; /* slots were applied after the last TLB flush */
 };
 
 static void note(struct work *w, int applied, uint32_t flushes)
@@ -126,7 +130,7 @@ static INLINE int64_t list_call(struct work *w, const struct call *call,
 	return ret;
 }
 
-/* Goes on from the record reached, until there is an error or no more. */
+/* Continues at the record that was reached, until an error or the end. */
 static INLINE void list(struct work *w, const struct call *call,
 			const void *records, uint32_t nr)
 {
@@ -159,9 +163,12 @@ static INLINE void list(struct work *w, const struct call *call,
 		p->slots = PTEBATCH_SLOTS(ret);
 		p->err = -(int)PTEBATCH_ERRNO(ret);
 		if (!p->err && PTEBATCH_DONE(ret) != now)
-			p->err = -PTEBATCH_EINVAL; /* not our ABI */
+			p->err = -PTEBATCH_EINVAL; /* a broken answer */
 	}
-	/* It has answered so itself: a bit that was missing may be back by now. */
+	/*
+	 * Only after Xen's own answer. If the bit was clear above, a probe on
+	 * another CPU may have set it since.
+	 */
 	if (p->err == -PTEBATCH_ENOSYS)
 		lose(w->env, call);
 }
@@ -196,7 +203,7 @@ static void legacy_values(struct work *w, const struct ptebatch_value *values,
 	take_over(w, &now);
 }
 
-/* From the slot reached: the rest of a half-done run, then the others. */
+/* Applies the rest: first what is left of a half-done run, then the others. */
 static void legacy_rest(struct work *w, const struct ptebatch_run *runs,
 			uint32_t nr)
 {
@@ -217,7 +224,7 @@ static void legacy_rest(struct work *w, const struct ptebatch_run *runs,
 		legacy_runs(w, runs + p->records, nr - p->records, w->tlb);
 }
 
-/* A TLB flush alone, by whatever call there is. */
+/* Only flushes the TLB, through whichever call is available. */
 static NOINLINE void flush_alone(struct work *w)
 {
 	const struct call *calls[] = { &runs_call, &values_call };
@@ -243,7 +250,7 @@ static NOINLINE void flush_alone(struct work *w)
 		p->err = before;
 }
 
-/* Flushes the TLB if that is still to be done. */
+/* Flushes the TLB if the flush is still due. */
 static INLINE void finish(struct work *w, uint32_t nr)
 {
 	if (wanted(w->tlb) && (w->owed || !nr))
@@ -267,7 +274,7 @@ static NOINLINE void many_runs(struct ptebatch_env *env, uint32_t owner,
 	finish(&w, nr);
 }
 
-/* The register form answered something else than "all done". */
+/* The register form did not apply the whole run. */
 static NOINLINE void one_run_stopped(struct ptebatch_env *env,
 				     const struct ptebatch_run *run,
 				     const struct ptebatch_tlb *tlb,
@@ -285,7 +292,7 @@ static NOINLINE void one_run_stopped(struct ptebatch_env *env,
 		progress->slots = PTEBATCH_DONE(ret);
 		progress->err = -(int)PTEBATCH_ERRNO(ret);
 		if (!progress->err)
-			progress->err = -PTEBATCH_EINVAL; /* not our ABI */
+			progress->err = -PTEBATCH_EINVAL; /* a broken answer */
 		note(&w, progress->slots != 0, wanted(tlb) && progress->slots);
 	}
 	if (progress->err == -PTEBATCH_ENOSYS) {
@@ -325,7 +332,7 @@ static void hypercall_values(struct ptebatch_env *env, uint32_t owner,
 	finish(&w, nr);
 }
 
-/* The hot path of a single page: all that one run needs is here. */
+/* The hot path of a single page: one run in registers, with nothing to call. */
 static inline int alone(struct ptebatch_env *env,
 			const struct ptebatch_run *run,
 			const struct ptebatch_tlb *tlb,
@@ -367,8 +374,9 @@ static void hypercall_runs(struct ptebatch_env *env, uint32_t owner,
 }
 
 /*
- * Apart from one_flags, which then needs no registers to find the call missing;
- * "used" keeps the arguments where they are.
+ * A function of its own, so that one_flags saves no registers before it finds
+ * that the call is missing. "used" keeps the compiler from changing the
+ * argument registers.
  */
 static __attribute__((__noinline__, __used__)) int
 new_flags(const struct ptebatch_backend *self, struct ptebatch_env *env,
@@ -425,7 +433,7 @@ static int one_set(const struct ptebatch_backend *self,
 	return progress->err;
 }
 
-/* Returns the call's bit of "have" if Xen has this call, and stores its limit. */
+/* Returns the call's bit of "have" if Xen has the call; stores its limit. */
 static uint32_t probe_call(struct ptebatch_env *env, const struct call *call)
 {
 	int64_t most;
@@ -458,7 +466,7 @@ static int hypercall_probe(struct ptebatch_env *env)
 		have = probe_call(env, &runs_call) |
 		       probe_call(env, &values_call);
 	__atomic_store_n(&env->have, have, __ATOMIC_RELEASE);
-	/* The legacy calls are needed for what the new ones do not cover. */
+	/* Without one of the new calls, mmu_update has to work. */
 	return have & PTEBATCH_HAVE_RUNS && have & PTEBATCH_HAVE_VALUES ? 0
 									: err;
 }

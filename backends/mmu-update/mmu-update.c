@@ -1,57 +1,62 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mmu-update: by the mmu_update and mmuext_op hypercalls that every Xen has.
+ * mmu-update: the mmu_update and mmuext_op hypercalls, which every Xen has.
  *
- * mmu_update writes whole entries, so a flags run is read through the caller's
- * mapping (env->map; once a run, the slots of a table are neighbours there)
- * and becomes values. The rule is that no A or D bit is ever lost:
+ * mmu_update writes whole entries. So the backend reads the entries of a flags
+ * run through the caller's mapping and makes values of them. It calls env->map
+ * once per run, because the slots of a table are neighbours in its mapping too.
+ * No A or D bit may be lost that hardware sets meanwhile:
  *
- *   flags, nothing of A, D cleared   mmu_update, PRESERVE_AD: ORs A and D in
- *   values, keep                     the same, the caller's array as it is
- *   values, exact; clear, no old     mmu_update, normal: Xen writes the entry
- *     values asked for               with one 8-byte store, so A and D become
- *                                    what the value says; nobody asked what
- *                                    they were before
- *   flags that clear A or D; old     locked cmpxchg, or xchg where nothing is
- *     values; no PRESERVE_AD         kept, through the mapping: the table is
- *                                    mapped read-only, so Xen traps and
- *                                    emulates it as one
+ *   FLAGS that clears neither A      mmu_update with PRESERVE_AD, which ORs A
+ *     nor D                          and D into the new value
+ *   values, KEEP_AD                  the same, with the caller's own array
+ *   values, EXACT; CLEAR without     mmu_update without PRESERVE_AD: Xen writes
+ *     old values                     the entry with one 8-byte store, and the
+ *                                    caller does not want the old A and D
+ *   FLAGS that clears A or D; runs   locked cmpxchg through the mapping, or an
+ *     that return old values; FLAGS  xchg if nothing is to be kept. The table
+ *     run without PRESERVE_AD        is mapped read-only, so the instruction
+ *                                    traps, and Xen emulates it as an atomic
+ *                                    one
  *
- * A single slot has a short way of one hypercall. There a normal update is used
- * wherever hardware can set no bit that the update could lose:
+ * The single forms (ptebatch_apply_*) use one mmu_update without PRESERVE_AD if
+ * hardware can set no bit that this would lose. That is so in two cases:
  *
- *   - The entry is absent, or has both A and D: hardware never writes it, and
- *     its old value is certain. (A clear RW bit is no such promise: a CPU that
- *     still has the writable translation may set D.)
+ *   - The entry is absent, or both A and D are set. Hardware does not write
+ *     such an entry, so its old value is known too. (A clear RW bit is not
+ *     enough: a CPU whose TLB still has a writable translation may set D.)
  *   - Each of A and D is set in the new entry, or the operation clears it.
  *
- * Only a normal update can also go by update_va_mapping, which flushes one page
- * in the same hypercall but has no form that keeps A and D. It finds the slot
- * by the address, so the caller must promise that they belong together
- * (PTEBATCH_ENV_ADDR_OF_SLOT), and only a single form can be held to that. A
- * multicall of mmu_update and mmuext_op would cost more than these two alone.
+ * In these cases, update_va_mapping can replace mmu_update. It also flushes one
+ * page, in the same hypercall, but cannot keep A and D. It finds the slot by
+ * the virtual address. So the caller must promise that slot and address belong
+ * together (PTEBATCH_ENV_ADDR_OF_SLOT). Only a single form has one slot for one
+ * request. A multicall of mmu_update and mmuext_op costs more than the two
+ * calls.
  *
- * mmu_update itself writes tables of every level, and even data pages. Only the
- * caller knows which pages are L1 tables (PTEBATCH_ENV_SLOT_KNOWS_L1).
+ * mmu_update writes tables of every level, and data pages too. Only the caller
+ * knows which pages are L1 tables (PTEBATCH_ENV_SLOT_KNOWS_L1).
  *
- * What Xen refuses in an emulated write it answers with a page fault, not an
- * error. So a change of more than A and D, to a present entry, goes by
- * mmu_update first, and only A and D by cmpxchg after it. Without PRESERVE_AD
- * (no real Xen) it is two steps through an absent entry if the caller bears
- * that (TRANSIENT_OK), and else one cmpxchg.
+ * If Xen refuses an emulated write, the guest gets a page fault and no error
+ * number. So if a present entry changes in more than A and D, mmu_update
+ * changes it first, and cmpxchg then changes only A and D. Without PRESERVE_AD
+ * (no real Xen), the entry is cleared and then written, if the caller allows
+ * that (TRANSIENT_OK). Otherwise one cmpxchg changes it.
  *
- * Foreign tables (owner bits 16-31) are another domain's, which is paused: then
- * no hardware changes them, and reading followed by a normal update loses
- * nothing. Xen emulates no write to them, nor one that maps a foreign page.
+ * If the owner's bits 16-31 are not 0, the tables are those of another domain,
+ * which is paused. Then hardware does not change the entries. Reading an entry
+ * and writing it without PRESERVE_AD loses nothing. Xen does not emulate writes
+ * to such tables, nor a write that maps a page of another domain.
  *
- * Refused with -EOPNOTSUPP: what must be read but is not mapped; a TLB flush
- * of a foreign domain; clearing A or D of an entry that maps a foreign page.
+ * Refused with -EOPNOTSUPP: a slot that must be read but is not mapped; a TLB
+ * flush for another domain; clearing A or D of an entry that maps a page of
+ * another domain.
  */
 #include <ptebatch/ptebatch.h>
 
-/* Values a call: 1.5 KiB of stack. */
+/* Values per mmu_update; they take 1.5 KiB of stack. */
 #define CHUNK 96
-/* Pages flushed one by one before a whole flush is cheaper. */
+/* For more pages, a flush of the whole TLB costs less. */
 #define MAX_INVLPG 32
 
 #define HYPERVISOR_mmu_update 1
@@ -66,7 +71,7 @@
 #define NORMAL PTEBATCH_SET_EXACT
 #define KEEP_AD PTEBATCH_SET_KEEP_AD
 
-/* struct mmuext_op of xen/xen.h, and the commands used here. */
+/* struct mmuext_op of xen/xen.h, and the commands that this file uses. */
 struct mmuext {
 	uint32_t cmd;
 	uint32_t pad;
@@ -83,20 +88,20 @@ enum {
 	INVLPG_ALL = 11,
 };
 
-typedef volatile uint64_t slot_t;
+typedef volatile uint64_t entry_t;
 
 /*
- * What is collected for one mmu_update, of runs in ascending order that do not
- * overlap, so that a slot tells the run it is of.
+ * Values collected for one mmu_update. The runs are in ascending order and do
+ * not overlap, so a value's slot identifies its run.
  */
 struct chunk {
 	struct ptebatch_env *env;
 	const struct ptebatch_run *runs;
 	struct ptebatch_progress *progress;
 	uint32_t owner;
-	uint32_t first; /* the run that values[0] belongs to, or one before */
+	uint32_t first; /* the run of values[0], or an earlier one */
 	uint32_t nr;
-	uint64_t end; /* of the last run, unless nr is 0 */
+	uint64_t end; /* where the last run ends, if nr is not 0 */
 	struct ptebatch_value values[CHUNK];
 };
 
@@ -110,7 +115,7 @@ static int preserves_ad(const struct ptebatch_env *env)
 	return (env->features & PTEBATCH_ENV_PRESERVE_AD) != 0;
 }
 
-static slot_t *map(struct ptebatch_env *env, uint64_t slot)
+static entry_t *map(struct ptebatch_env *env, uint64_t slot)
 {
 	return env->map ? env->map(env->ctx, slot) : NULL;
 }
@@ -120,25 +125,25 @@ static int knows_l1(const struct ptebatch_env *env)
 	return env->map && (env->features & PTEBATCH_ENV_SLOT_KNOWS_L1);
 }
 
-/* May the slot be written, as far as the caller can tell? */
+/* False only if the caller knows that the slot is in no L1 table. */
 static int is_l1(struct ptebatch_env *env, uint64_t slot)
 {
 	return !knows_l1(env) || map(env, slot);
 }
 
-/* Why there is no mapping. */
+/* The error for a slot that map() does not know. */
 static int unmapped(const struct ptebatch_env *env)
 {
 	return knows_l1(env) ? -PTEBATCH_EINVAL : -PTEBATCH_EOPNOTSUPP;
 }
 
-/* Can hardware not set A or D in this entry? */
+/* True if hardware does not write this entry any more. */
 static int settled(uint64_t e)
 {
 	return !(e & PTEBATCH_PTE_P) || (e & AD_BITS) == AD_BITS;
 }
 
-/* Returns how many values are done, all unless *err says why not. */
+/* Returns how many values were applied: all, unless *err is set. */
 static uint32_t mmu_update(struct ptebatch_env *env, uint32_t owner,
 			   const struct ptebatch_value *values, uint32_t nr,
 			   struct ptebatch_progress *progress, int *err)
@@ -157,21 +162,22 @@ static uint32_t mmu_update(struct ptebatch_env *env, uint32_t owner,
 		*err = (int)ret;
 	} while (!ret && done < nr && now);
 	if (!ret && done < nr)
-		*err = -PTEBATCH_EINVAL; /* no error, and yet no progress */
+		*err = -PTEBATCH_EINVAL; /* no error, but no progress */
 	return done;
 }
 
-static int update_one(struct ptebatch_env *env, uint32_t owner, uint64_t ptr,
-		      uint64_t val, struct ptebatch_progress *progress)
+static int update_one(struct ptebatch_env *env, uint32_t owner,
+		      uint64_t slot_mode, uint64_t pte,
+		      struct ptebatch_progress *progress)
 {
-	struct ptebatch_value value = { ptr, val };
+	struct ptebatch_value value = { slot_mode, pte };
 	int err;
 
 	mmu_update(env, owner, &value, 1, progress, &err);
 	return err;
 }
 
-/* Applies what is collected. On failure progress tells the slot. */
+/* Applies the collected values. On failure, progress has the slot. */
 static int push(struct chunk *c)
 {
 	const struct ptebatch_run *run;
@@ -205,12 +211,12 @@ static int stop(struct ptebatch_progress *progress, uint32_t records,
 	return err;
 }
 
-/* Values for the present entries that change; returns how many. */
-static uint32_t convert(struct ptebatch_value *value, slot_t *p, uint64_t slot,
+/* Makes values for the present entries that change. Returns how many. */
+static uint32_t convert(struct ptebatch_value *value, entry_t *p, uint64_t slot,
 			uint32_t count, uint64_t keep, uint64_t set)
 {
 	const struct ptebatch_value *first = value;
-	slot_t *end = p + count;
+	entry_t *end = p + count;
 	uint64_t offset = slot + KEEP_AD - (uintptr_t)p;
 	uint64_t e, n;
 
@@ -226,8 +232,8 @@ static uint32_t convert(struct ptebatch_value *value, slot_t *p, uint64_t slot,
 	return (uint32_t)(value - first);
 }
 
-/* By normal updates: clears, and anything in a paused domain's tables. */
-static uint32_t convert_exact(struct ptebatch_value *value, slot_t *p,
+/* The same without PRESERVE_AD: clears, and runs of a paused domain. */
+static uint32_t convert_exact(struct ptebatch_value *value, entry_t *p,
 			      const struct ptebatch_run *run, uint32_t from,
 			      uint32_t count)
 {
@@ -252,10 +258,10 @@ static uint32_t convert_exact(struct ptebatch_value *value, slot_t *p,
 }
 
 /*
- * One entry, which becomes (entry & keep) | set, with cmpxchg through its
- * mapping where nothing else will do.
+ * One entry becomes (entry & keep) | set, with cmpxchg through its mapping only
+ * if nothing else can do it.
  */
-static int change_mapped(struct ptebatch_env *env, uint32_t owner, slot_t *p,
+static int change_mapped(struct ptebatch_env *env, uint32_t owner, entry_t *p,
 			 uint64_t slot, uint64_t keep, uint64_t set,
 			 uint64_t *old, struct ptebatch_progress *progress)
 {
@@ -265,7 +271,7 @@ static int change_mapped(struct ptebatch_env *env, uint32_t owner, slot_t *p,
 	for (;;) {
 		e = *p;
 		n = (e & keep) | set;
-		if (updated) /* Xen may have changed other bits of it */
+		if (updated) /* Xen may have added other bits */
 			n = e ^ ((e ^ n) & AD_BITS);
 		if (n == e)
 			break;
@@ -295,46 +301,45 @@ static int change_mapped(struct ptebatch_env *env, uint32_t owner, slot_t *p,
 						__ATOMIC_RELAXED))
 			break;
 	}
-	/* Of what hardware has set since, not what the update did. */
+	/* With bits that hardware set meanwhile, not those of the update. */
 	if (old)
 		*old = updated ? before | (e & AD_BITS & ~set) : e;
 	return 0;
 }
 
 /*
- * Xen emulates the next two, and each byte of an address beyond the plain
- * register costs it tens of instructions. Compilers choose registers that need
- * such bytes.
+ * Xen emulates these two instructions. Each byte of an address beyond the plain
+ * register costs the emulator tens of instructions, and compilers choose
+ * registers that need such bytes.
  */
-static inline uint64_t trapped_exchange(slot_t *p, uint64_t val)
+static inline uint64_t trapped_exchange(entry_t *p, uint64_t pte)
 {
-	__asm__ volatile("xchgq %0, (%1)"
-			 : "+a"(val) : "S"(p) : "memory");
-	return val;
+	__asm__ volatile("xchgq %0, (%1)" : "+a"(pte) : "S"(p) : "memory");
+	return pte;
 }
 
-/* Returns what *p was; it has become n if that is e. */
-static inline uint64_t trapped_cmpxchg(slot_t *p, uint64_t e, uint64_t n)
+/* Returns the old entry. If that is e, the entry has become n. */
+static inline uint64_t trapped_cmpxchg(entry_t *p, uint64_t e, uint64_t n)
 {
 	__asm__ volatile("lock; cmpxchgq %2, (%1)"
 			 : "+a"(e) : "S"(p), "D"(n) : "memory", "cc");
 	return e;
 }
 
-/* Takes entries, which are asked for. */
-static void exchange_mapped(slot_t *p, uint32_t count, volatile uint64_t *old)
+/* Clears entries and returns the old ones. */
+static void exchange_mapped(entry_t *p, uint32_t count, volatile uint64_t *old)
 {
-	slot_t *end = p + count;
+	entry_t *end = p + count;
 
 	for (; p < end; p++)
 		*old++ = *p ? trapped_exchange(p, 0) : 0;
 }
 
-/* Clears A or D, or both, and nothing else. */
-static void clear_ad_mapped(slot_t *p, uint32_t count, uint64_t clear,
+/* Clears A or D or both, and no other bit. */
+static void clear_ad_mapped(entry_t *p, uint32_t count, uint64_t clear,
 			    volatile uint64_t *old)
 {
-	slot_t *end = p + count;
+	entry_t *end = p + count;
 	uint64_t e, seen;
 
 	for (; p < end; p++) {
@@ -349,7 +354,7 @@ static void clear_ad_mapped(slot_t *p, uint32_t count, uint64_t clear,
 }
 
 static int run_mapped(struct chunk *c, const struct ptebatch_run *run,
-		      slot_t *p)
+		      entry_t *p)
 {
 	uint64_t *old = (uint64_t *)(uintptr_t)run->old;
 	uint64_t keep = ~run->clear, set = run->set;
@@ -380,11 +385,11 @@ static int run_mapped(struct chunk *c, const struct ptebatch_run *run,
 	return 0;
 }
 
-/* Which of the ways at the top of this file a run takes. */
+/* How a run is applied: see the table at the top of this file. */
 enum way { WAY_KEEP, WAY_EXACT, WAY_MAPPED, WAY_NONE };
 
 static enum way way_of(const struct ptebatch_env *env, uint32_t owner,
-		       const struct ptebatch_run *run, const slot_t *p)
+		       const struct ptebatch_run *run, const entry_t *p)
 {
 	uint64_t clears_ad = run->clear & ~run->set & AD_BITS;
 
@@ -404,7 +409,7 @@ static enum way way_of(const struct ptebatch_env *env, uint32_t owner,
 
 static int add_flags(struct chunk *c, const struct ptebatch_run *run)
 {
-	slot_t *p = map(c->env, run->slot);
+	entry_t *p = map(c->env, run->slot);
 	enum way way = way_of(c->env, c->owner, run, p);
 	uint32_t i, room, index = (uint32_t)(run - c->runs);
 	int err;
@@ -412,7 +417,7 @@ static int add_flags(struct chunk *c, const struct ptebatch_run *run)
 	if (!p && knows_l1(c->env))
 		way = WAY_NONE;
 
-	/* A slot that is in the chunk must be written before it is read. */
+	/* A slot in the chunk has to be written before it is read again. */
 	if (c->nr && (way > WAY_EXACT || run->slot < c->end)) {
 		err = push(c);
 		if (err)
@@ -460,7 +465,7 @@ static int64_t mmuext_op(struct ptebatch_env *env, const struct mmuext *ops,
 			      nr, 0, PTEBATCH_DOMID_SELF, 0);
 }
 
-/* Not inline: its array shall not lie on the stack beside the chunk. */
+/* Not inline, so that its array and the chunk are not on the stack together. */
 static __attribute__((__noinline__)) int64_t
 flush_pages(struct ptebatch_env *env, const struct ptebatch_tlb *tlb,
 	    struct ptebatch_progress *progress)
@@ -495,7 +500,10 @@ static void flush_tlb(struct ptebatch_env *env, const struct ptebatch_tlb *tlb,
 	else
 		ret = mmuext_op(env, &op, 1, progress);
 	if (ret && tlb->who == PTEBATCH_TLB_VCPUS) {
-		/* Xen reads a bit for each vCPU there is: the mask may end. */
+		/*
+		 * Xen reads a bit for each vCPU of the domain, and the mask may
+		 * have fewer. Flush all vCPUs instead.
+		 */
 		op.cmd = TLB_FLUSH_ALL;
 		ret = mmuext_op(env, &op, 1, progress);
 	}
@@ -505,7 +513,7 @@ static void flush_tlb(struct ptebatch_env *env, const struct ptebatch_tlb *tlb,
 		progress->err = (int)ret;
 }
 
-/* Before anything is done. */
+/* Before the first change: an error if the whole request cannot be done. */
 static int refused(const struct ptebatch_env *env, uint32_t owner,
 		   const struct ptebatch_tlb *tlb)
 {
@@ -551,7 +559,7 @@ static inline int finish_one(struct ptebatch_progress *progress, int err,
 	return err;
 }
 
-/* All is done, by so many hypercalls, but the TLB flush. */
+/* The slot is done, by so many hypercalls. Flushes the TLB. */
 static __attribute__((__noinline__)) int
 flush_one(struct ptebatch_env *env, const struct ptebatch_tlb *tlb,
 	  struct ptebatch_progress *progress, uint32_t hypercalls)
@@ -576,7 +584,7 @@ flush_failed(struct ptebatch_progress *progress, int64_t ret)
 	return (int)ret;
 }
 
-/* The update is made by one hypercall; the TLB flush remains. */
+/* The slot is done, by one hypercall. Flushes the TLB. */
 static inline int flush_after(struct ptebatch_env *env,
 			      const struct ptebatch_tlb *tlb,
 			      struct ptebatch_progress *progress)
@@ -597,7 +605,7 @@ static inline int flush_after(struct ptebatch_env *env,
 	return finish_one(progress, 0, 2, 1);
 }
 
-/* Does the request name the page that the slot maps, and that alone? */
+/* By the caller's promise, is the request for just the page of this slot? */
 static int names_page(const struct ptebatch_env *env, uint64_t slot,
 		      const struct ptebatch_tlb *tlb)
 {
@@ -606,24 +614,24 @@ static int names_page(const struct ptebatch_env *env, uint64_t slot,
 	       !((tlb->addr >> 9 ^ slot) & (8 * (PTEBATCH_TABLE_SLOTS - 1)));
 }
 
-/* One value as it is, and the flush. */
-static inline int write_one(struct ptebatch_env *env, uint64_t ptr,
-			    uint64_t val, const struct ptebatch_tlb *tlb,
+/* Writes one entry by mmu_update, then flushes the TLB. */
+static inline int write_one(struct ptebatch_env *env, uint64_t slot_mode,
+			    uint64_t pte, const struct ptebatch_tlb *tlb,
 			    struct ptebatch_progress *progress)
 {
-	struct ptebatch_value value = { ptr, val };
+	struct ptebatch_value value = { slot_mode, pte };
 	int64_t ret;
 
 	ret = env->hypercall(env->ctx, HYPERVISOR_mmu_update,
 			     (uintptr_t)&value, 1, 0, PTEBATCH_DOMID_SELF, 0);
-	if (ret || tlb) /* one branch for both, which costs less */
+	if (ret || tlb) /* one branch for both costs less */
 		return ret ? one_failed(progress, ret)
 			   : flush_after(env, tlb, progress);
 	return finish_one(progress, 0, 1, 0);
 }
 
-/* The same, but A and D are as val says, and the slot maps the page flushed. */
-static inline int write_page(struct ptebatch_env *env, uint64_t val,
+/* Writes one entry by update_va_mapping, which flushes the slot's page too. */
+static inline int write_page(struct ptebatch_env *env, uint64_t pte,
 			     const struct ptebatch_tlb *tlb,
 			     struct ptebatch_progress *progress)
 {
@@ -633,13 +641,13 @@ static inline int write_page(struct ptebatch_env *env, uint64_t val,
 	if (tlb->who == PTEBATCH_TLB_ALL)
 		flags |= UVMF_ALL;
 	ret = env->hypercall(env->ctx, HYPERVISOR_update_va_mapping, tlb->addr,
-			     val, flags, 0, 0);
+			     pte, flags, 0, 0);
 	if (ret)
 		return one_failed(progress, ret);
 	return finish_one(progress, 0, 1, 1);
 }
 
-/* Any runs, the long way. */
+/* Any runs, with any request. */
 static void all_runs(struct ptebatch_env *env, uint32_t owner,
 		     const struct ptebatch_run *runs, uint32_t nr,
 		     const struct ptebatch_tlb *tlb,
@@ -671,8 +679,8 @@ static int one_flags(const struct ptebatch_backend *self,
 		     const struct ptebatch_tlb *tlb,
 		     struct ptebatch_progress *progress)
 {
-	uint64_t e, val;
-	slot_t *p;
+	uint64_t e, pte;
+	entry_t *p;
 
 	(void)self;
 	if (!preserves_ad(env) || !env->map)
@@ -681,15 +689,15 @@ static int one_flags(const struct ptebatch_backend *self,
 	if (!p)
 		return one_at_length(env, run, tlb, progress);
 	e = *p;
-	val = (e & ~run->clear) | run->set;
-	if (val == e || !(e & PTEBATCH_PTE_P))
+	pte = (e & ~run->clear) | run->set;
+	if (pte == e || !(e & PTEBATCH_PTE_P))
 		return flush_one(env, tlb, progress, 0);
 	if (tlb && names_page(env, run->slot, tlb) &&
-	    (!(AD_BITS & ~(val | run->clear)) || settled(e)))
-		return write_page(env, val, tlb, progress);
+	    (!(AD_BITS & ~(pte | run->clear)) || settled(e)))
+		return write_page(env, pte, tlb, progress);
 	if (run->clear & AD_BITS)
 		return one_at_length(env, run, tlb, progress);
-	return write_one(env, run->slot + KEEP_AD, val, tlb, progress);
+	return write_one(env, run->slot + KEEP_AD, pte, tlb, progress);
 }
 
 static int one_clear(const struct ptebatch_backend *self,
@@ -697,7 +705,7 @@ static int one_clear(const struct ptebatch_backend *self,
 		     const struct ptebatch_tlb *tlb,
 		     struct ptebatch_progress *progress)
 {
-	slot_t *p = NULL;
+	entry_t *p = NULL;
 	uint64_t e;
 
 	(void)self;
@@ -726,28 +734,28 @@ static void mmu_update_runs(struct ptebatch_env *env, uint32_t owner,
 			    const struct ptebatch_tlb *tlb,
 			    struct ptebatch_progress *progress)
 {
-	uint32_t calls = progress->stats.hypercalls, flushes = progress->stats.tlb_flushes;
+	const struct ptebatch_stats before = progress->stats;
 
 	if (nr != 1 || runs->count != 1 || runs->op != PTEBATCH_OP_FLAGS ||
 	    runs->old || owner != PTEBATCH_DOMID_SELF || !env->hypercall) {
 		all_runs(env, owner, runs, nr, tlb, progress);
 		return;
 	}
-	/* A batch's TLB request need not be about this slot. */
+	/* The TLB request of a batch may be for other pages than the slot's. */
 	one_flags(NULL, env, runs, NULL, progress);
 	if (tlb_wanted(tlb) && progress->records)
 		flush_tlb(env, tlb, progress);
-	progress->stats.hypercalls += calls;
-	progress->stats.tlb_flushes += flushes;
+	progress->stats.hypercalls += before.hypercalls;
+	progress->stats.tlb_flushes += before.tlb_flushes;
 }
 
-/* Without PRESERVE_AD: one value that keeps A and D. */
+/* Applies one KEEP_AD value without PRESERVE_AD. */
 static int keep_value(struct ptebatch_env *env, uint32_t owner,
 		      const struct ptebatch_value *value,
 		      struct ptebatch_progress *progress)
 {
 	uint64_t slot = value->slot & ~(uint64_t)7;
-	slot_t *p;
+	entry_t *p;
 
 	p = map(env, slot);
 	if (!p)
@@ -761,7 +769,7 @@ static int keep_value(struct ptebatch_env *env, uint32_t owner,
 			     progress);
 }
 
-/* How many of the values can go in one mmu_update. */
+/* How many of the first values one mmu_update can apply. */
 static uint32_t alike(struct ptebatch_env *env,
 		      const struct ptebatch_value *values, uint32_t nr)
 {
@@ -816,12 +824,13 @@ static int one_set(const struct ptebatch_backend *self,
 		   const struct ptebatch_tlb *tlb,
 		   struct ptebatch_progress *progress)
 {
-	uint64_t e, ptr = value->slot, val = value->pte;
-	uint64_t slot = ptr & ~(uint64_t)7;
-	slot_t *p;
+	uint64_t e, pte = value->pte;
+	uint64_t slot = value->slot & ~(uint64_t)7;
+	int keep = value->slot != slot;
+	entry_t *p;
 
 	(void)self;
-	if (!env->hypercall || (ptr != slot && !preserves_ad(env))) {
+	if (!env->hypercall || (keep && !preserves_ad(env))) {
 		progress->stats.hypercalls = 0;
 		progress->stats.tlb_flushes = 0;
 		mmu_update_values(env, PTEBATCH_DOMID_SELF, value, 1, tlb,
@@ -831,20 +840,21 @@ static int one_set(const struct ptebatch_backend *self,
 	if (!is_l1(env, slot))
 		return finish_one(progress, -PTEBATCH_EINVAL, 0, 0);
 	if (tlb && names_page(env, slot, tlb)) {
-		/* It will do if nothing that is to be kept could be lost. */
-		if (ptr != slot && (val & AD_BITS) != AD_BITS) {
+		/* Possible if no bit that is to be kept can get lost. */
+		if (keep && (pte & AD_BITS) != AD_BITS) {
 			p = map(env, slot);
 			e = p ? *p : PTEBATCH_PTE_P;
 			if (!settled(e))
-				return write_one(env, ptr, val, tlb, progress);
-			val |= e & AD_BITS;
+				return write_one(env, value->slot, pte, tlb,
+						 progress);
+			pte |= e & AD_BITS;
 		}
-		return write_page(env, val, tlb, progress);
+		return write_page(env, pte, tlb, progress);
 	}
-	return write_one(env, ptr, val, tlb, progress);
+	return write_one(env, value->slot, pte, tlb, progress);
 }
 
-/* Nothing to do, asked of a Xen that may not do it for this kind of guest. */
+/* An empty mmu_update fails if Xen does not offer it to this guest. */
 static int mmu_update_probe(struct ptebatch_env *env)
 {
 	__atomic_store_n(&env->have, 0, __ATOMIC_RELAXED);

@@ -2,22 +2,24 @@
 /*
  * native: writes entries in place, for a kernel that owns its page tables.
  *
- * Every change is one atomic read-modify-write, so that A and D bits which
- * hardware sets at the same moment are never lost. A change that clears bits
- * only, or sets bits only, is a single lock and / lock or where the entry's old
- * value is not asked for; an entry that would not change is not written.
- * env->map is called once a run: the slots of one table are neighbours in its
- * mapping too. The caller's lock keeps all but hardware away, so whether an
- * entry is present does not change under us.
+ * Each change is one atomic read-modify-write, so no A or D bit is lost that
+ * hardware sets at the same moment. A change that only clears bits or only sets
+ * bits is one "lock and" or "lock or", if no old value is to be returned. An
+ * entry that would stay the same is not written.
+ *
+ * env->map is called once per run, because the slots of a table are neighbours
+ * in its mapping too. The caller's lock keeps other CPUs from changing entries.
+ * Hardware sets only A and D, so the P bit cannot change between a read and the
+ * write that follows it.
  */
 #include <ptebatch/ptebatch.h>
 
 #define AD_BITS (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
 
-typedef volatile uint64_t slot_t;
+typedef volatile uint64_t entry_t;
 
-/* *p becomes (*p & keep) | set; returns what it was. */
-static uint64_t exchange(slot_t *p, uint64_t keep, uint64_t set)
+/* *p becomes (*p & keep) | set. Returns the old entry. */
+static uint64_t exchange(entry_t *p, uint64_t keep, uint64_t set)
 {
 	uint64_t e = *p;
 
@@ -28,7 +30,7 @@ static uint64_t exchange(slot_t *p, uint64_t keep, uint64_t set)
 	return e;
 }
 
-static void change(slot_t *p, uint32_t count, uint64_t clear, uint64_t set)
+static void change(entry_t *p, uint32_t count, uint64_t clear, uint64_t set)
 {
 	uint64_t e, n;
 
@@ -38,8 +40,9 @@ static void change(slot_t *p, uint32_t count, uint64_t clear, uint64_t set)
 		if (!(e & PTEBATCH_PTE_P))
 			continue;
 		/*
-		 * Hardware may be about to set an A or D bit that is to be
-		 * cleared: that comes after us, and is as if it came later.
+		 * Hardware may set A or D after the read, although this change
+		 * clears the bit. That is the same as if it did so after the
+		 * change.
 		 */
 		if (n == e)
 			continue;
@@ -52,7 +55,7 @@ static void change(slot_t *p, uint32_t count, uint64_t clear, uint64_t set)
 	}
 }
 
-static void change_old(slot_t *p, uint32_t count, uint64_t clear, uint64_t set,
+static void change_old(entry_t *p, uint32_t count, uint64_t clear, uint64_t set,
 		       volatile uint64_t *old)
 {
 	uint64_t e;
@@ -65,7 +68,7 @@ static void change_old(slot_t *p, uint32_t count, uint64_t clear, uint64_t set,
 	}
 }
 
-static void clear_run(slot_t *p, uint32_t count, volatile uint64_t *old)
+static void clear_run(entry_t *p, uint32_t count, volatile uint64_t *old)
 {
 	uint64_t e;
 
@@ -76,11 +79,11 @@ static void clear_run(slot_t *p, uint32_t count, volatile uint64_t *old)
 	}
 }
 
-/* Where the entry can be written; NULL with an error told if it cannot. */
-static slot_t *reach(struct ptebatch_env *env, uint64_t slot,
-		     struct ptebatch_progress *progress)
+/* Returns the entry's address, or NULL with an error in progress. */
+static entry_t *reach(struct ptebatch_env *env, uint64_t slot,
+		      struct ptebatch_progress *progress)
 {
-	slot_t *p = env->map(env->ctx, slot);
+	entry_t *p = env->map(env->ctx, slot);
 
 	if (!p)
 		progress->err = env->features & PTEBATCH_ENV_SLOT_KNOWS_L1
@@ -89,7 +92,7 @@ static slot_t *reach(struct ptebatch_env *env, uint64_t slot,
 	return p;
 }
 
-/* Before anything is done: can all that is asked for be done? */
+/* Before the first change: an error if the whole request cannot be done. */
 static int refused(struct ptebatch_env *env, const struct ptebatch_tlb *tlb)
 {
 	if (!env->map)
@@ -99,7 +102,7 @@ static int refused(struct ptebatch_env *env, const struct ptebatch_tlb *tlb)
 	return 0;
 }
 
-/* Only where something was applied, or where nothing was to be. */
+/* Only if a record was applied, or none was given. */
 static void flush_tlb(struct ptebatch_env *env, uint32_t nr,
 		      const struct ptebatch_tlb *tlb,
 		      struct ptebatch_progress *progress)
@@ -122,9 +125,9 @@ static void native_runs(struct ptebatch_env *env, uint32_t owner,
 			struct ptebatch_progress *progress)
 {
 	const struct ptebatch_run *run;
-	slot_t *p;
+	entry_t *p;
 
-	(void)owner; /* an address says it all */
+	(void)owner; /* bare metal has one owner */
 	progress->records = 0;
 	progress->slots = 0;
 	progress->err = refused(env, tlb);
@@ -154,7 +157,7 @@ static void native_values(struct ptebatch_env *env, uint32_t owner,
 			  struct ptebatch_progress *progress)
 {
 	const struct ptebatch_value *value;
-	slot_t *p;
+	entry_t *p;
 
 	(void)owner;
 	progress->records = 0;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes an env's hypercalls for a process in dom0, through libxencall.
+ * xencall: makes the hypercalls of an env in a process in dom0.
  *
- * - Each hypercall is made as a multicall with one entry: libxencall returns an
- * int, but the answers of the new calls have 64 bits. - The memory that a
- * call's arguments point to is copied to a hypercall buffer first, because
- * dom0's kernel never moves or unmaps such a buffer. Old entries are copied
- * back from it. - The size of the buffer limits a call. A probe of the new
- * calls therefore reports at most RECORDS records per call, and the backend
- * splits longer lists. A longer array for mmu_update is done in part, and the
- * count of updates done tells the backend how many.
+ * - Each hypercall is made by a multicall with one entry, because libxencall
+ *   returns an int and the new calls answer with 64 bits.
+ * - Records are copied to a hypercall buffer, which dom0's kernel never moves
+ *   or unmaps. Old values are copied back.
+ * - The buffer has room for PTEBATCH_XENCALL_RECORDS records. The probe reports
+ *   that number as the limit of the new calls, so the backend splits its lists.
+ *   Of a longer array for mmu_update, only the first part is passed on, and the
+ *   returned count says so.
  */
 #include <ptebatch/xencall.h>
 
@@ -20,7 +20,7 @@
 
 #define RECORDS PTEBATCH_XENCALL_RECORDS
 #define SLOTS PTEBATCH_TABLE_SLOTS
-#define MASK_WORDS 16 /* Xen does not read a longer vCPU mask: it means all */
+#define MASK_WORDS 16 /* Xen does not read a longer mask: it means all */
 
 #define HYPERVISOR_mmu_update 1
 #define HYPERVISOR_multicall 13
@@ -87,7 +87,7 @@ static int64_t call(struct ptebatch_xencall *x, uint32_t nr, uint64_t a1,
 	return b->multicall.result;
 }
 
-/* Copies the TLB record, if any. Returns the copy's address, for argument 5. */
+/* Returns argument 5 of a list: the address of the TLB record's copy, or 0. */
 static uint64_t copy_tlb(struct ptebatch_xencall_buffer *b, uint64_t record)
 {
 	if (!record)
