@@ -163,8 +163,6 @@ static void bad_arguments(void)
 		slot, 1, FLAGS | tlb, 0, 1UL << 59);
 	REFUSED("CLEAR takes no masks", inval, RUNS, slot, 1, CLEAR | tlb, RW,
 		0);
-	REFUSED("an unknown operation is refused", -EOPNOTSUPP, RUNS, slot, 1,
-		5 | tlb, 0, 0);
 	REFUSED("pages without their bit are refused", -EINVAL, RUNS, slot, 1,
 		FLAGS | tlb | 0x80, RW, 0);
 	REFUSED("pages without their bit are refused (values)", -EINVAL, VALUES,
@@ -192,8 +190,19 @@ static void bad_arguments(void)
 		(uintptr_t)&run, 1, LIST | tlb, SELF | 99UL << 16, 0);
 	REFUSED("more records than there can be are refused", -EINVAL, VALUES,
 		(uintptr_t)&v, 0xffffffff, tlb, SELF, 0);
-	REFUSED("values know no operation", -EOPNOTSUPP, VALUES, (uintptr_t)&v,
-		1, CLEAR | tlb, SELF, 0);
+
+	begin("each reserved operation is refused, by both calls");
+	for (unsigned int op = 1; op < PTEBATCH_HOW_PROBE; op++) {
+		hx_set(0, 0, page(0, RW));
+		hx_set(0, 511, page(1, RW));
+		if (op != CLEAR && op != LIST)
+			EQ(hx_call(RUNS, slot, 1, op | tlb, 0, 0),
+			   (uint64_t)-EOPNOTSUPP);
+		EQ(hx_call(VALUES, (uintptr_t)&v, 1, op | tlb, SELF, 0),
+		   (uint64_t)-EOPNOTSUPP);
+		nothing_done();
+	}
+	end();
 
 	v.slot = slot | 1;
 	REFUSED("a value's unknown mode is refused", inval, VALUES,
