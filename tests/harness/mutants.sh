@@ -311,11 +311,11 @@ mutant 'found: a table kept over many slow entries' ptebatch.c \
 mutant 'found: a table unlocked where nobody wants it' ptebatch.c \
 	'c->page && must_hand_over(c)' 'c->page'
 mutant 'found: changes of type that cost no more than other entries' \
-	ptebatch.c 'c->work += WORK_RETYPE - WORK_SLOW;' ''
+	ptebatch.c 'c->work += WORK_RETYPE - WORK_SLOW;' ';'
 mutant 'found: changes of table that cost nothing' ptebatch.c \
 	'c->work += WORK_TABLE;' ''
 mutant 'found: a long run in one go, whatever was done before' ptebatch.c \
-	'PTEBATCH_PREEMPT - c->work, cost' 'PTEBATCH_PREEMPT, 1'
+	'PTEBATCH_PREEMPT - c->work, run_cost(kind)' 'PTEBATCH_PREEMPT, 1'
 mutant 'found: progress lost where the calls are turned off' ptebatch.c \
 	'likely(!(done | slots)) ) return -ENOSYS;' 'true ) return -ENOSYS;'
 mutant 'found: a flush lost there' ptebatch.c \
