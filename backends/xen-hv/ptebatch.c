@@ -860,8 +860,12 @@ static always_inline unsigned int slots_to_check(
     const struct ptebatch_call *c, enum run_kind kind, unsigned int done,
     unsigned int end)
 {
-    return min(end, done + DIV_ROUND_UP(PTEBATCH_PREEMPT - c->work,
-                                        run_cost(kind)));
+    const unsigned int left = PTEBATCH_PREEMPT - c->work;
+
+    /* By constants, which need no division. */
+    return min(end, done + (run_cost(kind) == WORK_FAST
+                            ? DIV_ROUND_UP(left, WORK_FAST)
+                            : DIV_ROUND_UP(left, WORK_MOVE)));
 }
 
 /* Whether a flags run changes RW of this entry. */
@@ -984,10 +988,9 @@ static always_inline unsigned int fast_slots(
  * values, or NULL.
  */
 static always_inline int run_slots(
-    struct ptebatch_call *c, const struct ptebatch_run *run,
+    struct ptebatch_call *c, const struct ptebatch_run *run, enum run_kind kind,
     unsigned int *done, unsigned int end, intpte_t *olds)
 {
-    const enum run_kind kind = run_kind(c, run);
     const bool flags = run->op == PTEBATCH_OP_FLAGS;
     const unsigned int start = *done;
 
@@ -1095,10 +1098,10 @@ static int do_slots(struct ptebatch_call *c, const struct ptebatch_run *run,
         if ( want_olds )
         {
             end = min(end, start + PTEBATCH_OLD_CHUNK);
-            rc = run_slots(c, run, done, end, olds);
+            rc = run_slots(c, run, kind, done, end, olds);
         }
         else
-            rc = run_slots(c, run, done, end, NULL);
+            rc = run_slots(c, run, kind, done, end, NULL);
 
         if ( run->old )
         {
