@@ -929,7 +929,6 @@ static always_inline unsigned int fast_slots(
     {
         intpte_t pte = ACCESS_ONCE(*p);
         struct page_info *page = NULL;
-        bool slow = false;
 
         if ( unlikely(!(pte & _PAGE_PRESENT)) )
         {
@@ -942,8 +941,12 @@ static always_inline unsigned int fast_slots(
             page = take_entry(p, &pte, &to, &frames);
             if ( unlikely(!page) )
             {
+                unsigned int over;
+
                 clear_other(c, p, &pte);
-                slow = true;
+                over = slots_over(c, left - 1);
+                end -= over;
+                left -= over;
             }
         }
         else
@@ -959,8 +962,7 @@ static always_inline unsigned int fast_slots(
         if ( olds )
             *olds++ = pte;
 
-        if ( slow ||
-             (kind == RUN_DROP && likely(page) && drop_writable(c, page)) ||
+        if ( (kind == RUN_DROP && likely(page) && drop_writable(c, page)) ||
              (kind == RUN_CLEAR && likely(page) && drop_entry(c, page, pte)) )
         {
             unsigned int over = slots_over(c, left - 1);

@@ -192,8 +192,8 @@ mutant 'found: a window past the end of memory' ptebatch.h \
 mutant 'found: a missing put of what is not an own page' ptebatch.c \
 	'put_page_from_l1e(l1e_from_intpte(*pte), c->pt_owner);' ''
 mutant 'found: foreign pages cleared without a look at preemption' \
-	ptebatch.c 'clear_other(c, p, &pte); slow = true;' \
-	'clear_other(c, p, &pte);'
+	ptebatch.c 'clear_other(c, p, &pte); over = slots_over(c, left - 1);' \
+	'clear_other(c, p, &pte); over = 0;'
 mutant 'found: fast entries after slow ones, as if these cost nothing' \
 	ptebatch.c 'if ( c->work <= PTEBATCH_PREEMPT ) return 0;' 'return 0;'
 mutant 'found: the same after an entry that stops the loop' ptebatch.c \
