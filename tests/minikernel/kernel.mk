@@ -8,7 +8,8 @@ HERE := $(dir $(lastword $(MAKEFILE_LIST)))
 BASE := $(HERE)../../examples/minikernel/
 
 SOURCES := $(addprefix $(BASE),boot.S console.c mm.c smp.c traps.c) \
-	$(wildcard $(HERE)*.[cS]) $(HERE)../conformance/conformance.c
+	$(wildcard $(HERE)*.[cS]) \
+	$(filter-out %/host.c,$(wildcard $(HERE)../conformance/*.c))
 INCLUDES := $(HERE) $(HERE)../common $(HERE)../conformance
 
 include $(BASE)kernel.mk
