@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests of races share. */
+#ifndef RACE_H
+#define RACE_H
+
+#include "random.h"
+#include "tests.h"
+
+#define SELF PTEBATCH_DOMID_SELF
+#define FLAGS PTEBATCH_OP_FLAGS
+#define CLEAR PTEBATCH_OP_CLEAR
+#define LIST PTEBATCH_HOW_LIST
+#define KEEP PTEBATCH_SET_KEEP_AD
+#define EXACT PTEBATCH_SET_EXACT
+#define SLOTS PTEBATCH_TABLE_SLOTS
+#define SOLE WORLD_SLOTS
+#define DATA (P | US | A | D)
+
+extern unsigned int race_cpus; /* vCPUs that take part */
+extern uint64_t race_wanted;   /* updates that each test makes */
+
+extern int race_over; /* set when a vCPU has finished or failed */
+extern const char *race_failure; /* the reason of the first failure */
+
+/* What a vCPU has for itself, on cache lines of its own. */
+extern struct mine {
+	uint64_t rng;
+	uint64_t updates;  /* done */
+	uint64_t stores;   /* that went through */
+	uint64_t faults;   /* and that did not */
+	uint64_t refusals; /* by a call */
+	struct ptebatch_run run;
+	struct ptebatch_tlb tlb;
+	uint64_t mask;
+	uint64_t olds[SLOTS];
+	struct ptebatch_value values[SLOTS];
+} __attribute__((aligned(4096))) mine[SMP_MAX];
+
+#define load(p) __atomic_load_n(p, __ATOMIC_SEQ_CST)
+#define store(p, v) __atomic_store_n(p, v, __ATOMIC_SEQ_CST)
+
+static inline uint32_t some(uint32_t below)
+{
+	return (uint32_t)(xorshift64(&mine[smp_cpu()].rng) >> 20) % below;
+}
+
+/* A run of slots, which often begins at the first slot of the table. */
+static inline uint32_t some_run(uint32_t *first)
+{
+	uint32_t len = 1 + some(SLOTS);
+
+	*first = some(4) ? some(SLOTS - len + 1) : 0;
+	return len;
+}
+
+static inline void linger(uint32_t below)
+{
+	uint32_t n = some(below);
+
+	while (n--)
+		smp_pause();
+}
+
+static inline void fail(const char *why)
+{
+	const char *none = NULL;
+
+	__atomic_compare_exchange_n(&race_failure, &none, why, 0,
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	store(&race_over, 1);
+}
+
+/* As CHECK, on any vCPU. */
+#define HOLDS(x) CHECK_OR(x, return fail)
+
+static inline uint64_t sum(size_t member)
+{
+	uint64_t n = 0;
+	unsigned int cpu;
+
+	for (cpu = 0; cpu < race_cpus; cpu++)
+		n += *(uint64_t *)((char *)&mine[cpu] + member);
+	return n;
+}
+#define SUM(member) sum(__builtin_offsetof(struct mine, member))
+
+/* A slot's address in the first table or any other, and a run of it. */
+static inline struct ptebatch_run run_at(uint64_t pte, uint32_t count,
+					 uint32_t op, uint64_t clear,
+					 uint64_t set, uint64_t *olds)
+{
+	return (struct ptebatch_run){ pte, count, op, clear, set,
+				      (uint64_t)olds };
+}
+
+static inline int64_t by_list(const struct ptebatch_run *r, uint64_t how,
+			      const struct ptebatch_tlb *tlb)
+{
+	return runs((uint64_t)r, 1, LIST | how, SELF, (uint64_t)tlb);
+}
+
+/*
+ * Counts what a call has done, of how many slots (of a list of one run, or of
+ * registers or values); returns the error that stopped it.
+ */
+static inline uint32_t tally(int64_t ret, uint32_t slots, int list)
+{
+	struct mine *m = &mine[smp_cpu()];
+	uint32_t done;
+
+	if (ret < 0) {
+		m->refusals++;
+		return (uint32_t)-ret;
+	}
+	done = list ? PTEBATCH_DONE(ret) ? slots : PTEBATCH_SLOTS(ret)
+		    : PTEBATCH_DONE(ret);
+	m->updates += done;
+	if (!PTEBATCH_ERRNO(ret) && done != slots)
+		return ~0u; /* neither done nor refused */
+	m->refusals += !!PTEBATCH_ERRNO(ret);
+	return PTEBATCH_ERRNO(ret);
+}
+
+/* Runs fn on all vCPUs to its end, and prints what each has done. */
+const char *race(void (*fn)(unsigned int cpu));
+
+/* race-table.c: the SOLE pages, each mapped by one slot of the first table */
+void fill_sole(void);
+const char *sole_pages_are_free_of_writers(void);
+
+/* Tests of the other files; each returns NULL or why it failed. */
+const char *no_a_or_d_is_lost_and_no_store_passes_its_flush(void);
+const char *batches_on_slots_side_by_side_do_not_mix(void);
+const char *batches_on_the_same_slots_keep_each_others_bits(void);
+const char *what_is_taken_out_of_a_slot_only_one_gets(void);
+const char *a_page_is_written_only_while_it_is_a_table(void);
+const char *a_page_table_is_never_mapped_writable(void);
+
+#endif /* RACE_H */
