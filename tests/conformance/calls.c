@@ -1,23 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Updates without a batch, TLB flushes, and sections. */
+#include "../common/single.h"
 #include "suite.h"
 
 static const struct ptebatch_tlb flush_local = { PTEBATCH_TLB_LOCAL, 0, 0, 0,
 						 0 };
-
-/* Clears one slot without a batch. */
-static int apply_clear(const struct ptebatch_backend *backend,
-		       struct ptebatch_env *env, uint64_t slot, uint64_t *old,
-		       const struct ptebatch_tlb *tlb,
-		       struct ptebatch_progress *p)
-{
-	const struct ptebatch_run run = { .slot = slot,
-					  .count = 1,
-					  .op = PTEBATCH_OP_CLEAR,
-					  .old = (uintptr_t)old };
-
-	return ptebatch_apply_clear(backend, env, &run, tlb, p);
-}
 
 static struct ptebatch_tlb page_of(struct conf_world *w, uint32_t slot)
 {
