@@ -7,18 +7,11 @@
 # fails is kept in tests/fuzz/ there; give it to the target as argument to
 # repeat the failure.
 set -u
+. "$(dirname "$0")/../common/tap.sh"
 time=${FUZZ_TIME:-60} seed=${FUZZ_SEED:-1}
-top=$(cd "${top_srcdir:-.}" && pwd)
+top=$(cd "$top_srcdir" && pwd)
 out=tests/fuzz
 mkdir -p $out
-n=0 failed=0
-
-verdict() { # ok|not ok, text
-	n=$((n + 1))
-	[ "$1" = ok ] || failed=$((failed + 1))
-	echo "$1 $n - $2"
-}
-
 # A target's share of the time, at least a second. The handlers get 6/8 of it,
 # the library 2/8; random and guided inputs share these equally.
 share() { # eighths of the time
@@ -34,18 +27,17 @@ for target in handler library; do
 	if $out/$target "$corpus" --keep $out/$target-failed >$out/log 2>&1 &&
 		[ -n "$(ls "$corpus")" ]
 	then
-		verdict ok "$target, corpus: $(sed -n 's/^# //p' $out/log)"
+		ok "$target, corpus: $(sed -n 's/^# //p' $out/log)"
 	else
-		verdict 'not ok' "$target, corpus"
-		tail -n 30 $out/log | sed 's/^/# /'
+		not_ok "$target, corpus" $out/log
 	fi
 	if $out/$target "$corpus" --time "$(share $parts)" --seed "$seed" \
 		--keep $out/$target-failed >$out/log 2>&1
 	then
-		verdict ok "$target, random: $(sed -n '$s/^# //p' $out/log)"
+		ok "$target, random: $(sed -n '$s/^# //p' $out/log)"
 	else
-		verdict 'not ok' "$target, random (seed $seed), kept in $out/$target-failed"
-		tail -n 30 $out/log | sed 's/^/# /'
+		not_ok "$target, random (seed $seed), kept in $out/$target-failed" \
+			$out/log
 	fi
 	[ -x $out/$target-libfuzzer ] || continue
 	mkdir -p $out/new-$target
@@ -54,11 +46,10 @@ for target in handler library; do
 		-artifact_prefix=$out/$target-failed- \
 		$out/new-$target "$corpus" >$out/log 2>&1
 	then
-		verdict ok "$target, libFuzzer: $(sed -n 's/^# //p' $out/log)"
+		ok "$target, libFuzzer: $(sed -n 's/^# //p' $out/log)"
 	else
-		verdict 'not ok' "$target, libFuzzer, kept in $out/$target-failed-*"
-		tail -n 30 $out/log | sed 's/^/# /'
+		not_ok "$target, libFuzzer, kept in $out/$target-failed-*" \
+			$out/log
 	fi
 done
-echo "1..$n"
-[ $failed = 0 ]
+tap_done

@@ -7,24 +7,15 @@
 # Needs $CC (default cc), and python3: says 1..0 # SKIP without. About half a
 # minute.
 set -u
+. "$(dirname "$0")/../common/tap.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 src=${1:-$top/backends/xen-hv}
-command -v python3 >/dev/null || {
-	echo '1..0 # SKIP python3 is not installed'
-	exit 0
-}
-tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT || exit 99
+needs python3
+temporary_folder
 CC=${CC:-cc}
-n=0 failed=0
 
 cflags="-std=gnu11 -O1 -w -I$here -I$here/include -I$top/include"
-say() { # ok|not ok, text
-	n=$((n + 1))
-	[ "$1" = ok ] || failed=$((failed + 1))
-	echo "$1 $n - $2"
-}
-
 # What all mutants share: the harness and the test, in each build.
 builds='none -DPTEBATCH_PREEMPT=1U -DHARNESS_PDX_MASK -DHARNESS_PDX_OFFSET'
 for p in $builds; do
@@ -101,37 +92,32 @@ mutant() {
 		open(path, "w").write(re.sub(pattern, lambda m: new, text))
 	PY
 	then
-		say 'not ok' "$1"
-		echo "# the anchor is gone from $2: $3"
+		not_ok "$1" "the anchor is gone from $2: $3"
 		return
 	fi
 	run "$tmp/m"
 	case $? in
-	0) say 'not ok' "$1"; echo '# every test passes' ;;
-	98) say 'not ok' "$1"; sed 's/^/# /' "$tmp/cc" ;;
-	*) say ok "$1"; grep -m1 '^# \|^Bail' "$tmp/out" | cut -c1-76 |
+	0) not_ok "$1" 'every test passes' ;;
+	98) not_ok "$1" "$tmp/cc" ;;
+	*) ok "$1"; grep -m1 '^# \|^Bail' "$tmp/out" | cut -c1-76 |
 		sed 's/^# //; s/^/#   /' ;;
 	esac
 }
 
 if run "$src"; then
-	say ok 'the handlers as they are pass'
+	ok 'the handlers as they are pass'
 else
-	say 'not ok' 'the handlers as they are pass'
-	grep -h '^not ok\|^#\|^Bail' "$tmp/out" "$tmp/cc" | head -n 10
+	not_ok 'the handlers as they are pass' "$(grep -h '^not ok\|^#\|^Bail' \
+		"$tmp/out" "$tmp/cc" | head -n 10)"
 	# A test that fails anyway would find every mutant.
-	echo 'Bail out! without that, mutants prove nothing'
-	exit 1
+	bail_out 'without that, mutants prove nothing'
 fi
 
 if [ -z "$FUZZ" ]; then
 	mkdir "$tmp/m" && cp "$src"/*.[ch] "$tmp/m"
-	if ahead "$tmp/m"; then
-		say ok 'forged progress and slots lead into a table even ahead of their checks'
-	else
-		say 'not ok' 'forged progress and slots lead into a table even ahead of their checks'
-		grep -h '^#\|^Bail' "$tmp/out" | head -n 5
-	fi
+	ahead "$tmp/m"
+	verdict 'forged progress and slots lead into a table even ahead of their checks' \
+		"$tmp/out"
 fi
 
 # --- A and D, and the order of write and reference ---
@@ -332,5 +318,4 @@ mutant 'found: XSM asked about the caller, whosever the pages' ptebatch.c \
 	'c->pg_owner, needed | c->xsm_checked' \
 	'current->domain, needed | c->xsm_checked'
 
-echo "1..$n"
-[ $failed = 0 ]
+tap_done

@@ -6,19 +6,11 @@
 # read by that build, and the list has every file of linux/. TAP.
 # Environment: top_srcdir.
 set -u
-: "${top_srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}"
+. "$(dirname "$0")/../common/tap.sh"
 top_srcdir=$(cd "$top_srcdir" && pwd -P) || exit 99
-tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT || exit 99
+temporary_folder
 unset MAKEFLAGS MFLAGS MAKELEVEL
 export LC_ALL=C
-
-n=0 failed=0
-verdict() { # text; the test's outcome is the last command's
-	if [ $? -eq 0 ]; then word=ok; else word="not ok" failed=1; fi
-	n=$((n + 1))
-	echo "$word $n - $1"
-	[ "$word" = ok ] || tail -n 20 "$tmp/log" | sed 's/^/# /'
-}
 
 # Fills the folder $tmp/package as linux/README.md says.
 package() { # the list
@@ -51,11 +43,11 @@ files_read() {
 	done | sed -n "s|^$(cd "$tmp/package" && pwd -P)/||p" | sort -u
 }
 
-echo 1..8
 sort "$top_srcdir/linux/FILES" >"$tmp/sorted"
 uniq -d "$tmp/sorted" >"$tmp/log"
 [ -s "$tmp/sorted" ] && [ ! -s "$tmp/log" ]
-verdict "linux/FILES lists no file twice"
+verdict "linux/FILES lists no file twice" \
+	"$tmp/log"
 
 # A build may have left files in this folder of a checkout, and git knows which.
 cd "$top_srcdir" || exit 99
@@ -67,21 +59,23 @@ else
 		! -name Module.symvers
 fi | sort >"$tmp/own"
 grep '^linux/' "$tmp/sorted" | diff "$tmp/own" - >"$tmp/log"
-verdict "it lists the files of linux/, and no others of that folder"
+verdict "it lists the files of linux/, and no others of that folder" \
+	"$tmp/log"
 
 for series in 6.1 6.12; do
-	image=$(tools/linux-image "$series") || {
-		echo "Bail out! there is no Linux $series"
-		exit 1
-	}
+	image=$(tools/linux-image "$series") ||
+		bail_out "there is no Linux $series"
 	package linux/FILES && build MAKE
-	verdict "Linux $series: the module builds from the listed files alone"
+	verdict "Linux $series: the module builds from the listed files alone" \
+		"$tmp/log"
 
 	files_read >"$tmp/read"
 	grep '\.[ch]$' "$tmp/sorted" | diff "$tmp/read" - >"$tmp/log"
-	verdict "Linux $series: the build reads each C file and header listed"
+	verdict "Linux $series: the build reads each C file and header listed" \
+		"$tmp/log"
 
 	build CLEAN && ! find "$tmp/package" -name '*.*o' | grep . >>"$tmp/log"
-	verdict "Linux $series: DKMS's command to clean removes the objects"
+	verdict "Linux $series: DKMS's command to clean removes the objects" \
+		"$tmp/log"
 done
-exit $failed
+tap_done

@@ -70,13 +70,15 @@ $(if $(SHIM),,$(error there is no PV shim))
 endif
 initramfs-dom0: $(OUT)/initramfs-dom0
 $(OUT)/initramfs-dom0: $(OUT)/initramfs $(wildcard $(HERE)dom0/*) \
+		$(HERE)../common/tap.sh \
 		$(OUT)/minikernel/minikernel $(OUT)/domain \
 		$(TOP)/tools/xen-userland $(OUT)/shim-path
 	userland=`$(TOP)/tools/xen-userland 4.17` && \
 	$(HERE)initramfs --out $@ --image $(IMAGE) \
 		$(addprefix --module ,$(MODULES)) /=$$userland \
 		/bin/sh=$$userland/bin/busybox /init=$(HERE)dom0/init \
-		/minikernel=$(HERE)dom0/minikernel /bin/domain=$(OUT)/domain \
+		/minikernel=$(HERE)dom0/minikernel \
+		/tap.sh=$(HERE)../common/tap.sh /bin/domain=$(OUT)/domain \
 		/ptebatch.ko=$(OUT)/ptebatch.ko \
 		/domu/vmlinuz=$(IMAGE)/vmlinuz /domu/initramfs=$(OUT)/initramfs \
 		/domu/minikernel=$(OUT)/minikernel/minikernel \

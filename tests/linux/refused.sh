@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Without Xen the module refuses to load, and logs the reason. TAP.
 # Environment: top_srcdir, top_builddir.
-: "${top_srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}"
+. "$(dirname "$0")/../common/tap.sh"
 : "${top_builddir:=$top_srcdir/build}"
 
 # Succeeds if insmod fails with ENODEV and the kernel's log has the module's
@@ -23,22 +23,13 @@ refused() {
 		! grep -q 'on the console' "$log.why"
 }
 
-n=0 failed=0
 for series in 6.1 6.12; do
-	n=$((n + 1))
+	name="Linux $series without Xen: the module refuses and says why"
 	said=$(refused $series)
 	case $? in
-	0) echo "ok $n - Linux $series without Xen: the module refuses and says why" ;;
-	77)
-		echo "$said"
-		exit 0
-		;;
-	*)
-		echo "not ok $n - Linux $series without Xen: the module refuses and says why"
-		echo "$said" | sed 's/^/# /'
-		failed=1
-		;;
+	0) ok "$name" ;;
+	77) skip_all "no QEMU" ;;
+	*) not_ok "$name" "$said" ;;
 	esac
 done
-echo 1..2
-exit $failed
+tap_done

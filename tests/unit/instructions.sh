@@ -6,24 +6,21 @@
 # usage: instructions.sh PROGRAM    (tests/unit/instructions.c and the library,
 #                                    compiled with -O2)
 set -u
+. "$(dirname "$0")/../common/tap.sh"
 program=${1:-./instructions}
 
-command -v valgrind >/dev/null || {
-	echo '1..0 # SKIP valgrind is not installed'
-	exit 0
-}
-log=$(mktemp) || exit 99
-trap 'rm -f "$log"' EXIT
+needs valgrind
+temporary_folder
 
 # Instructions of "$2" repetitions of loop "$1".
 instructions() {
 	valgrind --tool=callgrind --callgrind-out-file=/dev/null \
-		"$program" "$1" "$2" >"$log" 2>&1 || {
+		"$program" "$1" "$2" >"$tmp/log" 2>&1 || {
 		echo "Bail out! $program $1 $2 failed" >&2
-		cat "$log" >&2
+		cat "$tmp/log" >&2
 		exit 99
 	}
-	sed -n 's/.*Collected : \([0-9]*\)$/\1/p' "$log"
+	sed -n 's/.*Collected : \([0-9]*\)$/\1/p' "$tmp/log"
 }
 
 # Hundredths of an instruction that one repetition costs.
@@ -33,29 +30,24 @@ each() {
 	echo $(((many - few) * 100 / 400))
 }
 
-number=0
-failed=0
 # check NAME BAR GUARD OPERATION: NAME, what OPERATION costs beyond an empty
 # call. BAR is what the project wants, GUARD what it has reached: beyond BAR is
 # told, beyond GUARD is a failure.
 check() {
-	number=$((number + 1))
 	cost=$(($(each "$4") - base))
-	line="$number - $1: $((cost / 100)).$((cost % 100)) instructions"
+	line="$1: $((cost / 100)).$((cost % 100)) instructions"
 	if [ "$cost" -le 0 ] || [ "$cost" -gt $((100 * $3)) ]; then
-		echo "not ok $line, at most $3 allowed"
-		failed=1
+		not_ok "$line, at most $3 allowed"
 	elif [ "$cost" -gt $((100 * $2)) ]; then
-		echo "ok $line, at most $3 allowed; the bar of $2 is missed"
+		ok "$line, at most $3 allowed; the bar of $2 is missed"
 	else
-		echo "ok $line, at most $2 wanted"
+		ok "$line, at most $2 wanted"
 	fi
 }
 
-echo 1..4
 base=$(each empty) || exit 99
 check "one more slot merges" 12 12 merge_one
 check "a run of a length not known to the compiler merges" 12 15 merge
 check "a new record is queued" 30 35 record # 33 by gcc, 35 by clang
 check "one run reaches the hypercall and comes back" 40 70 apply
-exit $failed
+tap_done

@@ -4,9 +4,9 @@
 # main.c shows, on stock Xen and on one with the new calls. TAP. Environment:
 # top_srcdir, top_builddir.
 set -u
-: "${top_srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}"
+. "$(dirname "$0")/../common/tap.sh"
 : "${top_builddir:=$top_srcdir/build}"
-tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT || exit 99
+temporary_folder
 
 # The comment shows two transcripts. In the second, "..." stands for the lines
 # of the first that are the same.
@@ -30,33 +30,23 @@ transcript() { # stock or release
 		}' "$top_srcdir/examples/minikernel/main.c"
 }
 
-n=0 failed=0
-echo 1..2
 for variant in stock release; do
-	n=$((n + 1))
 	name="the example's console on $variant is what its comment shows"
-	xen=$("$top_srcdir/tools/xen-image" $variant) || {
-		echo "Bail out! there is no $variant hypervisor"
-		exit 1
-	}
+	xen=$("$top_srcdir/tools/xen-image" $variant) ||
+		bail_out "there is no $variant hypervisor"
 	console=$top_builddir/tests/xen/example-$variant.console
 	"$top_srcdir/tests/xen/run" --xen "$xen/xen" --smp 2 --no-tests --append '' \
 		--kernel "$top_builddir/minikernel/example/minikernel" \
 		--log "$console" >"$tmp/why"
 	status=$?
 	if [ $status -eq 77 ]; then
-		echo "ok $n - $name # SKIP no QEMU"
+		skip "$name" "no QEMU"
 		continue
 	fi
 	transcript $variant >"$tmp/expected"
-	if [ $status -eq 0 ] && [ -s "$tmp/expected" ] &&
+	[ $status -eq 0 ] && [ -s "$tmp/expected" ] &&
 		grep '^minikernel: ' "$console" |
-		diff "$tmp/expected" - >>"$tmp/why"; then
-		echo "ok $n - $name"
-	else
-		echo "not ok $n - $name"
-		sed 's/^/# /' "$tmp/why"
-		failed=1
-	fi
+		diff "$tmp/expected" - >>"$tmp/why"
+	verdict "$name" "$tmp/why"
 done
-exit $failed
+tap_done
