@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The modelled hypervisor; harness.h says what is checked. */
-#include <harness.h>
+#include "harness-internal.h"
 
-#include "../common/pte.h"
 #include "../common/random.h"
 
 HX_OWN struct harness hx;
@@ -33,20 +32,15 @@ static struct vcpu *vcpu_list[4] = {&vcpus[0], &vcpus[1], &vcpus[2],
 static struct vcpu *foreign_list[1] = {&foreign_vcpu};
 struct domain hx_self, hx_foreign, hx_io;
 
-/* What the entries amount to, and what else holds a frame. */
-static struct {
-	unsigned int present, writable; /* mappings, over all entries */
-	unsigned int refs, types;	/* held from elsewhere */
-} tally[NR_FRAMES];
-
-static intpte_t *tables[NR_TABLES + 1];
-static intpte_t last_read[NR_TABLES + 1][512];
-static HX_OWN struct page_info *held; /* the page locked */
-static HX_OWN unsigned int maps;      /* domain pages mapped */
-static HX_OWN unsigned int in_model;  /* Xen's own code is at work */
-static bool restart;
-static uint64_t restart_args[5];
-
+struct hx_tally hx_tally[NR_FRAMES];
+intpte_t *hx_tables[NR_TABLES + 1];
+HX_OWN struct page_info *hx_held;
+HX_OWN unsigned int hx_maps;
+HX_OWN unsigned int hx_in_model;
+struct hx_kept hx_kept;
+bool hx_restart;
+uint64_t hx_restart_args[5];
+intpte_t hx_last_read[NR_TABLES + 1][512];
 
 void hx_rule(const char *fmt, ...)
 {
@@ -78,10 +72,10 @@ static unsigned long table_mfn(unsigned int t)
 	return t == NR_TABLES ? MFN_F_TABLE : MFN_TABLE + t;
 }
 
-static bool find_slot(volatile void *p, unsigned int *t, unsigned int *s)
+bool hx_find_slot(volatile void *p, unsigned int *t, unsigned int *s)
 {
 	for (*t = 0; *t <= NR_TABLES; ++*t) {
-		uintptr_t off = (uintptr_t)p - (uintptr_t)tables[*t];
+		uintptr_t off = (uintptr_t)p - (uintptr_t)hx_tables[*t];
 
 		if (off < PAGE_SIZE) {
 			*s = off / sizeof(intpte_t);
@@ -140,7 +134,7 @@ struct page_info *hx_page(unsigned long mfn)
 #endif
 
 /* Of what frame references are counted: its index, or NR_FRAMES. */
-static unsigned long counted(unsigned long mfn)
+unsigned long hx_counted(unsigned long mfn)
 {
 	const struct page_info *page = hx_page(mfn);
 
@@ -148,7 +142,7 @@ static unsigned long counted(unsigned long mfn)
 							  : NR_FRAMES;
 }
 
-static void check_page(unsigned long i)
+void hx_check_page(unsigned long i)
 {
 #ifdef HARNESS_BENCH
 	(void)i;
@@ -158,15 +152,15 @@ static void check_page(unsigned long i)
 
 	if ((t & PGT_type_mask) == PGT_writable_page) {
 		if ((t & PGT_count_mask) <
-		    tally[i].writable + tally[i].types)
+		    hx_tally[i].writable + hx_tally[i].types)
 			hx_rule("frame %lx: type count %lu below its %u "
 				"writable mappings", mfn, t & PGT_count_mask,
-				tally[i].writable + tally[i].types);
-	} else if (tally[i].writable)
+				hx_tally[i].writable + hx_tally[i].types);
+	} else if (hx_tally[i].writable)
 		hx_rule("frame %lx: type %lx with a writable mapping", mfn,
 			t >> 61);
 	if ((page->count_info & PGC_count_mask) <
-	    tally[i].present + tally[i].refs)
+	    hx_tally[i].present + hx_tally[i].refs)
 		hx_rule("frame %lx: reference count below its mappings", mfn);
 #endif
 }
@@ -177,12 +171,12 @@ static unsigned long share(intpte_t pte, int by)
 	unsigned long i = NR_FRAMES;
 
 	if (pte & _PAGE_PRESENT)
-		i = counted((pte & PADDR_MASK) >> PAGE_SHIFT);
+		i = hx_counted((pte & PADDR_MASK) >> PAGE_SHIFT);
 	if (i == NR_FRAMES)
 		return NR_FRAMES;
-	tally[i].present += by;
+	hx_tally[i].present += by;
 	if (pte & _PAGE_RW)
-		tally[i].writable += by;
+		hx_tally[i].writable += by;
 	return i;
 }
 
@@ -191,9 +185,9 @@ static void account(intpte_t old, intpte_t new)
 	unsigned long came = share(new, 1), went = share(old, -1);
 
 	if (came < NR_FRAMES)
-		check_page(came);
+		hx_check_page(came);
 	if (went < NR_FRAMES)
-		check_page(went);
+		hx_check_page(went);
 }
 
 /*
@@ -202,7 +196,7 @@ static void account(intpte_t old, intpte_t new)
  */
 static void hardware(unsigned int t, unsigned int s, bool write)
 {
-	intpte_t *p = &tables[t][s], bits;
+	intpte_t *p = &hx_tables[t][s], bits;
 
 	hx.step++;
 	if (!hx.hw || (hx.hw == 1 && !write) ||
@@ -219,53 +213,43 @@ static void hardware(unsigned int t, unsigned int s, bool write)
 	*p |= bits;
 }
 
-/*
- * The table at hand since its lock could last be had by another CPU: how much
- * was done to it. A lock that is let go and taken again at once cannot be had.
- */
-static struct {
-	struct page_info *page;
-	uint64_t cycles; /* when it was unlocked */
-	unsigned int work, slow;
-} kept;
-
 /* A reference from elsewhere comes or goes. */
 static void refer(struct page_info *page, int by)
 {
 	page->count_info += by;
-	tally[page - frame_table].refs += by;
+	hx_tally[page - frame_table].refs += by;
 }
 
 static void worked(unsigned int units)
 {
-	if (!held)
+	if (!hx_held)
 		return;
-	kept.work += units;
-	if (kept.work > HX_KEPT_MAX)
-		hx_rule("a table kept for %u units of work", kept.work);
+	hx_kept.work += units;
+	if (hx_kept.work > HX_KEPT_MAX)
+		hx_rule("a table kept for %u units of work", hx_kept.work);
 	/* Another CPU takes a reference, and waits for the lock. */
 	if (hx.visit_at && !--hx.visit_at) {
 		if (!hx.hidden)
-			refer(held, 1);
+			refer(hx_held, 1);
 		hx.waiting = true;
 	}
 	hx.waited += hx.waiting ? units : 0;
 }
 
-static void worked_slow(unsigned int weight)
+void hx_worked_slow(unsigned int weight)
 {
-	if (held && (kept.slow += weight) > HX_KEPT_SLOW)
-		hx_rule("a table kept for %u slow entries", kept.slow);
+	if (hx_held && (hx_kept.slow += weight) > HX_KEPT_SLOW)
+		hx_rule("a table kept for %u slow entries", hx_kept.slow);
 	worked(1);
 }
 
 #ifndef HARNESS_BENCH
-static void keep(struct page_info *page)
+void hx_keep(struct page_info *page)
 {
-	if (page == kept.page && hx.cycles - kept.cycles < HX_HAND_OVER)
+	if (page == hx_kept.page && hx.cycles - hx_kept.cycles < HX_HAND_OVER)
 		return;
-	kept.page = page;
-	kept.work = kept.slow = 0;
+	hx_kept.page = page;
+	hx_kept.work = hx_kept.slow = 0;
 	/* The other CPU had it meanwhile, and has gone. */
 	if (hx.waiting && !hx.hidden)
 		refer(page, -1);
@@ -276,14 +260,15 @@ static void keep(struct page_info *page)
 static void entry_written(unsigned int t, unsigned int s, intpte_t old,
 			  intpte_t new)
 {
-	if (held != hx_page(table_mfn(t)))
+	if (hx_held != hx_page(table_mfn(t)))
 		hx_rule("table %u slot %u written without its lock", t, s);
-	if (!in_model && (t == NR_TABLES ? &hx_foreign : &hx_self)->paging_mode)
+	if (!hx_in_model &&
+	    (t == NR_TABLES ? &hx_foreign : &hx_self)->paging_mode)
 		hx_rule("table %u slot %u written past the paging code", t, s);
 	hx.last_update = hx.step;
-	last_read[t][s] = new;
+	hx_last_read[t][s] = new;
 	account(old, new);
-	if (!in_model)
+	if (!hx_in_model)
 		worked(1);
 }
 
@@ -303,7 +288,7 @@ static void type_written(unsigned long i, unsigned long old,
 		hx_rule("frame %lx: type count changed by more than 1", mfn);
 	if (!(old & PGT_count_mask) || !(new & PGT_count_mask))
 		hx_rule("frame %lx: type count to or from 0 inline", mfn);
-	check_page(i);
+	hx_check_page(i);
 }
 
 /* And on a reference count. */
@@ -320,7 +305,7 @@ static void count_written(unsigned long i, unsigned long old,
 		hx_rule("frame %lx: reference count to or from 0 inline", mfn);
 	if ((new & PGC_count_mask) == PGC_count_mask)
 		hx_rule("frame %lx: the reference kept back taken", mfn);
-	check_page(i);
+	hx_check_page(i);
 }
 
 uint64_t hx_read(volatile void *p)
@@ -330,14 +315,14 @@ uint64_t hx_read(volatile void *p)
 	if (hx.ahead && find_type(p) == NR_FRAMES &&
 	    find_count(p) == NR_FRAMES) {
 		/* All eight bytes: the last one is in the same table. */
-		hx.inside = find_slot(p, &t, &s) &&
-			    (uintptr_t)p + 7 - (uintptr_t)tables[t] < PAGE_SIZE;
-		held = NULL;
+		hx.inside = hx_find_slot(p, &t, &s) &&
+			    (uintptr_t)p + 7 - (uintptr_t)hx_tables[t] < PAGE_SIZE;
+		hx_held = NULL;
 		longjmp(*hx.ahead, 1);
 	}
-	if (find_slot(p, &t, &s)) {
+	if (hx_find_slot(p, &t, &s)) {
 		hardware(t, s, false);
-		last_read[t][s] = *(volatile intpte_t *)p;
+		hx_last_read[t][s] = *(volatile intpte_t *)p;
 	}
 	return *(volatile uint64_t *)p;
 }
@@ -349,17 +334,17 @@ void hx_write(volatile void *ptr, uint64_t v)
 
 	if (find_type(p) < NR_FRAMES)
 		hx_rule("type_info written by a plain store");
-	if (!find_slot(p, &t, &s)) {
+	if (!hx_find_slot(p, &t, &s)) {
 		*p = v;
 		return;
 	}
 	hardware(t, s, true);
 	old = *p;
-	if (old & AD & ~v & ~last_read[t][s])
+	if (old & AD & ~v & ~hx_last_read[t][s])
 		hx_rule("table %u slot %u: A or D lost by a plain store", t, s);
 	*p = v;
 	hx.plain_stores++;
-	if (!in_model && (old & _PAGE_PRESENT) &&
+	if (!hx_in_model && (old & _PAGE_PRESENT) &&
 	    (old & ~v & (_PAGE_PRESENT | _PAGE_RW)))
 		hx.buffered = (old & PTEBATCH_PTE_FRAME) >> 12;
 	entry_written(t, s, old, v);
@@ -370,17 +355,17 @@ uint64_t hx_cmpxchg(volatile void *ptr, uint64_t o, uint64_t n)
 	uint64_t *p = (uint64_t *)ptr, old;
 	unsigned long types = find_type(p), counts = find_count(p);
 	unsigned int t, s;
-	bool slot = find_slot(p, &t, &s);
+	bool slot = hx_find_slot(p, &t, &s);
 
 	hx.buffered = 0;
 	if (slot)
 		hardware(t, s, true);
-	if (hx.steal_mfn && counts == counted(hx.steal_mfn))
+	if (hx.steal_mfn && counts == hx_counted(hx.steal_mfn))
 		frame_table[counts].v.inuse._domain = hx_foreign.pdx;
 	old = *p;
 	if (slot) {
 		hx.pte_atomics++;
-		last_read[t][s] = old;
+		hx_last_read[t][s] = old;
 	}
 	if (old != o)
 		return old;
@@ -394,13 +379,13 @@ uint64_t hx_cmpxchg(volatile void *ptr, uint64_t o, uint64_t n)
 	return old;
 }
 
-/* Of an entry alone; last_read stays, for nothing was read. */
+/* Of an entry alone; hx_last_read stays, for nothing was read. */
 static void lock_to(volatile void *ptr, uint64_t and, uint64_t or)
 {
 	uint64_t *p = (uint64_t *)ptr, old;
 	unsigned int t, s;
 
-	if (!find_slot(p, &t, &s)) {
+	if (!hx_find_slot(p, &t, &s)) {
 		hx_rule("a locked and/or of something that is no entry");
 		return;
 	}
@@ -430,7 +415,7 @@ uint64_t hx_xchg(volatile void *ptr, uint64_t n)
 	hx.buffered = 0;
 	if (find_type(p) < NR_FRAMES)
 		hx_rule("type_info exchanged");
-	if (!find_slot(p, &t, &s)) {
+	if (!hx_find_slot(p, &t, &s)) {
 		old = *p;
 		*p = n;
 		return old;
@@ -443,432 +428,9 @@ uint64_t hx_xchg(volatile void *ptr, uint64_t n)
 	return old;
 }
 
-/* --- References ----------------------------------------------------------- */
-
-bool mfn_valid(mfn_t m)
-{
-	unsigned long mfn = mfn_x(m);
-
-	if (mfn >= max_page)
-		return false;
-#ifdef HARNESS_PDX_OFFSET
-	if (mfn < pfn_bases[PFN_TBL_IDX(mfn)] ||
-	    mfn >= pfn_bases[PFN_TBL_IDX(mfn)] + pdx_region_size)
-		return false;
-#elif !defined(HARNESS_PDX_NONE)
-	if (mfn & pfn_hole_mask)
-		return false;
-#endif
-	return test_bit(pfn_to_pdx(mfn) / PDX_GROUP_COUNT, pdx_group_valid);
-}
-
-bool get_page(struct page_info *page, const struct domain *d)
-{
-	if (((page->count_info + 2) & PGC_count_mask) <= 2 ||
-	    page->v.inuse._domain != d->pdx)
-		return false;
-	__sync_fetch_and_add(&page->count_info, 1);
-	hx.page_gets++;
-	return true;
-}
-
-void put_page(struct page_info *page)
-{
-	if ((__sync_fetch_and_sub(&page->count_info, 1) & PGC_count_mask) > 1) {
-		if (!in_model)
-			check_page(page_to_pdx(page));
-	} else if (hx.may_free)
-		hx.freed++;
-	else
-		hx_rule("frame %lx: last reference dropped",
-			mfn_x(page_to_mfn(page)));
-}
-
-struct page_info *get_page_from_mfn(mfn_t mfn, struct domain *d)
-{
-	struct page_info *page = mfn_to_page(mfn);
-
-	return mfn_valid(mfn) && get_page(page, d) ? page : NULL;
-}
-
-#ifdef HARNESS_BENCH
-/* Another thread may hold it: as Xen's, which gives nobody his turn. */
-bool page_lock_unsafe(struct page_info *page)
-{
-	unsigned long x;
-
-	do {
-		while ((x = ACCESS_ONCE(page->u.inuse.type_info)) & PGT_locked)
-			cpu_relax();
-		if (!(x & PGT_validated) || !(x & PGT_count_mask))
-			return false;
-	} while (cmpxchg(&page->u.inuse.type_info, x,
-			 x + (1 | PGT_locked)) != x);
-	held = page;
-	return true;
-}
-#else
-bool page_lock_unsafe(struct page_info *page)
-{
-	unsigned long x = page->u.inuse.type_info;
-
-	if (held)
-		hx_rule("a second page lock taken");
-	if (x & PGT_locked)
-		hx_bug("page_lock() would spin for ever", __FILE__, __LINE__);
-	if (!(x & PGT_validated) || !(x & PGT_count_mask))
-		return false;
-	/* Without the reference, this frame could be anybody's by now. */
-	unsigned long i = page_to_pdx(page);
-
-	if ((page->count_info & PGC_count_mask) <=
-	    tally[i].refs + tally[i].present)
-		hx_rule("frame %lx: locked without a reference to it",
-			pdx_to_pfn(i));
-	__sync_val_compare_and_swap(&page->u.inuse.type_info, x,
-				    x + (1 | PGT_locked));
-	held = page;
-	hx.locks++;
-	keep(page);
-	return true;
-}
-#endif
-
-bool lock_evaluate_nospec(bool locked)
-{
-	hx.fences += locked;
-	return locked;
-}
-
-void page_unlock(struct page_info *page)
-{
-	ASSERT(held == page);
-	ASSERT(page->u.inuse.type_info & PGT_locked);
-	__sync_fetch_and_sub(&page->u.inuse.type_info, 1 | PGT_locked);
-	held = NULL;
-	kept.cycles = hx.cycles;
-}
-
-int get_page_type(struct page_info *page, unsigned long type)
-{
-	unsigned long x = page->u.inuse.type_info;
-
-	hx.generic_gets++;
-	/* Another type may need an IPI, or the IOMMU. */
-	worked_slow((x & PGT_type_mask) == type ? 1 : HX_RETYPE);
-	if (!((x + 1) & PGT_count_mask))
-		return 0;
-	if (!(x & PGT_count_mask)) {
-		ASSERT(type == PGT_writable_page); /* all that is modelled */
-		x = (x & ~(PGT_type_mask | PGT_validated)) | type |
-		    PGT_validated;
-	} else if ((x & PGT_type_mask) != type)
-		return 0;
-	else if (!(x & PGT_validated))
-		hx_bug("get_page_type() would spin for ever", __FILE__,
-		       __LINE__);
-	page->u.inuse.type_info = x + 1;
-	return 1;
-}
-
-void put_page_type(struct page_info *page)
-{
-	unsigned long x = page->u.inuse.type_info;
-
-	if (hx.buffered == mfn_x(page_to_mfn(page)))
-		hx_rule("frame %lx: stamped before the entry's write is seen",
-			hx.buffered);
-	hx.generic_puts++;
-	worked_slow(1);
-	ASSERT(held != page);
-	BUG_ON(x & PGT_partial);
-	BUG_ON(!(x & PGT_validated));
-	ASSERT(x & PGT_count_mask);
-	if ((x & PGT_locked) && (x & PGT_count_mask) == 2)
-		hx_bug("put_page_type() would spin for ever", __FILE__,
-		       __LINE__);
-	if ((x & PGT_count_mask) == 1)
-		page->tlbflush_timestamp = ++hx.step;
-	page->u.inuse.type_info = x - 1;
-	check_page(page_to_pdx(page));
-}
-
-/* A domain without devices may not choose cache attributes. */
-static bool bad_flags(intpte_t pte, const struct domain *d)
-{
-	return ((pte & PAGE_CACHE_ATTRS) && !d->cache_attrs_ok) ||
-	       ((pte & PTEBATCH_PTE_NX) && !hx.has_nx);
-}
-
-/* 0, a negative error, or the flags of the entry to be flipped. */
-int get_page_from_l1e(l1_pgentry_t e, struct domain *l1e_owner,
-		      struct domain *pg_owner)
-{
-	unsigned long mfn = l1e_get_pfn(e);
-	struct page_info *page = hx_page(mfn);
-	int flip = 0;
-
-	hx.full_validations++;
-	ASSERT(e.l1 & _PAGE_PRESENT);
-	if (bad_flags(e.l1, l1e_owner))
-		return -EINVAL;
-
-	if (counted(mfn) == NR_FRAMES) {
-		if (mfn != MFN_MMIO && mfn != MFN_MMIO_RO &&
-		    mfn != MFN_IO_PAGE && mfn != MFN_HOLE)
-			return mfn == PADDR_MASK >> PAGE_SHIFT ? -EINVAL
-							       : -EPERM;
-		if (mfn == MFN_MMIO_RO && (e.l1 & _PAGE_RW))
-			flip = _PAGE_RW;
-		switch (e.l1 & PAGE_CACHE_ATTRS) {
-		case 0:
-			flip |= _PAGE_PWT | _PAGE_PCD;
-			break;
-		case _PAGE_PWT:
-		case _PAGE_PWT | _PAGE_PAT:
-			flip |= _PAGE_PCD | (e.l1 & _PAGE_PAT);
-			break;
-		}
-		return flip;
-	}
-
-	if (!get_page(page, pg_owner))
-		return -EBUSY;
-	if ((e.l1 & _PAGE_RW) && !get_page_type(page, PGT_writable_page)) {
-		in_model++;
-		put_page(page);
-		in_model--;
-		return -EBUSY;
-	}
-	return 0;
-}
-
-void put_page_from_l1e(l1_pgentry_t e, struct domain *l1e_owner)
-{
-	unsigned long mfn = l1e_get_pfn(e);
-
-	(void)l1e_owner;
-	if (!(e.l1 & _PAGE_PRESENT) || counted(mfn) == NR_FRAMES)
-		return;
-	if (e.l1 & _PAGE_RW)
-		put_page_type(hx_page(mfn));
-	put_page(hx_page(mfn));
-}
-
-l1_pgentry_t adjust_guest_l1e(l1_pgentry_t e, const struct domain *d)
-{
-	(void)d;
-	if (e.l1 & _PAGE_PRESENT) {
-		if (!(e.l1 & _PAGE_USER))
-			e.l1 |= put_pte_flags(_PAGE_GUEST_KERNEL) | _PAGE_USER;
-		if (!(e.l1 & put_pte_flags(_PAGE_GUEST_KERNEL)))
-			e.l1 |= _PAGE_GLOBAL | _PAGE_USER;
-	}
-	return e;
-}
-
-void *map_domain_page(mfn_t mfn)
-{
-	maps++;
-#ifdef HARNESS_BENCH
-	return hx_bench_tables + (mfn_x(mfn) - MFN_BENCH_TABLE) * PAGE_SIZE;
-#endif
-	if (mfn_x(mfn) == MFN_F_TABLE)
-		return tables[NR_TABLES];
-	if (mfn_x(mfn) - MFN_TABLE < NR_TABLES)
-		return tables[mfn_x(mfn) - MFN_TABLE];
-	/* Any other frame: contents that no handler should look at. */
-	static intpte_t other[512];
-
-	return other;
-}
-
-void unmap_domain_page(const void *va)
-{
-	(void)va;
-	maps--;
-}
-
-intpte_t paging_cmpxchg_guest_entry(struct vcpu *v, intpte_t *p, intpte_t old,
-				    intpte_t new, mfn_t mfn)
-{
-	(void)v, (void)mfn;
-	in_model++;
-	hx.paging_writes++;
-	old = cmpxchg(p, old, new);
-	in_model--;
-	return old;
-}
-
-static void model_write(intpte_t *p, intpte_t old, intpte_t new, bool keep)
-{
-	unsigned int t, s;
-
-	in_model++;
-	hx.paging_writes++;
-	if (!keep) {
-		/* Loses A and D by intent: the caller said what they become. */
-		if (find_slot(p, &t, &s))
-			last_read[t][s] |= AD;
-		write_atomic(p, new);
-	} else
-		for (;;) {
-			intpte_t seen = cmpxchg(p, old, new | (old & AD));
-
-			if (seen == old)
-				break;
-			old = seen;
-		}
-	in_model--;
-}
-
-#define SAME_FRAME_FLAGS                                                      \
-	(~(PTEBATCH_PTE_NX | 0x7ff0000000000000UL | 0xe00UL | 0x164UL))
-
-int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t mfn,
-			  unsigned int cmd, struct vcpu *v,
-			  struct domain *pg_owner)
-{
-	bool keep = cmd == MMU_PT_UPDATE_PRESERVE_AD;
-	intpte_t old = ACCESS_ONCE(pl1e->l1);
-	struct domain *d = v->domain;
-
-	(void)mfn;
-	ASSERT(held);
-	if (nl1e.l1 & _PAGE_PRESENT) {
-		int rc;
-
-		if (bad_flags(nl1e.l1, d))
-			return -EINVAL;
-		nl1e = adjust_guest_l1e(nl1e, d);
-		if ((old & _PAGE_PRESENT) &&
-		    !((old ^ nl1e.l1) & SAME_FRAME_FLAGS)) {
-			model_write(&pl1e->l1, old, nl1e.l1, keep);
-			return 0;
-		}
-		rc = get_page_from_l1e(nl1e, d, pg_owner);
-		if (rc < 0)
-			return rc;
-		nl1e.l1 ^= put_pte_flags((unsigned int)rc);
-	} else if (d->arch.pv.check_l1tf && !paging_mode_enabled(d) &&
-		   (nl1e.l1 & l1tf_addr_mask) &&
-		   (nl1e.l1 & l1tf_addr_mask) < l1tf_safe_maddr) {
-		hx.l1tf++;
-		return -ERESTART;
-	}
-	model_write(&pl1e->l1, old, nl1e.l1, keep);
-	in_model++;
-	put_page_from_l1e(l1e_from_intpte(old), d);
-	in_model--;
-	return 0;
-}
-
-/* --- Domains -------------------------------------------------------------- */
-
-struct domain *rcu_lock_domain_by_id(domid_t id)
-{
-	struct domain *d = id == hx_self.domain_id	? &hx_self
-			   : id == hx_foreign.domain_id ? &hx_foreign
-							: NULL;
-
-	if (d)
-		d->refs++;
-	return d;
-}
-
-void rcu_unlock_domain(struct domain *d)
-{
-	d->refs--;
-}
-
-struct domain *get_pg_owner(domid_t id)
-{
-	if (id == DOMID_SELF)
-		return rcu_lock_domain_by_id(current->domain->domain_id);
-	if (id == current->domain->domain_id)
-		return NULL;
-	if (id == DOMID_IO) {
-		hx_io.refs++;
-		return &hx_io;
-	}
-	return rcu_lock_domain_by_id(id);
-}
-
-void put_pg_owner(struct domain *d)
-{
-	d->refs--;
-}
-
-int xsm_mmu_update(int action, struct domain *d, struct domain *t,
-		   struct domain *f, uint32_t flags)
-{
-	if (action != XSM_TARGET || d != current->domain)
-		hx_rule("XSM is asked about another's call");
-	hx.xsm_calls++;
-	hx.xsm_flags |= flags;
-	hx.xsm_tables = t;
-	hx.xsm_pages = f;
-	return flags & hx.xsm_deny ? -EPERM : 0;
-}
-
-/* --- Guest memory, preemption, TLB ---------------------------------------- */
-
-/* Copies up to what faults; returns the bytes left. */
-static unsigned int copy(void *to, const void *from, unsigned int n,
-			 uintptr_t guest)
-{
-	unsigned int good = n;
-
-	if (held)
-		hx_rule("guest memory touched under a page lock");
-	hx.copies++;
-	if (guest < hx.fault_end && guest + n > hx.fault)
-		good = guest < hx.fault ? hx.fault - guest : 0;
-	if (hx.fault_copy && !--hx.fault_copy && hx.fault_byte < good)
-		good = hx.fault_byte;
-	memcpy(to, from, good);
-	return n - good;
-}
-
-unsigned int raw_copy_from_guest(void *to, const void *from, unsigned int n)
-{
-	unsigned int left = copy(to, from, n, (uintptr_t)from);
-
-	memset((char *)to + n - left, 0, left);
-	return left;
-}
-
-unsigned int raw_copy_to_guest(void *to, const void *from, unsigned int n)
-{
-	return copy(to, from, n, (uintptr_t)to);
-}
-
-bool hypercall_preempt_check(void)
-{
-	hx.checks++;
-	return hx.preempt && hx.checks % hx.preempt == 0;
-}
-
-unsigned long hypercall_create_continuation(unsigned int nr, const char *fmt,
-					    ...)
-{
-	va_list ap;
-
-	if (strcmp(fmt, "lllll") || (nr != __HYPERVISOR_ptebatch_runs &&
-				     nr != __HYPERVISOR_ptebatch_values))
-		hx_rule("a continuation of another call");
-	va_start(ap, fmt);
-	for (int i = 0; i < 5; i++)
-		restart_args[i] = va_arg(ap, unsigned long);
-	va_end(ap);
-	restart = true;
-	hx.continuations++;
-	return nr;
-}
-
 void hx_flush(uint64_t cpus, uint64_t addr, uint64_t pages)
 {
-	if (held)
+	if (hx_held)
 		hx_rule("TLB flushed under a page lock");
 	if (hx.flushes < ARRAY_SIZE(hx.flush))
 		hx.flush[hx.flushes] =
@@ -889,22 +451,22 @@ int64_t hx_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,
 	hx.flushes = 0;
 	hx.last_update = 0;
 	do {
-		restart = false;
-		kept.page = NULL; /* the guest has run */
+		hx_restart = false;
+		hx_kept.page = NULL; /* the guest has run */
 		if (nr == __HYPERVISOR_ptebatch_runs)
 			ret = do_ptebatch_runs(a[0], a[1], a[2], a[3], a[4]);
 		else if (nr == __HYPERVISOR_ptebatch_values)
 			ret = do_ptebatch_values(a[0], a[1], a[2], a[3], a[4]);
 		else
 			return -ENOSYS;
-		if (held)
+		if (hx_held)
 			hx_rule("returned with a page locked");
-		if (maps)
+		if (hx_maps)
 			hx_rule("returned with a page mapped");
 		if (hx_self.refs || hx_foreign.refs || hx_io.refs)
 			hx_rule("returned with a domain referenced");
-		if (restart) {
-			memcpy(a, restart_args, sizeof(a));
+		if (hx_restart) {
+			memcpy(a, hx_restart_args, sizeof(a));
 			/* The tasklet that L1TF scheduled runs by now. */
 			if (hx.l1tf != l1tf)
 				hx_self.paging_mode |= PG_shadow;
@@ -914,7 +476,7 @@ int64_t hx_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,
 				hx_bug("a call that never ends", __FILE__,
 				       __LINE__);
 		}
-	} while (restart);
+	} while (hx_restart);
 	return ret;
 }
 
@@ -960,7 +522,7 @@ static void frame(unsigned long mfn, const struct domain *d,
 	page->count_info = PGC_allocated | refs;
 	page->u.inuse.type_info = type;
 	page_set_owner(page, d);
-	tally[page_to_pdx(page)].refs = refs;
+	hx_tally[page_to_pdx(page)].refs = refs;
 }
 
 /* Where memory is, as Xen finds out when it boots. */
@@ -1002,15 +564,15 @@ void harness_reset(void)
 		frame_table = calloc(NR_FRAMES, sizeof(*frame_table));
 	for (unsigned int t = 0; t <= NR_TABLES; t++) {
 		/* Each by itself, so that a step out of one is seen. */
-		if (!tables[t])
-			tables[t] = aligned_alloc(4096, 4096);
-		memset(tables[t], 0, 4096);
+		if (!hx_tables[t])
+			hx_tables[t] = aligned_alloc(4096, 4096);
+		memset(hx_tables[t], 0, 4096);
 	}
 	memset(frame_table, 0, NR_FRAMES * sizeof(*frame_table));
-	memset(tally, 0, sizeof(tally));
-	memset(last_read, 0, sizeof(last_read));
-	held = NULL;
-	maps = 0;
+	memset(hx_tally, 0, sizeof(hx_tally));
+	memset(hx_last_read, 0, sizeof(hx_last_read));
+	hx_held = NULL;
+	hx_maps = 0;
 	max_page = MFN_END;
 	max_pdx = NR_FRAMES;
 	if (!pdx_group_valid[0])
@@ -1049,18 +611,18 @@ uint64_t hx_slot(unsigned int table, unsigned int slot)
 
 uint64_t hx_get(unsigned int table, unsigned int slot)
 {
-	return tables[table][slot];
+	return hx_tables[table][slot];
 }
 
 volatile uint64_t *hx_mapping(unsigned int table, unsigned int slot)
 {
-	return &tables[table][slot];
+	return &hx_tables[table][slot];
 }
 
 void hx_set(unsigned int table, unsigned int slot, uint64_t entry)
 {
 	struct domain *d = table == NR_TABLES ? &hx_foreign : &hx_self;
-	intpte_t old = tables[table][slot];
+	intpte_t old = hx_tables[table][slot];
 	int rc = 0;
 
 	if (entry & _PAGE_PRESENT) {
@@ -1076,11 +638,11 @@ void hx_set(unsigned int table, unsigned int slot, uint64_t entry)
 			       __FILE__, __LINE__);
 		entry ^= put_pte_flags((unsigned int)rc);
 	}
-	tables[table][slot] = entry;
+	hx_tables[table][slot] = entry;
 	account(old, entry);
-	in_model++;
+	hx_in_model++;
 	put_page_from_l1e(l1e_from_intpte(old), d);
-	in_model--;
+	hx_in_model--;
 	hx.full_validations = hx.generic_gets = hx.generic_puts = 0;
 }
 
@@ -1090,8 +652,8 @@ void hx_hold(unsigned long mfn, unsigned int types)
 
 	page->count_info += types;
 	page->u.inuse.type_info += types;
-	tally[page_to_pdx(page)].refs += types;
-	tally[page_to_pdx(page)].types += types;
+	hx_tally[page_to_pdx(page)].refs += types;
+	hx_tally[page_to_pdx(page)].types += types;
 }
 
 void hx_release(unsigned long mfn)
@@ -1099,12 +661,12 @@ void hx_release(unsigned long mfn)
 	struct page_info *page = hx_page(mfn);
 
 	page->count_info--;
-	tally[page_to_pdx(page)].refs--;
+	hx_tally[page_to_pdx(page)].refs--;
 }
 
 void hx_touch(unsigned int table, unsigned int slot, int write)
 {
-	intpte_t *p = &tables[table][slot];
+	intpte_t *p = &hx_tables[table][slot];
 
 	if (*p & _PAGE_PRESENT)
 		*p |= _PAGE_ACCESSED |
@@ -1118,9 +680,9 @@ void hx_audit(void)
 
 	for (unsigned int t = 0; t <= NR_TABLES; t++)
 		for (unsigned int s = 0; s < 512; s++) {
-			intpte_t e = tables[t][s];
+			intpte_t e = hx_tables[t][s];
 
-			i = counted((e & PADDR_MASK) >> PAGE_SHIFT);
+			i = hx_counted((e & PADDR_MASK) >> PAGE_SHIFT);
 			if (!(e & _PAGE_PRESENT) || i == NR_FRAMES)
 				continue;
 			present[i]++;
@@ -1132,17 +694,17 @@ void hx_audit(void)
 		unsigned long x = page->u.inuse.type_info;
 
 		m = pdx_to_pfn(i);
-		if (c != present[i] + tally[i].refs)
+		if (c != present[i] + hx_tally[i].refs)
 			hx_rule("frame %lx: %lu references, not %u", m, c,
-				present[i] + tally[i].refs);
+				present[i] + hx_tally[i].refs);
 		if (x & PGT_locked)
 			hx_rule("frame %lx left locked", m);
 		if ((x & PGT_type_mask) == PGT_writable_page &&
 		    m != MFN_IO_PAGE &&
-		    (x & PGT_count_mask) != writable[i] + tally[i].types)
+		    (x & PGT_count_mask) != writable[i] + hx_tally[i].types)
 			hx_rule("frame %lx: %lu type references, not %u", m,
 				x & PGT_count_mask,
-				writable[i] + tally[i].types);
+				writable[i] + hx_tally[i].types);
 		if ((x & PGT_type_mask) &&
 		    (x & PGT_type_mask) != PGT_writable_page &&
 		    m != MFN_UNVALID && (x & PGT_count_mask) != 1)

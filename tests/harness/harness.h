@@ -3,7 +3,7 @@
  * As much of a hypervisor as backends/xen-hv/ptebatch.c asks for, on the host.
  *
  * All headers that the handlers include lead here (include/). What Xen calls
- * a function is modelled in harness.c by what Xen 4.17 does, in own words:
+ * a function is modelled in harness-xen.c by what Xen 4.17 does, in own words:
  * frames, reference and type counts, page locks, the two ways of updating an
  * entry, guest copies, continuations, TLB flushes.
  *

@@ -20,7 +20,7 @@ cflags="-std=gnu11 -O1 -w -I$here -I$here/include -I$top/include"
 builds='none -DPTEBATCH_PREEMPT=1U -DHARNESS_PDX_MASK -DHARNESS_PDX_OFFSET'
 for p in $builds; do
 	mkdir "$tmp/$p"
-	for part in "$here"/test-*.c "$here/harness.c"; do
+	for part in "$here"/test-*.c "$here"/harness*.c; do
 		part=${part##*/}
 		$CC $cflags ${p#none} -I"$src" -c "$here/$part" \
 			-o "$tmp/$p/${part%.c}.o" || exit 99
@@ -64,7 +64,7 @@ ahead() {
 run() {
 	if [ "$FUZZ" ]; then
 		$CC $cflags $fuzz "$1/ptebatch.c" -I"$1" "$tmp"/fuzz-*.o \
-			"$tmp/none/harness.o" -o "$tmp/t" 2>"$tmp/cc" || return 98
+			"$tmp"/none/harness*.o -o "$tmp/t" 2>"$tmp/cc" || return 98
 		timeout $((FUZZ + 60)) "$tmp/t" --keep "$tmp/input" --time "$FUZZ" \
 			"$top/tests/fuzz/corpus/handler" >"$tmp/out" 2>&1 ||
 			return 1

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What the two files of the harness share. */
+#ifndef HARNESS_INTERNAL_H
+#define HARNESS_INTERNAL_H
+
+#include <harness.h>
+
+#include "../common/pte.h"
+
+/* How often entries map a frame, and who else holds it. */
+extern struct hx_tally {
+	unsigned int present, writable; /* mappings, over all entries */
+	unsigned int refs, types;	/* held by others than entries */
+} hx_tally[NR_FRAMES];
+
+extern intpte_t *hx_tables[NR_TABLES + 1];
+/* What the handlers last read of each slot. */
+extern intpte_t hx_last_read[NR_TABLES + 1][512];
+extern HX_OWN struct page_info *hx_held; /* the page whose lock is held */
+extern HX_OWN unsigned int hx_maps;	 /* domain pages mapped */
+extern HX_OWN unsigned int hx_in_model;	 /* 0 while the handlers run */
+
+/*
+ * The work done on the locked table since another CPU could last take its lock.
+ * A lock that is released and taken again at once cannot be taken by another.
+ */
+extern struct hx_kept {
+	struct page_info *page;
+	uint64_t cycles; /* when it was unlocked */
+	unsigned int work, slow;
+} hx_kept;
+
+/* A continuation was made, with these arguments. */
+extern bool hx_restart;
+extern uint64_t hx_restart_args[5];
+
+bool hx_find_slot(volatile void *p, unsigned int *t, unsigned int *s);
+/* The index of a frame whose references are counted, or NR_FRAMES. */
+unsigned long hx_counted(unsigned long mfn);
+void hx_check_page(unsigned long i);
+void hx_worked_slow(unsigned int weight);
+void hx_keep(struct page_info *page);
+
+#endif /* HARNESS_INTERNAL_H */

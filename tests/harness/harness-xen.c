@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+/* What Xen's own functions do, as the handlers call them. */
+#include "harness-internal.h"
+
+/* --- References ----------------------------------------------------------- */
+
+bool mfn_valid(mfn_t m)
+{
+	unsigned long mfn = mfn_x(m);
+
+	if (mfn >= max_page)
+		return false;
+#ifdef HARNESS_PDX_OFFSET
+	if (mfn < pfn_bases[PFN_TBL_IDX(mfn)] ||
+	    mfn >= pfn_bases[PFN_TBL_IDX(mfn)] + pdx_region_size)
+		return false;
+#elif !defined(HARNESS_PDX_NONE)
+	if (mfn & pfn_hole_mask)
+		return false;
+#endif
+	return test_bit(pfn_to_pdx(mfn) / PDX_GROUP_COUNT, pdx_group_valid);
+}
+
+bool get_page(struct page_info *page, const struct domain *d)
+{
+	if (((page->count_info + 2) & PGC_count_mask) <= 2 ||
+	    page->v.inuse._domain != d->pdx)
+		return false;
+	__sync_fetch_and_add(&page->count_info, 1);
+	hx.page_gets++;
+	return true;
+}
+
+void put_page(struct page_info *page)
+{
+	if ((__sync_fetch_and_sub(&page->count_info, 1) & PGC_count_mask) > 1) {
+		if (!hx_in_model)
+			hx_check_page(page_to_pdx(page));
+	} else if (hx.may_free)
+		hx.freed++;
+	else
+		hx_rule("frame %lx: last reference dropped",
+			mfn_x(page_to_mfn(page)));
+}
+
+struct page_info *get_page_from_mfn(mfn_t mfn, struct domain *d)
+{
+	struct page_info *page = mfn_to_page(mfn);
+
+	return mfn_valid(mfn) && get_page(page, d) ? page : NULL;
+}
+
+#ifdef HARNESS_BENCH
+/* Another thread may hold it: as Xen's, which gives nobody his turn. */
+bool page_lock_unsafe(struct page_info *page)
+{
+	unsigned long x;
+
+	do {
+		while ((x = ACCESS_ONCE(page->u.inuse.type_info)) & PGT_locked)
+			cpu_relax();
+		if (!(x & PGT_validated) || !(x & PGT_count_mask))
+			return false;
+	} while (cmpxchg(&page->u.inuse.type_info, x,
+			 x + (1 | PGT_locked)) != x);
+	hx_held = page;
+	return true;
+}
+#else
+bool page_lock_unsafe(struct page_info *page)
+{
+	unsigned long x = page->u.inuse.type_info;
+
+	if (hx_held)
+		hx_rule("a second page lock taken");
+	if (x & PGT_locked)
+		hx_bug("page_lock() would spin for ever", __FILE__, __LINE__);
+	if (!(x & PGT_validated) || !(x & PGT_count_mask))
+		return false;
+	/* Without the reference, this frame could be anybody's by now. */
+	unsigned long i = page_to_pdx(page);
+
+	if ((page->count_info & PGC_count_mask) <=
+	    hx_tally[i].refs + hx_tally[i].present)
+		hx_rule("frame %lx: locked without a reference to it",
+			pdx_to_pfn(i));
+	__sync_val_compare_and_swap(&page->u.inuse.type_info, x,
+				    x + (1 | PGT_locked));
+	hx_held = page;
+	hx.locks++;
+	hx_keep(page);
+	return true;
+}
+#endif
+
+bool lock_evaluate_nospec(bool locked)
+{
+	hx.fences += locked;
+	return locked;
+}
+
+void page_unlock(struct page_info *page)
+{
+	ASSERT(hx_held == page);
+	ASSERT(page->u.inuse.type_info & PGT_locked);
+	__sync_fetch_and_sub(&page->u.inuse.type_info, 1 | PGT_locked);
+	hx_held = NULL;
+	hx_kept.cycles = hx.cycles;
+}
+
+int get_page_type(struct page_info *page, unsigned long type)
+{
+	unsigned long x = page->u.inuse.type_info;
+
+	hx.generic_gets++;
+	/* Another type may need an IPI, or the IOMMU. */
+	hx_worked_slow((x & PGT_type_mask) == type ? 1 : HX_RETYPE);
+	if (!((x + 1) & PGT_count_mask))
+		return 0;
+	if (!(x & PGT_count_mask)) {
+		ASSERT(type == PGT_writable_page); /* all that is modelled */
+		x = (x & ~(PGT_type_mask | PGT_validated)) | type |
+		    PGT_validated;
+	} else if ((x & PGT_type_mask) != type)
+		return 0;
+	else if (!(x & PGT_validated))
+		hx_bug("get_page_type() would spin for ever", __FILE__,
+		       __LINE__);
+	page->u.inuse.type_info = x + 1;
+	return 1;
+}
+
+void put_page_type(struct page_info *page)
+{
+	unsigned long x = page->u.inuse.type_info;
+
+	if (hx.buffered == mfn_x(page_to_mfn(page)))
+		hx_rule("frame %lx: stamped before the entry's write is seen",
+			hx.buffered);
+	hx.generic_puts++;
+	hx_worked_slow(1);
+	ASSERT(hx_held != page);
+	BUG_ON(x & PGT_partial);
+	BUG_ON(!(x & PGT_validated));
+	ASSERT(x & PGT_count_mask);
+	if ((x & PGT_locked) && (x & PGT_count_mask) == 2)
+		hx_bug("put_page_type() would spin for ever", __FILE__,
+		       __LINE__);
+	if ((x & PGT_count_mask) == 1)
+		page->tlbflush_timestamp = ++hx.step;
+	page->u.inuse.type_info = x - 1;
+	hx_check_page(page_to_pdx(page));
+}
+
+/* A domain without devices may not choose cache attributes. */
+static bool bad_flags(intpte_t pte, const struct domain *d)
+{
+	return ((pte & PAGE_CACHE_ATTRS) && !d->cache_attrs_ok) ||
+	       ((pte & PTEBATCH_PTE_NX) && !hx.has_nx);
+}
+
+/* 0, a negative error, or the flags of the entry to be flipped. */
+int get_page_from_l1e(l1_pgentry_t e, struct domain *l1e_owner,
+		      struct domain *pg_owner)
+{
+	unsigned long mfn = l1e_get_pfn(e);
+	struct page_info *page = hx_page(mfn);
+	int flip = 0;
+
+	hx.full_validations++;
+	ASSERT(e.l1 & _PAGE_PRESENT);
+	if (bad_flags(e.l1, l1e_owner))
+		return -EINVAL;
+
+	if (hx_counted(mfn) == NR_FRAMES) {
+		if (mfn != MFN_MMIO && mfn != MFN_MMIO_RO &&
+		    mfn != MFN_IO_PAGE && mfn != MFN_HOLE)
+			return mfn == PADDR_MASK >> PAGE_SHIFT ? -EINVAL
+							       : -EPERM;
+		if (mfn == MFN_MMIO_RO && (e.l1 & _PAGE_RW))
+			flip = _PAGE_RW;
+		switch (e.l1 & PAGE_CACHE_ATTRS) {
+		case 0:
+			flip |= _PAGE_PWT | _PAGE_PCD;
+			break;
+		case _PAGE_PWT:
+		case _PAGE_PWT | _PAGE_PAT:
+			flip |= _PAGE_PCD | (e.l1 & _PAGE_PAT);
+			break;
+		}
+		return flip;
+	}
+
+	if (!get_page(page, pg_owner))
+		return -EBUSY;
+	if ((e.l1 & _PAGE_RW) && !get_page_type(page, PGT_writable_page)) {
+		hx_in_model++;
+		put_page(page);
+		hx_in_model--;
+		return -EBUSY;
+	}
+	return 0;
+}
+
+void put_page_from_l1e(l1_pgentry_t e, struct domain *l1e_owner)
+{
+	unsigned long mfn = l1e_get_pfn(e);
+
+	(void)l1e_owner;
+	if (!(e.l1 & _PAGE_PRESENT) || hx_counted(mfn) == NR_FRAMES)
+		return;
+	if (e.l1 & _PAGE_RW)
+		put_page_type(hx_page(mfn));
+	put_page(hx_page(mfn));
+}
+
+l1_pgentry_t adjust_guest_l1e(l1_pgentry_t e, const struct domain *d)
+{
+	(void)d;
+	if (e.l1 & _PAGE_PRESENT) {
+		if (!(e.l1 & _PAGE_USER))
+			e.l1 |= put_pte_flags(_PAGE_GUEST_KERNEL) | _PAGE_USER;
+		if (!(e.l1 & put_pte_flags(_PAGE_GUEST_KERNEL)))
+			e.l1 |= _PAGE_GLOBAL | _PAGE_USER;
+	}
+	return e;
+}
+
+void *map_domain_page(mfn_t mfn)
+{
+	hx_maps++;
+#ifdef HARNESS_BENCH
+	return hx_bench_tables + (mfn_x(mfn) - MFN_BENCH_TABLE) * PAGE_SIZE;
+#endif
+	if (mfn_x(mfn) == MFN_F_TABLE)
+		return hx_tables[NR_TABLES];
+	if (mfn_x(mfn) - MFN_TABLE < NR_TABLES)
+		return hx_tables[mfn_x(mfn) - MFN_TABLE];
+	/* Any other frame: contents that no handler should look at. */
+	static intpte_t other[512];
+
+	return other;
+}
+
+void unmap_domain_page(const void *va)
+{
+	(void)va;
+	hx_maps--;
+}
+
+intpte_t paging_cmpxchg_guest_entry(struct vcpu *v, intpte_t *p, intpte_t old,
+				    intpte_t new, mfn_t mfn)
+{
+	(void)v, (void)mfn;
+	hx_in_model++;
+	hx.paging_writes++;
+	old = cmpxchg(p, old, new);
+	hx_in_model--;
+	return old;
+}
+
+static void model_write(intpte_t *p, intpte_t old, intpte_t new, bool keep)
+{
+	unsigned int t, s;
+
+	hx_in_model++;
+	hx.paging_writes++;
+	if (!keep) {
+		/* Loses A and D by intent: the caller said what they become. */
+		if (hx_find_slot(p, &t, &s))
+			hx_last_read[t][s] |= AD;
+		write_atomic(p, new);
+	} else
+		for (;;) {
+			intpte_t seen = cmpxchg(p, old, new | (old & AD));
+
+			if (seen == old)
+				break;
+			old = seen;
+		}
+	hx_in_model--;
+}
+
+#define SAME_FRAME_FLAGS                                                      \
+	(~(PTEBATCH_PTE_NX | 0x7ff0000000000000UL | 0xe00UL | 0x164UL))
+
+int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t mfn,
+			  unsigned int cmd, struct vcpu *v,
+			  struct domain *pg_owner)
+{
+	bool keep = cmd == MMU_PT_UPDATE_PRESERVE_AD;
+	intpte_t old = ACCESS_ONCE(pl1e->l1);
+	struct domain *d = v->domain;
+
+	(void)mfn;
+	ASSERT(hx_held);
+	if (nl1e.l1 & _PAGE_PRESENT) {
+		int rc;
+
+		if (bad_flags(nl1e.l1, d))
+			return -EINVAL;
+		nl1e = adjust_guest_l1e(nl1e, d);
+		if ((old & _PAGE_PRESENT) &&
+		    !((old ^ nl1e.l1) & SAME_FRAME_FLAGS)) {
+			model_write(&pl1e->l1, old, nl1e.l1, keep);
+			return 0;
+		}
+		rc = get_page_from_l1e(nl1e, d, pg_owner);
+		if (rc < 0)
+			return rc;
+		nl1e.l1 ^= put_pte_flags((unsigned int)rc);
+	} else if (d->arch.pv.check_l1tf && !paging_mode_enabled(d) &&
+		   (nl1e.l1 & l1tf_addr_mask) &&
+		   (nl1e.l1 & l1tf_addr_mask) < l1tf_safe_maddr) {
+		hx.l1tf++;
+		return -ERESTART;
+	}
+	model_write(&pl1e->l1, old, nl1e.l1, keep);
+	hx_in_model++;
+	put_page_from_l1e(l1e_from_intpte(old), d);
+	hx_in_model--;
+	return 0;
+}
+
+/* --- Domains -------------------------------------------------------------- */
+
+struct domain *rcu_lock_domain_by_id(domid_t id)
+{
+	struct domain *d = id == hx_self.domain_id	? &hx_self
+			   : id == hx_foreign.domain_id ? &hx_foreign
+							: NULL;
+
+	if (d)
+		d->refs++;
+	return d;
+}
+
+void rcu_unlock_domain(struct domain *d)
+{
+	d->refs--;
+}
+
+struct domain *get_pg_owner(domid_t id)
+{
+	if (id == DOMID_SELF)
+		return rcu_lock_domain_by_id(current->domain->domain_id);
+	if (id == current->domain->domain_id)
+		return NULL;
+	if (id == DOMID_IO) {
+		hx_io.refs++;
+		return &hx_io;
+	}
+	return rcu_lock_domain_by_id(id);
+}
+
+void put_pg_owner(struct domain *d)
+{
+	d->refs--;
+}
+
+int xsm_mmu_update(int action, struct domain *d, struct domain *t,
+		   struct domain *f, uint32_t flags)
+{
+	if (action != XSM_TARGET || d != current->domain)
+		hx_rule("XSM is asked about another's call");
+	hx.xsm_calls++;
+	hx.xsm_flags |= flags;
+	hx.xsm_tables = t;
+	hx.xsm_pages = f;
+	return flags & hx.xsm_deny ? -EPERM : 0;
+}
+
+/* --- Guest memory, preemption, TLB ---------------------------------------- */
+
+/* Copies up to what faults; returns the bytes left. */
+static unsigned int copy(void *to, const void *from, unsigned int n,
+			 uintptr_t guest)
+{
+	unsigned int good = n;
+
+	if (hx_held)
+		hx_rule("guest memory touched under a page lock");
+	hx.copies++;
+	if (guest < hx.fault_end && guest + n > hx.fault)
+		good = guest < hx.fault ? hx.fault - guest : 0;
+	if (hx.fault_copy && !--hx.fault_copy && hx.fault_byte < good)
+		good = hx.fault_byte;
+	memcpy(to, from, good);
+	return n - good;
+}
+
+unsigned int raw_copy_from_guest(void *to, const void *from, unsigned int n)
+{
+	unsigned int left = copy(to, from, n, (uintptr_t)from);
+
+	memset((char *)to + n - left, 0, left);
+	return left;
+}
+
+unsigned int raw_copy_to_guest(void *to, const void *from, unsigned int n)
+{
+	return copy(to, from, n, (uintptr_t)to);
+}
+
+bool hypercall_preempt_check(void)
+{
+	hx.checks++;
+	return hx.preempt && hx.checks % hx.preempt == 0;
+}
+
+unsigned long hypercall_create_continuation(unsigned int nr, const char *fmt,
+					    ...)
+{
+	va_list ap;
+
+	if (strcmp(fmt, "lllll") || (nr != __HYPERVISOR_ptebatch_runs &&
+				     nr != __HYPERVISOR_ptebatch_values))
+		hx_rule("a continuation of another call");
+	va_start(ap, fmt);
+	for (int i = 0; i < 5; i++)
+		hx_restart_args[i] = va_arg(ap, unsigned long);
+	va_end(ap);
+	hx_restart = true;
+	hx.continuations++;
+	return nr;
+}
