@@ -4,9 +4,9 @@
 # supports. Fetches a source that is not in the cache. TAP. Environment:
 # top_srcdir.
 set -u
-: "${top_srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}"
+. "$(dirname "$0")/../common/tap.sh"
 install=$top_srcdir/backends/xen-hv/install
-tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT || exit 99
+temporary_folder
 # git must commit without the user's settings.
 export HOME="$tmp" GIT_CONFIG_NOSYSTEM=1
 export GIT_AUTHOR_NAME=tester GIT_AUTHOR_EMAIL=tester@localhost
@@ -15,18 +15,11 @@ export GIT_COMMITTER_NAME=tester GIT_COMMITTER_EMAIL=tester@localhost
 fresh() { rm -rf "$tmp/tree" && cp -r "$tmp/pristine" "$tmp/tree"; }
 as_it_was() { diff -r "$tmp/pristine" "$tmp/tree"; }
 
-n=0 failed=0
-holds() { # what the command tests, the command with its arguments
-	n=$((n + 1))
-	what=$1
+shows() { # what holds, the command that shows it
+	what="$version: $1"
 	shift
-	if "$@" >"$tmp/output" 2>&1; then
-		echo "ok $n - $version: $what"
-	else
-		echo "not ok $n - $version: $what"
-		sed 's/^/# /' "$tmp/output" | head -n 20
-		failed=1
-	fi
+	"$@" >"$tmp/output" 2>&1
+	verdict "$what" "$tmp/output"
 }
 
 adds_files() {
@@ -280,51 +273,51 @@ of_that_version() {
 }
 
 all() {
-	holds "the script recognises the version of the tree" of_that_version
-	holds "installing adds the project's three files" adds_files
-	holds "Xen's own files gain at most 50 lines, and lose none" few_lines
-	holds "only 64-bit PV guests get the calls: no PV32, HVM or PVH guests" only_pv64
-	holds "installing again changes nothing" idempotent
-	holds "installing updates an older or edited file, and keeps a copy" \
+	shows "the script recognises the version of the tree" of_that_version
+	shows "installing adds the project's three files" adds_files
+	shows "Xen's own files gain at most 50 lines, and lose none" few_lines
+	shows "only 64-bit PV guests get the calls: no PV32, HVM or PVH guests" only_pv64
+	shows "installing again changes nothing" idempotent
+	shows "installing updates an older or edited file, and keeps a copy" \
 		updates
-	holds "undo keeps a copy of an edited file" undo_keeps
-	holds "undo restores the tree byte for byte" undoes
-	holds "undo of a tree without the handlers changes nothing" undoes_twice
-	holds "check reports whether the handlers are installed, and changes nothing" \
+	shows "undo keeps a copy of an edited file" undo_keeps
+	shows "undo restores the tree byte for byte" undoes
+	shows "undo of a tree without the handlers changes nothing" undoes_twice
+	shows "check reports whether the handlers are installed, and changes nothing" \
 		only_checks
-	holds "git am of the patch has the same result as installing" git_am
-	holds "a tree with the handlers gives the same patch" patch_of_installed
-	holds "installing over 0.1.x gives what installing gives" upgrades_former
-	holds "undo takes 0.1.x out byte for byte" undoes_former
-	holds "the patch is the same from a tree that has 0.1.x" patch_of_former
-	holds "a file of 0.1.x that was edited is kept" keeps_edited_former
-	holds "a folder that is not Xen is refused" no_xen
-	holds "the folder above Xen is refused, with the right one named" above_xen
-	holds "an unknown version is refused, and named" other_version
-	holds "an anchor that an unknown version lacks is named, too" newer_lost_anchor
-	holds "with --untried it is accepted, unless it lacks an anchor" untried
-	holds "without the entry in Kconfig: refused, untouched" lost_anchor \
+	shows "git am of the patch has the same result as installing" git_am
+	shows "a tree with the handlers gives the same patch" patch_of_installed
+	shows "installing over 0.1.x gives what installing gives" upgrades_former
+	shows "undo takes 0.1.x out byte for byte" undoes_former
+	shows "the patch is the same from a tree that has 0.1.x" patch_of_former
+	shows "a file of 0.1.x that was edited is kept" keeps_edited_former
+	shows "a folder that is not Xen is refused" no_xen
+	shows "the folder above Xen is refused, with the right one named" above_xen
+	shows "an unknown version is refused, and named" other_version
+	shows "an anchor that an unknown version lacks is named, too" newer_lost_anchor
+	shows "with --untried it is accepted, unless it lacks an anchor" untried
+	shows "without the entry in Kconfig: refused, untouched" lost_anchor \
 		arch/x86/Kconfig 's/^config PV_LINEAR_PT/config PV_LINEAR/' PV_LINEAR_PT
-	holds "without the Makefile's anchor: refused, untouched" lost_anchor \
+	shows "without the Makefile's anchor: refused, untouched" lost_anchor \
 		arch/x86/pv/Makefile '/mm\.o/d' mm.o
-	holds "without the prototypes' anchor: refused, untouched" lost_anchor \
+	shows "without the prototypes' anchor: refused, untouched" lost_anchor \
 		include/hypercall-defs.c 's/^update_va_mapping_otherd/&x/' prototype
-	holds "with other columns in the table of callers: refused, untouched" lost_anchor \
+	shows "with other columns in the table of callers: refused, untouched" lost_anchor \
 		include/hypercall-defs.c 's/^table: .*/& riscv/' 'table of callers'
-	holds "without the headers' anchor: refused, untouched" lost_anchor \
+	shows "without the headers' anchor: refused, untouched" lost_anchor \
 		arch/x86/include/asm/hypercall.h '/xen-mca/d' xen-mca.h
-	holds "with another mod_l1_entry(): refused, untouched" lost_anchor \
+	shows "with another mod_l1_entry(): refused, untouched" lost_anchor \
 		arch/x86/mm.c 's/^static int mod_l1_entry(/&bool extra, /' mod_l1_entry
-	holds "without a file that the script needs: refused, untouched" lost_file
-	holds "with ptebatch lines from elsewhere: refused, untouched" foreign_lines
-	holds "compression of frame numbers by a mask is recognised" pdx_mask
-	holds "compression by offsets is recognised in any version" pdx_offsets
-	holds "another form of offsets is refused, even with --untried" \
+	shows "without a file that the script needs: refused, untouched" lost_file
+	shows "with ptebatch lines from elsewhere: refused, untouched" foreign_lines
+	shows "compression of frame numbers by a mask is recognised" pdx_mask
+	shows "compression by offsets is recognised in any version" pdx_offsets
+	shows "another form of offsets is refused, even with --untried" \
 		pdx_offsets_otherwise
-	holds "an unknown compression is refused, and named" pdx_unknown
-	holds "another form of mask is refused" pdx_mask_otherwise
-	holds "a tree without a known setting of compression is refused" pdx_silent
-	holds "a tree with another rule for the direct map is refused" \
+	shows "an unknown compression is refused, and named" pdx_unknown
+	shows "another form of mask is refused" pdx_mask_otherwise
+	shows "a tree without a known setting of compression is refused" pdx_silent
+	shows "a tree with another rule for the direct map is refused" \
 		other_direct_map
 }
 
@@ -341,14 +334,12 @@ for version in 4.17 4.20; do
 		all
 		;;
 	77)
-		n=$((n + 1))
-		echo "ok $n - $version: installing # SKIP Debian's archive does not serve its source here"
+		skip "$version: installing" \
+			"Debian's archive does not serve its source here"
 		;;
 	*)
-		echo "Bail out! cannot get the source of Xen $version"
-		exit 1
+		bail_out "cannot get the source of Xen $version"
 		;;
 	esac
 done
-echo "1..$n"
-exit $failed
+tap_done
