@@ -23,7 +23,7 @@ static uint64_t random_flags(void)
 
 static const char *random_step(struct conf_world *w)
 {
-	uint64_t masks = RW | AVAIL | NX, clear, set, pte, val, e;
+	uint64_t masks = RW | AVAIL | NX, clear, set, slot, pte, e;
 	uint32_t t = random32() % 2, s = random32() % SLOTS, i;
 	uint32_t count = 1 + random32() % 40;
 	uint32_t mode;
@@ -32,25 +32,25 @@ static const char *random_step(struct conf_world *w)
 		count = SLOTS - s;
 	if (!no(w, CONF_NO_CLEAR_AD))
 		masks |= A | D;
-	pte = maddr(w, t, s);
+	slot = maddr(w, t, s);
 	switch (random32() % 8) {
 	case 0:
 		if (no(w, CONF_NO_OLD | CONF_NO_EXACT))
 			return NULL;
-		CHECK(!ptebatch_add_clear(&conf_batch, pte, count, NULL));
+		CHECK(!ptebatch_add_clear(&conf_batch, slot, count, NULL));
 		for (i = 0; i < count; i++)
 			model[t][s + i] = 0;
 		return NULL;
 	case 1:
 	case 2:
 		mode = random32() & 1 && !no(w, CONF_NO_EXACT) ? EXACT : KEEP;
-		val = random32() % 8 ? entry(w, random32(), random_flags())
+		pte = random32() % 8 ? entry(w, random32(), random_flags())
 				     : 0;
-		if (!val)
+		if (!pte)
 			mode = no(w, CONF_NO_EXACT) ? KEEP : EXACT;
 		e = model[t][s];
-		CHECK(!ptebatch_add_set(&conf_batch, pte, val, mode));
-		model[t][s] = mode == KEEP ? val | (e & (A | D)) : val;
+		CHECK(!ptebatch_add_set(&conf_batch, slot, pte, mode));
+		model[t][s] = mode == KEEP ? pte | (e & (A | D)) : pte;
 		return NULL;
 	case 3:
 		if (random32() % 4)
@@ -63,7 +63,7 @@ static const char *random_step(struct conf_world *w)
 		set = random32() & masks;
 		if (random32() & 1)
 			clear |= NX;
-		CHECK(!ptebatch_add_flags(&conf_batch, pte, count, clear, set));
+		CHECK(!ptebatch_add_flags(&conf_batch, slot, count, clear, set));
 		for (i = 0; i < count; i++) {
 			e = model[t][s + i];
 			if (e & P)

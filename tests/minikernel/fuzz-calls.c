@@ -101,9 +101,9 @@ static int owner_error(uint32_t owner)
 	return -twin_update(slot_maddr(TWIN_SLOTS + 200), 0, owner);
 }
 
-static int is_subject(uint64_t pte)
+static int is_subject(uint64_t slot)
 {
-	uint64_t table = pte & ~0xffful;
+	uint64_t table = slot & ~0xffful;
 	uint32_t i;
 
 	for (i = 0; i < TWIN_TABLES; i++)
@@ -113,16 +113,16 @@ static int is_subject(uint64_t pte)
 }
 
 /* Difference 1. */
-static int is_other_page(uint64_t pte)
+static int is_other_page(uint64_t slot)
 {
-	uint64_t frame = pte & ~0xffful;
+	uint64_t frame = slot & ~0xffful;
 
 	return !(frame & ~FRAME) &&
 	       (is_own_page(frame) || twin_of(frame) != frame);
 }
 
 /* One entry; 0 or its error. */
-static int one(uint64_t pte, uint64_t keep, uint64_t val, uint32_t mode,
+static int one(uint64_t slot, uint64_t keep, uint64_t pte, uint32_t mode,
 	       uint64_t *old)
 {
 	const uint32_t owner = op.form == REGISTER || op.form == LIB_RUN
@@ -130,20 +130,20 @@ static int one(uint64_t pte, uint64_t keep, uint64_t val, uint32_t mode,
 				       : (uint32_t)op.owner;
 	uint64_t now;
 
-	if (!is_subject(pte))
-		return is_other_page(pte) ? PTEBATCH_EINVAL
-					  : -twin_update(pte, 0, owner);
-	pte = twin_of(pte);
-	now = *maddr_to_virt(pte);
+	if (!is_subject(slot))
+		return is_other_page(slot) ? PTEBATCH_EINVAL
+					  : -twin_update(slot, 0, owner);
+	slot = twin_of(slot);
+	now = *maddr_to_virt(slot);
 	*old = now & P ? twin_of(now) : now;
 	if (keep) { /* FLAGS */
 		if (!(now & P))
 			return 0;
-		val = (now & keep) | val;
-	} else if (val & P) {
-		val = twin_of(val);
+		pte = (now & keep) | pte;
+	} else if (pte & P) {
+		pte = twin_of(pte);
 	}
-	return -twin_update(pte | mode, val, owner);
+	return -twin_update(slot | mode, pte, owner);
 }
 
 static int run_error(const struct ptebatch_run *r)

@@ -89,15 +89,15 @@ static int same_olds(void)
 /* The first slot that a record names, if that is the subject's. */
 static uint32_t named_slot(uint32_t record)
 {
-	uint64_t pte = op.form == VALUES || op.form == LIB_VALUES
+	uint64_t slot = op.form == VALUES || op.form == LIB_VALUES
 			       ? op.value[record].slot & ~7ul
 			       : op.run[record].slot;
 	uint32_t i;
 
 	for (i = 0; i < TWIN_TABLES; i++)
-		if ((pte & ~0xffful) == slot_maddr(i * PTEBATCH_TABLE_SLOTS) &&
-		    !(pte & 7))
-			return i * PTEBATCH_TABLE_SLOTS + (pte & 0xff8) / 8;
+		if ((slot & ~0xffful) == slot_maddr(i * PTEBATCH_TABLE_SLOTS) &&
+		    !(slot & 7))
+			return i * PTEBATCH_TABLE_SLOTS + (slot & 0xff8) / 8;
 	return NOWHERE;
 }
 

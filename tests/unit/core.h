@@ -49,9 +49,9 @@ static inline int setup(void **state)
 			     sizeof(storage));
 }
 
-static inline void run(uint64_t pte, uint32_t count)
+static inline void run(uint64_t slot, uint32_t count)
 {
-	assert_int_equal(ptebatch_add_flags(&b, pte, count, RW, 0), 0);
+	assert_int_equal(ptebatch_add_flags(&b, slot, count, RW, 0), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, setup)

@@ -48,20 +48,21 @@ static int may_apply(int new_call, uint64_t maddr)
 	return 0;
 }
 
-static int put_value(int new_call, uint64_t ptr, uint64_t val)
+static int put_value(int new_call, uint64_t slot_mode, uint64_t pte)
 {
-	volatile uint64_t *p = slot(NULL, ptr & ~7ull);
+	volatile uint64_t *p = slot(NULL, slot_mode & ~7ull);
 	int err;
 
 	/* As mmu_update does with a page that the domain can write to. */
-	if (!new_call && !p && (ptr & ~0xfffull) == FAKE_DATA)
-		p = &fake.data[(ptr & 0xfff) / 8];
-	if (!p || ((ptr & 7) != PTEBATCH_SET_EXACT &&
-		   (ptr & 7) != PTEBATCH_SET_KEEP_AD))
+	if (!new_call && !p && (slot_mode & ~0xfffull) == FAKE_DATA)
+		p = &fake.data[(slot_mode & 0xfff) / 8];
+	if (!p || ((slot_mode & 7) != PTEBATCH_SET_EXACT &&
+		   (slot_mode & 7) != PTEBATCH_SET_KEEP_AD))
 		return PTEBATCH_EINVAL;
-	err = may_apply(new_call, ptr & ~7ull);
+	err = may_apply(new_call, slot_mode & ~7ull);
 	if (!err)
-		*p = (ptr & 7) == PTEBATCH_SET_KEEP_AD ? val | (*p & AD) : val;
+		*p = (slot_mode & 7) == PTEBATCH_SET_KEEP_AD ? pte | (*p & AD)
+							     : pte;
 	return err;
 }
 

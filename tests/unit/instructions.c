@@ -31,32 +31,32 @@ CALLED static int64_t hypercall(void *ctx, uint32_t nr, uint64_t a1,
 }
 
 /* One instruction, ret: what a call of "empty" costs its caller is known. */
-CALLED static int empty(struct ptebatch *b, uint64_t pte, uint32_t count)
+CALLED static int empty(struct ptebatch *b, uint64_t slot, uint32_t count)
 {
 	(void)b;
-	(void)pte;
+	(void)slot;
 	(void)count;
 	__asm__ volatile("");
 	return 0;
 }
 
-CALLED static int merge_one(struct ptebatch *b, uint64_t pte, uint32_t count)
+CALLED static int merge_one(struct ptebatch *b, uint64_t slot, uint32_t count)
 {
 	(void)count;
-	return ptebatch_add_flags(b, pte, 1, RW, 0);
+	return ptebatch_add_flags(b, slot, 1, RW, 0);
 }
 
-CALLED static int merge(struct ptebatch *b, uint64_t pte, uint32_t count)
+CALLED static int merge(struct ptebatch *b, uint64_t slot, uint32_t count)
 {
-	return ptebatch_add_flags(b, pte, count, RW, 0);
+	return ptebatch_add_flags(b, slot, count, RW, 0);
 }
 
-CALLED static int record(struct ptebatch *b, uint64_t pte, uint32_t count)
+CALLED static int record(struct ptebatch *b, uint64_t slot, uint32_t count)
 {
-	return ptebatch_internal_open_flags(b, pte, count, RW, 0);
+	return ptebatch_internal_open_flags(b, slot, count, RW, 0);
 }
 
-CALLED static int apply(struct ptebatch *b, uint64_t pte, uint32_t count)
+CALLED static int apply(struct ptebatch *b, uint64_t slot, uint32_t count)
 {
 	static struct ptebatch_env with_runs = { .hypercall = hypercall,
 					   .have = PTEBATCH_HAVE_RUNS };
@@ -64,7 +64,7 @@ CALLED static int apply(struct ptebatch *b, uint64_t pte, uint32_t count)
 	static struct ptebatch_progress p;
 
 	(void)b;
-	(void)pte;
+	(void)slot;
 	(void)count;
 	return ptebatch_apply_flags(&ptebatch_hypercall, &with_runs, &run, NULL,
 				    &p);
@@ -74,14 +74,14 @@ int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
-		int (*once)(struct ptebatch *b, uint64_t pte, uint32_t count);
+		int (*once)(struct ptebatch *b, uint64_t slot, uint32_t count);
 		uint64_t step;
 	} all[] = {
 		{ "empty", empty, 8 },	       { "merge_one", merge_one, 8 },
 		{ "merge", merge, 8 },	       { "record", record, 16 },
 		{ "apply", apply, 8 },
 	};
-	uint64_t pte = 0x1000;
+	uint64_t slot = 0x1000;
 	unsigned int i, times;
 
 	if (argc != 3 || ptebatch_init(&b, sizeof(b), &ptebatch_hypercall, &env,
@@ -93,9 +93,9 @@ int main(int argc, char **argv)
 	if (i == sizeof(all) / sizeof(all[0]))
 		return 99;
 	for (times = (unsigned int)atoi(argv[2]); times; times--) {
-		if (all[i].once(&b, pte, 1))
+		if (all[i].once(&b, slot, 1))
 			return 1;
-		pte += all[i].step;
+		slot += all[i].step;
 	}
 	return 0;
 }

@@ -104,16 +104,16 @@ static void init_refuses_null_arguments_and_operations(void **state)
 
 /* ---- bad records queue nothing ---- */
 
-static void refuse_run(uint64_t pte, uint32_t count, uint64_t clear,
+static void refuse_run(uint64_t slot, uint32_t count, uint64_t clear,
 		       uint64_t set)
 {
-	struct ptebatch_run r = { pte, count, 0, clear, set, 0 };
+	struct ptebatch_run r = { slot, count, 0, clear, set, 0 };
 	struct ptebatch_progress p;
 	uint64_t pending = ptebatch_pending(&b);
 
-	assert_int_equal(ptebatch_add_flags(&b, pte, count, clear, set),
+	assert_int_equal(ptebatch_add_flags(&b, slot, count, clear, set),
 			 -PTEBATCH_EINVAL);
-	assert_int_equal(ptebatch_add_flags_old(&b, pte, count, clear, set, old),
+	assert_int_equal(ptebatch_add_flags_old(&b, slot, count, clear, set, old),
 			 -PTEBATCH_EINVAL);
 	assert_int_equal(
 		ptebatch_apply_flags(&recording_backend, &env, &r, NULL, &p),
@@ -121,9 +121,9 @@ static void refuse_run(uint64_t pte, uint32_t count, uint64_t clear,
 	assert_int_equal(p.err, -PTEBATCH_EINVAL);
 	assert_int_equal(p.records, 0);
 	if (!clear && !set) {
-		assert_int_equal(ptebatch_add_clear(&b, pte, count, old),
+		assert_int_equal(ptebatch_add_clear(&b, slot, count, old),
 				 -PTEBATCH_EINVAL);
-		assert_int_equal(ptebatch_add_clear(&b, pte, count, NULL),
+		assert_int_equal(ptebatch_add_clear(&b, slot, count, NULL),
 				 -PTEBATCH_EINVAL);
 	}
 	assert_int_equal(ptebatch_pending(&b), pending);
