@@ -10,10 +10,11 @@
  *   abi.c    the two hypercalls by hand: bad arguments, forms, multicalls
  *   flask.c  what a security policy allows and denies
  *   kinds.c  entries of other kinds, beside twins that mmu_update changes
- *   race.c   several vCPUs against each other
+ *   race.c   several vCPUs against each other; race-*.c has the tests
  *   serve.c  as a domU: what dom0 asks for (mailbox.h), and load without end
  *   bench.c  what each way of changing PTEs costs
- *   fuzz.c   random operations, compared with stock mmu_update's
+ *   fuzz.c   random operations, compared with stock mmu_update's; fuzz-*.c makes
+ *            and performs one
  *   twin.c   the tables and pages, in pairs, that fuzz.c works on
  *
  * The tables under test map their data pages from TEST_BASE on.

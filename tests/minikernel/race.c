@@ -3,10 +3,10 @@
  * The vCPUs against each other. Where QEMU runs them in parallel threads
  * (tests/xen/run --parallel) these are races; with -icount they take turns.
  *
- * All need the new calls, at least two vCPUs, and no right that a domU has not.
- * Each counts what it has provoked, prints that, and fails if it is nothing: a
- * race that did not happen has shown nothing. "updates" is how many slots each
- * test has changed, refused ones not counted.
+ * All tests need the new calls and at least two vCPUs, but no right that a domU
+ * lacks. Each test counts the events that it provoked, prints the counts, and
+ * fails if one is zero: a race that did not happen shows nothing. "updates" is
+ * the number of slots that a test has changed, without the refused ones.
  */
 #include "race.h"
 

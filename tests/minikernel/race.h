@@ -22,13 +22,13 @@ extern uint64_t race_wanted;   /* updates that each test makes */
 extern int race_over; /* set when a vCPU has finished or failed */
 extern const char *race_failure; /* the reason of the first failure */
 
-/* What a vCPU has for itself, on cache lines of its own. */
+/* The private data of each vCPU, on cache lines of its own. */
 extern struct mine {
 	uint64_t rng;
-	uint64_t updates;  /* done */
-	uint64_t stores;   /* that went through */
-	uint64_t faults;   /* and that did not */
-	uint64_t refusals; /* by a call */
+	uint64_t updates;  /* slots changed */
+	uint64_t stores;   /* that succeeded */
+	uint64_t faults;   /* stores that faulted */
+	uint64_t refusals; /* calls that failed */
 	struct ptebatch_run run;
 	struct ptebatch_tlb tlb;
 	uint64_t mask;
@@ -84,7 +84,7 @@ static inline uint64_t sum(size_t member)
 }
 #define SUM(member) sum(__builtin_offsetof(struct mine, member))
 
-/* A slot's address in the first table or any other, and a run of it. */
+/* A run as a record. */
 static inline struct ptebatch_run run_at(uint64_t pte, uint32_t count,
 					 uint32_t op, uint64_t clear,
 					 uint64_t set, uint64_t *olds)
@@ -100,8 +100,8 @@ static inline int64_t by_list(const struct ptebatch_run *r, uint64_t how,
 }
 
 /*
- * Counts what a call has done, of how many slots (of a list of one run, or of
- * registers or values); returns the error that stopped it.
+ * Counts the slots that a call of so many slots has done. "list" tells a list of
+ * one run from the register form and from values. Returns the call's error.
  */
 static inline uint32_t tally(int64_t ret, uint32_t slots, int list)
 {

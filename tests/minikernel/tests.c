@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Tests, as TAP: the conformance suite over real page tables, with each
- * backend and with environments that lack something; then what only a real
- * Xen can show, with each backend: faults, flushes, page types.
+ * backend and with environments that lack something; then, with each backend,
+ * the tests that need a real Xen: faults, flushes, page types.
  *
- * A CHECK that does not hold ends its test. The world is reset before each.
+ * A CHECK that fails ends its test. The tables are cleared before each test.
  */
 #include "kernel.h"
 

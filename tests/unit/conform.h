@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The conformance suite over the tables of fake-xen, as part of a test. */
+/* Runs the conformance suite over the tables of fake-xen, within a test. */
 #ifndef CONFORM_H
 #define CONFORM_H
 

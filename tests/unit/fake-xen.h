@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * As much of a hypervisor as the backends talk to: mmu_update, mmuext_op,
+ * The hypercalls that the backends use: mmu_update, mmuext_op,
  * update_va_mapping and the two calls of <ptebatch/xen-ptebatch.h>, over two tables in
  * plain memory and a page that is no table.
  */
@@ -17,7 +17,7 @@
 #define FAKE_DATA 0x20000000ull /* a page that is no table */
 #define FAKE_CALLS 4096
 #define FAKE_EVENTS 1024
-#define FAKE_TLB 1 /* the event of a TLB flush: no slot's address */
+#define FAKE_TLB 1 /* the event of a TLB flush; not a valid slot address */
 
 struct fake_call {
 	uint32_t nr;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A backend that records what it is asked for, slot by slot, and that can fail
- * at any of them.
+ * A backend that records each slot that it is asked to change, and that can
+ * fail at any slot.
  */
 #ifndef RECORDING_H
 #define RECORDING_H

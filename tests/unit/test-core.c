@@ -7,7 +7,7 @@
 
 #include "core.h"
 
-/* A kernel's lazily backed memory: a page is there once it was touched. */
+/* Like a kernel's lazily backed memory: a page appears at the first access. */
 static uint8_t *unbacked;
 static int faulted;
 

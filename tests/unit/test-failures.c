@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small batches, exhaustively: a failure at each slot, with each errno, the new
- * calls gone at each slot, on each backend, with each way to go on; checked by
- * the oracle of ../fuzz/batch.h. TAP, a test for each batch and backend.
+ * Small batches, exhaustively: a failure at each slot with each errno, and the
+ * new calls gone at each slot, on each backend, with each way to continue. The
+ * oracle of ../fuzz/batch.h checks the results. One test per batch and backend.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ static const struct {
 	    { OP_CLEAR_OLD, 1, 5, 3, 0, 0 },
 	    { OP_FLAGS_OLD, 0, 1, 2, RW, D },
 	    { OP_FLAGS, 1, 8, 2, A | D, 0 } } },
-	/* Of the second only slot 3 changes, which the third comes after. */
+	/* The second run changes only slot 3, before the third run does. */
 	{ "runs that overlap",
 	  { { OP_FLAGS, 0, 4, 4, RW, 0 },
 	    { OP_FLAGS, 0, 2, 6, RW, 0 },
@@ -84,7 +84,7 @@ static void wrong(const char *what)
 	exit(1);
 }
 
-/* Where an error came up: as after an error of flush. */
+/* Continues after an error, as a caller does after one of flush. */
 static void go_on(int way)
 {
 	batch_touch();

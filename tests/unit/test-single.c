@@ -358,7 +358,7 @@ static void single_forms_need_a_hypercall_and_may_need_a_mapping(void **state)
 	assert_int_equal(p.refused, 1);
 }
 
-/* A page is backed by the first store to it, which must not be Xen's. */
+/* The first store to a page backs it, and Xen must not make that store. */
 static uint8_t *lazy;
 static int is_backed[2];
 
