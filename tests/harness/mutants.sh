@@ -301,7 +301,7 @@ mutant 'found: changes of type that cost no more than other entries' \
 mutant 'found: changes of table that cost nothing' ptebatch.c \
 	'c->work += WORK_TABLE;' ''
 mutant 'found: a long run in one go, whatever was done before' ptebatch.c \
-	'PTEBATCH_PREEMPT - c->work, run_cost(kind)' 'PTEBATCH_PREEMPT, 1'
+	'left = PTEBATCH_PREEMPT - c->work;' 'left = PTEBATCH_PREEMPT;'
 mutant 'found: progress lost where the calls are turned off' ptebatch.c \
 	'likely(!(done | slots)) ) return -ENOSYS;' 'true ) return -ENOSYS;'
 mutant 'found: a flush lost there' ptebatch.c \
