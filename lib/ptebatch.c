@@ -146,7 +146,10 @@ static void cover(struct ptebatch_tlb *to, const struct ptebatch_tlb *more)
 	to->vcpus = 0;
 }
 
-/* The last record grows no more. Both, for a caller may well name slot 1. */
+/*
+ * The last record grows no more. Set both: a caller could pass slot address 1,
+ * so next alone is not a safe sentinel.
+ */
 static void close_run(struct ptebatch *b)
 {
 	b->next = 1;

@@ -35,7 +35,7 @@
  * calls.
  *
  * mmu_update writes tables of every level, and data pages too. Only the caller
- * knows which pages are L1 tables (PTEBATCH_ENV_SLOT_KNOWS_L1).
+ * knows which pages are L1 tables (PTEBATCH_ENV_MAP_KNOWS_L1).
  *
  * If Xen refuses an emulated write, the guest gets a page fault and no error
  * number. So if a present entry changes in more than A and D, mmu_update
@@ -122,7 +122,7 @@ static entry_t *map(struct ptebatch_env *env, uint64_t slot)
 
 static int knows_l1(const struct ptebatch_env *env)
 {
-	return env->map && (env->features & PTEBATCH_ENV_SLOT_KNOWS_L1);
+	return env->map && (env->features & PTEBATCH_ENV_MAP_KNOWS_L1);
 }
 
 /* False only if the caller knows that the slot is in no L1 table. */

@@ -86,7 +86,7 @@ static entry_t *reach(struct ptebatch_env *env, uint64_t slot,
 	entry_t *p = env->map(env->ctx, slot);
 
 	if (!p)
-		progress->err = env->features & PTEBATCH_ENV_SLOT_KNOWS_L1
+		progress->err = env->features & PTEBATCH_ENV_MAP_KNOWS_L1
 					? -PTEBATCH_EINVAL
 					: -PTEBATCH_EOPNOTSUPP;
 	return p;

@@ -4,7 +4,7 @@
  *
  * A batch is an ordered log of changes to entries of L1 page tables. A flush
  * applies them through a backend. The library queues records in the layout that
- * the hypercalls take, so a flush converts and copies nothing.
+ * the new hypercalls take, so for these a flush converts and copies nothing.
  *
  * Units. A slot is the machine address of an 8-byte entry of an L1 table, a
  *   multiple of 8. A pte is the value of an entry: a raw x86-64 entry, as masks
@@ -14,20 +14,20 @@
  * Ownership. The caller owns all memory: the batch, its storage, the arrays for
  *   old values, the env. A batch keeps pointers to its storage and its env
  *   until it is initialised again, and to an array for old values until the
- *   flush that fills it has returned. A TLB request may go once the call has
- *   returned; a request that an inner ptebatch_end keeps is copied. The library
- *   allocates, locks and logs nothing, never aborts, has no state of its own
- *   and needs no libc.
+ *   flush that fills it has returned. The caller may free a TLB request once the
+ *   call has returned; a request that an inner ptebatch_end keeps is copied. The
+ *   library allocates, locks and logs nothing, never aborts, has no state of its
+ *   own and needs no libc.
  *
  * Order. Records are applied in the order in which they were queued, slot by
- *   slot. None is reordered, dropped or merged with a record that is not its
- *   neighbour. The TLB flush comes after the last change.
+ *   slot. No record is reordered or dropped. Only neighbours in the queue are
+ *   merged. The TLB flush comes after the last change.
  *
  * Context. One thread of execution uses a batch at a time. An interrupt handler
  *   has a batch of its own, or calls ptebatch_apply_*(), which need no batch.
- *   No function sleeps, apart from what the env's functions do. The caller
- *   holds the lock that protects a slot from the time when it queues the slot
- *   until the flush has returned.
+ *   No function sleeps, apart from what the env's functions do. From queueing a
+ *   slot until it is applied, skipped or discarded, the caller holds the lock
+ *   that protects the slot.
  *     Records hold machine addresses, so they do not survive suspend, save or
  *   migration. Flush before, and probe again after.
  *     Flush also before you hook, pin, unpin or free a table by calls of your
@@ -44,7 +44,9 @@
  *   again, ptebatch_skip to drop it, or ptebatch_discard to drop everything.
  *     A call whose own arguments are bad returns -EINVAL and queues nothing.
  *   The hypervisor may also refuse a request as a whole, because of its owner
- *   or its TLB flush. In both cases no slot is at fault, and last.slot is 0.
+ *   or its TLB flush. In both cases no slot is at fault, and last.slot is 0. One
+ *   exception: mmu_update reports a bad owner as it reports a bad slot, so there
+ *   last.slot is the first slot queued.
  *     On an error path, discard what is queued and set the owner back before
  *   the batch is used for something else. A batch in static storage keeps both.
  *
@@ -57,21 +59,21 @@
  *		ptebatch_skip(b);
  *	}
  *
- *   A call that queues can flush too, and fails in the same way. The index is
- *   the same, and afterwards the call is repeated.
+ *   A call that queues can flush too, and fails in the same way. Handle that by
+ *   the same two lines, then repeat the call. Set error[] to 0 first.
  *
  * TLB. ptebatch_flush and ptebatch_end take the request. The flush is done
- *   once, after the last change, even if a later slot failed, and even if
- *   entries had their new value already. It is left out only if something was
- *   queued, but nothing was changed since the last TLB flush. With nothing
+ *   once, after the last change, even if a later slot failed. It is left out
+ *   only if something was queued but no slot has been applied since the last TLB
+ *   flush. A slot that had its new value already counts as applied. With nothing
  *   queued, the call only flushes the TLB.
  *
  * Slots outside L1 tables. Only the new hypercalls check that a slot is in an
  *   L1 table. They answer -EINVAL. mmu_update writes tables of every level, and
  *   data pages too. native writes whatever env.map returns. See
- *   PTEBATCH_ENV_SLOT_KNOWS_L1, which makes all three answer -EINVAL.
+ *   PTEBATCH_ENV_MAP_KNOWS_L1, which makes all three answer -EINVAL.
  *
- * Stack. The deepest call path, down to a function of the env:
+ * Stack. What the library itself uses at most. The env's functions come on top:
  *   native: 512 bytes of stack
  *   mmu-update: 2560 bytes of stack
  *   hypercall: 3072 bytes of stack, as it can fall back to mmu-update
@@ -136,8 +138,8 @@ extern "C" {
  * ctx: passed to these functions.
  * features: PTEBATCH_ENV_*, set by the caller.
  * have: PTEBATCH_HAVE_*, set by probe; 0 before the first probe.
- * max_runs, max_values: how many records one hypercall takes; 0 if that is no
- *   fewer than a batch can hold. probe sets them before it sets "have".
+ * max_runs, max_values: the most records that one hypercall takes; 0 if no
+ *   batch can exceed that. probe sets them before it sets "have".
  */
 struct ptebatch_env {
 	int64_t (*hypercall)(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
@@ -157,9 +159,11 @@ struct ptebatch_env {
  */
 #define PTEBATCH_ENV_PRESERVE_AD 0x1u
 /*
- * Readers that take no lock may see an entry as absent for a moment while it
- * changes from one present value to another. With this, mmu-update can do
- * operations for which it otherwise needs PRESERVE_AD.
+ * A permission: the kernel tolerates that an entry is absent for a moment while
+ * it changes from one present value to another, for readers without a lock and
+ * for the page walks of other CPUs. With this, mmu-update can do operations for
+ * which it otherwise needs PRESERVE_AD. If the second half fails, the entry
+ * stays as it was.
  */
 #define PTEBATCH_ENV_TRANSIENT_OK 0x2u
 /*
@@ -179,7 +183,7 @@ struct ptebatch_env {
  * mmu-update. The price is a call of map where none was needed: one for each
  * run, and for values one for each table.
  */
-#define PTEBATCH_ENV_SLOT_KNOWS_L1 0x8u
+#define PTEBATCH_ENV_MAP_KNOWS_L1 0x8u
 
 /* The hypervisor has the runs call; the values call. */
 #define PTEBATCH_HAVE_RUNS 0x1u
@@ -205,7 +209,7 @@ struct ptebatch_progress {
 	uint32_t records;
 	uint32_t slots;
 	int err;
-	uint32_t refused; /* beside err: one store clears both */
+	uint32_t refused; /* placed next to err: one store clears both */
 	struct ptebatch_stats stats;
 };
 
@@ -374,8 +378,9 @@ int ptebatch_init(struct ptebatch *b, size_t size,
  * Says who owns the tables and who owns the pages of the records that follow:
  * two domain ids, each PTEBATCH_DOMID_SELF for the caller's own domain, as
  * after init. A change flushes first. If that fails, the function fails as
- * ptebatch_flush does, and the old owner stays. A TLB request that comes later
- * does not cover slots of the old owner: request that flush before. -EINVAL: an
+ * ptebatch_flush does, and the old owner stays. Later TLB
+ * requests flush for the new owner only: flush with the old owner's request
+ * before the change. -EINVAL: an
  * id above 0xfffe.
  */
 int ptebatch_set_owner(struct ptebatch *b, uint32_t tables, uint32_t pages);
@@ -391,7 +396,7 @@ int ptebatch_internal_open_flags(struct ptebatch *b, uint64_t slot,
  * record grows. Otherwise a new record begins, after a flush if values are
  * queued or no room is left. If that flush fails, the function fails as
  * ptebatch_flush does, and this run is not queued.
- * -EINVAL: slot is misaligned or no machine address, count is 0, the run
+ * -EINVAL: slot is misaligned or is not a machine address, count is 0, the run
  * crosses its table, or a mask has a bit that is not in PTEBATCH_RUN_FLAGS.
  */
 static inline int ptebatch_add_flags(struct ptebatch *b, uint64_t slot,
@@ -412,9 +417,9 @@ static inline int ptebatch_add_flags(struct ptebatch *b, uint64_t slot,
 /*
  * The same, and stores each entry as it was when it was changed, absent entries
  * too, in old[0] to old[count - 1]. The array must stay until the flush has
- * returned. The function reads and writes back its first and last word, because
- * Xen cannot wait for a page fault of the guest: a page that is not yet backed
- * is backed then. With clear = PTEBATCH_PTE_A this is test-and-clear, for page
+ * returned. The function writes the array's first and last words with their own
+ * values. This makes the guest's kernel back the pages now, because Xen cannot
+ * wait for a page fault of the guest. With clear = PTEBATCH_PTE_A this is test-and-clear, for page
  * ageing. Never merges. -EINVAL: also if old is NULL.
  */
 int ptebatch_add_flags_old(struct ptebatch *b, uint64_t slot, uint32_t count,
@@ -495,15 +500,16 @@ uint64_t ptebatch_discard(struct ptebatch *b);
 uint64_t ptebatch_pending(const struct ptebatch *b);
 
 /*
- * Each applies one record of the caller's own domain at once, through a backend
- * that has been probed, and flushes the TLB for it. They use no batch. So a
- * page-fault handler may call them at any time, also while a batch has records
- * queued. For a single page they take the fewest instructions.
+ * Each of these functions applies one record of the caller's own domain at once,
+ * through a backend that has been probed, and flushes the TLB for it (tlb NULL:
+ * not at all). They use no batch. So a page-fault handler may call them at any
+ * time, also while a batch has records queued. Of the library's functions they
+ * take the fewest instructions for a single page.
  *
  * apply_flags and apply_clear take a run, of 1 to 512 slots, with or without
  * old values; its op is PTEBATCH_OP_FLAGS or PTEBATCH_OP_CLEAR. apply_set takes
  * one value. See <ptebatch/xen-ptebatch.h>. Bad arguments are refused with
- * -EINVAL and old is touched, as above. The functions set all of *progress and
+ * -EINVAL. Otherwise old is touched first, as ptebatch_add_flags_old does. The functions set all of *progress and
  * return its err.
  */
 int ptebatch_apply_flags(const struct ptebatch_backend *backend,

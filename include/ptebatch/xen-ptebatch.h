@@ -155,6 +155,11 @@ struct ptebatch_tlb {
  * answers -EOPNOTSUPP to them, as to an item that it does not know. In a record,
  * op numbers from 2 on are reserved too; such a record stops the call with
  * EOPNOTSUPP.
+ *
+ * Also kept free: names that begin with xen_ or XEN_; words other than booleans
+ * for Xen's parameter "ptebatch", which may become a list; and the argument
+ * registers of a call that is answered -ENOSYS. A later version may let a caller
+ * read from these how far a preempted call was when the call disappeared.
  */
 #define PTEBATCH_HOW_OP(how)   ((how) & 0xfU)
 #define PTEBATCH_HOW_LIST      8U

@@ -51,7 +51,7 @@ struct conf_world {
 	uint64_t *bad_address;
 	/*
 	 * Machine address of a frame that is not an L1 table, or 0. With
-	 * PTEBATCH_ENV_SLOT_KNOWS_L1, every backend must refuse it.
+	 * PTEBATCH_ENV_MAP_KNOWS_L1, every backend must refuse it.
 	 */
 	uint64_t not_a_table;
 	/*

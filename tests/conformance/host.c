@@ -71,7 +71,7 @@ int main(void)
 {
 	struct ptebatch_env env = { .map = slot,
 				    .tlb = tlb,
-				    .features = PTEBATCH_ENV_SLOT_KNOWS_L1 };
+				    .features = PTEBATCH_ENV_MAP_KNOWS_L1 };
 	struct conf_world w = {
 		.name = "native in process",
 		.backend = &ptebatch_native,

@@ -654,7 +654,7 @@ void tests_run(int must_be_new, int must_be_old)
 	for (; v < variants + sizeof(variants) / sizeof(*v); v++) {
 		env = xen_env;
 		env.features ^= v->features;
-		env.features |= PTEBATCH_ENV_SLOT_KNOWS_L1;
+		env.features |= PTEBATCH_ENV_MAP_KNOWS_L1;
 		env.map = slot_of_l1;
 		if (v->hypercall)
 			env.hypercall = v->hypercall;

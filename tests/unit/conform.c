@@ -84,7 +84,7 @@ void conform(const struct ptebatch_backend *backend, struct ptebatch_env *env,
 	unsigned int count;
 
 	/* Where the env cannot tell, mmu_update writes to it. */
-	if (env->features & PTEBATCH_ENV_SLOT_KNOWS_L1)
+	if (env->features & PTEBATCH_ENV_MAP_KNOWS_L1)
 		w.not_a_table = FAKE_DATA + 8;
 	fake.data[1] = 0x123;
 

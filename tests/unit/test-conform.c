@@ -10,7 +10,7 @@ static void all_conform_where_the_env_knows_l1_tables(void **state)
 
 	for (i = 0; i < 8; i++) {
 		setup(state);
-		env.features = PTEBATCH_ENV_SLOT_KNOWS_L1 |
+		env.features = PTEBATCH_ENV_MAP_KNOWS_L1 |
 			       (i & 1 ? PTEBATCH_ENV_PRESERVE_AD : 0) |
 			       (i & 2 ? PTEBATCH_ENV_ADDR_OF_SLOT : 0);
 		if (i & 4)

@@ -450,7 +450,7 @@ static void only_an_env_that_knows_keeps_mmu_update_off_data(void **state)
 					      NULL, &p),
 			 0);
 	assert_int_equal(fake.data[0], 5);
-	env.features |= PTEBATCH_ENV_SLOT_KNOWS_L1;
+	env.features |= PTEBATCH_ENV_MAP_KNOWS_L1;
 	v.pte = 6;
 	assert_int_equal(ptebatch_apply_set(&ptebatch_mmu_update, &env, &v,
 					      NULL, &p),
