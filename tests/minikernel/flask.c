@@ -2,7 +2,7 @@
 /*
  * XSM with FLASK, enforcing: the new calls are allowed and denied what
  * mmu_update is, by the same error. Booleans of the policy decide
- * (tests/xen/minikernel.te): two, what this domain's label may map of its own
+ * (tools/minikernel.te): two, what this domain's label may map of its own
  * memory; two, what of another domain's, which is made here and never runs;
  * and one, whether it may change the other's tables. What holds does so
  * whosever the tables and the pages are, so all four cases have the same tests.
