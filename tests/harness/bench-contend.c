@@ -4,26 +4,29 @@
  *
  *   gcc -std=gnu11 -O2 -pthread -DHARNESS_BENCH -Itests/harness \
  *     -Itests/harness/include -Iinclude -Ibackends/xen-hv \
- *     tests/harness/{harness,bench-contend}.c backends/xen-hv/ptebatch.c
+ *     tests/harness/{harness,harness-xen,bench-contend}.c \
+ *     backends/xen-hv/ptebatch.c
  *
- * Two threads on two CPUs share one table. The first one changes RW of all 512
- * entries again and again, by the way under test. The second one takes the
- * table's lock for one entry, as mmu_update does, and goes away for a random
- * time. Its waits are measured in TSC cycles: median, 99th percentile, longest.
+ * Two threads on two CPUs share one table. The first thread changes RW of all
+ * 512 entries again and again, by the method under test. The second thread
+ * takes the table's lock for one entry, as mmu_update does, and then stays
+ * away for a random time. The time it waits for the lock is measured in TSC
+ * cycles: median, 99th percentile, longest.
  *
- *   stock     one lock and one full validation an entry, after do_mmu_update()
- *   calls     one register call after the other. No hypercall is entered or
- *             left here, so a call gives up the table for a shorter time than
- *             it does in a guest.
+ *   stock     one lock and one full validation an entry, as in do_mmu_update()
+ *   calls     one register call after the other. This program enters and leaves
+ *             no hypervisor, so the table is free between two calls for a
+ *             shorter time than it is in a guest.
  *   list      64 runs of the whole table in one call
  *   olds      the same, with old values
  *   values    8192 values in one call
+ *   hidden    as list, with a waiter that holds no reference to the table
  *
- * The last column is what the first CPU pays for an entry meanwhile, and the
- * one before what it pays with nobody waiting.
+ * The last two columns are the first CPU's cost of an entry, in cycles: without
+ * a waiter, and with one.
  *
- * Exit status 0 whatever the figures are, 77 if there are not two CPUs or not
- * the memory.
+ * The exit status is 0 whatever the figures are, and 77 if the machine lacks
+ * two CPUs or the memory.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -40,7 +43,7 @@
 #define SLOTS 512UL
 #define RUNS 64UL
 #define WAITS 4000U
-#define IDLE_MAX 8192U	/* cycles between two turns of the waiter */
+#define IDLE_MAX 8192U	/* most cycles between two locks of the waiter */
 #define TABLE (&frame_table[MFN_BENCH_TABLE])
 
 static uint64_t *ptes;
@@ -48,7 +51,7 @@ static struct ptebatch_run runs[RUNS];
 static struct ptebatch_value values[16 * SLOTS];
 static uint64_t olds[SLOTS];
 static int ready, begun, over;
-static bool hidden; /* the waiter has no reference of its own to the table */
+static bool hidden; /* the waiter holds no reference to the table */
 
 static void must(bool done)
 {
@@ -61,9 +64,9 @@ static uint64_t entry(unsigned long i, bool writable)
 	return i << 12 | P | US | G | (writable ? RW : 0);
 }
 
-/* --- The ways to change all entries there and back ------------------------ */
+/* --- Methods to change all entries there and back ------------------------- */
 
-/* What do_mmu_update() does for each entry, with the harness's validation. */
+/* As do_mmu_update() changes each entry, with the harness's validation. */
 static unsigned long stock(void)
 {
 	for (unsigned int on = 0; on < 2; on++)
@@ -131,7 +134,10 @@ static void on_cpu(int cpu)
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	sched_setaffinity(0, sizeof(set), &set);
-	/* Xen has no other thread to run meanwhile. Needs root; else a try. */
+	/*
+	 * Xen has no other thread to run meanwhile. Without root this fails,
+	 * and the longest waits include those of the host's scheduler.
+	 */
 	sched_setscheduler(0, SCHED_FIFO, &prio);
 }
 
@@ -150,7 +156,7 @@ static void *waiter(void *arg)
 			must(get_page(TABLE, &hx_self));
 		must(page_lock(TABLE));
 		wait[i] = __rdtsc() - t;
-		/* The last slot's software bit, as one update. */
+		/* One update: the last slot's software bit. */
 		__sync_fetch_and_or(&ptes[SLOTS - 1], 1UL << 9);
 		page_unlock(TABLE);
 		if (!hidden)
@@ -214,7 +220,7 @@ static void measure(const char *name, unsigned long (*way)(void), bool barred)
 	printf("%-8s", name);
 	ready = begun = over = 0;
 	pthread_create(&thread, NULL, waiter, wait);
-	/* The thread begins on this CPU. */
+	/* Sleep, since the thread starts on this CPU. */
 	while (!__atomic_load_n(&ready, __ATOMIC_ACQUIRE))
 		usleep(100);
 	__atomic_store_n(&begun, 1, __ATOMIC_RELEASE);
@@ -256,13 +262,13 @@ int main(void)
 	}
 	if (sched_getaffinity(0, sizeof(set), &set) || !CPU_ISSET(0, &set) ||
 	    !CPU_ISSET(1, &set)) {
-		printf("CPUs 0 and 1 are not both here\n");
+		printf("CPUs 0 and 1 are not both available\n");
 		return 77;
 	}
 	harness_bench(ptes);
 	on_cpu(0);
-	printf("\ncycles that a CPU waits for a table which another one"
-	       " changes\n"
+	printf("\ncycles that a CPU waits for a table while another CPU"
+	       " changes it\n"
 	       "           median      99th   longest   entry, alone and"
 	       " contended\n");
 	measure("stock", stock, false);

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the handlers cost on this CPU, next to one locked instruction a PTE.
+ * Cost of the handlers on this CPU, next to one locked instruction a PTE.
  *
  *   gcc -std=gnu11 -O2 -DHARNESS_BENCH -Itests/harness \
  *     -Itests/harness/include -Iinclude -Ibackends/xen-hv \
- *     tests/harness/{harness,bench-host}.c backends/xen-hv/ptebatch.c
+ *     tests/harness/{harness,harness-xen,bench-host}.c \
+ *     backends/xen-hv/ptebatch.c
  *
- * The handlers' source, without the harness's hooks, and a loop of "lock and"
- * or "lock or" change the same entries in turn, in one run. TSC cycles per
- * PTE, the least of many rounds, hypercall entry not included. Data pages are
- * mapped writable once more elsewhere: type count 2 to 1 and back.
+ * Two methods change the same entries in turn, in one run: the handlers' source
+ * without the harness's hooks, and a loop of "lock and" or "lock or". The
+ * figures are TSC cycles per PTE, the least of many rounds, without the entry
+ * into a hypercall. Each data page has one more writable mapping elsewhere, so
+ * its type count goes from 2 to 1 and back.
  *
- *   hot      512 entries of one table, neighbouring frames
- *   random   2^21 entries of 4096 tables, frames in random order over 64 MiB
- *            of page descriptors; one call a table
+ *   hot      512 entries of one table that map neighbouring frames
+ *   random   2^21 entries of 4096 tables, one call a table; the frames are in
+ *            random order, over 64 MiB of page descriptors
  *
- * Exit status 0 whatever the figures are, 77 if there is not the memory.
+ * The exit status is 0 whatever the figures are, and 77 if the machine lacks
+ * the memory.
  */
 #include <harness.h>
 #include <sys/mman.h>
@@ -44,7 +47,7 @@ static uint64_t stop(void)
 	return t;
 }
 
-/* Each change of a bit and back, by either way, over n tables. */
+/* Each method changes one bit of every entry in n tables. */
 static noinline void native(unsigned long n, uint64_t clear,
 					     uint64_t set)
 {
@@ -115,7 +118,7 @@ static void fill(unsigned long n, uint64_t flags, bool random)
 			  PTEBATCH_PTE_US | flags;
 }
 
-/* Every entry and count as it was: the figures are of work done right. */
+/* Every entry and count must be as before, or the figures mean nothing. */
 static void check(unsigned long n, uint64_t flags)
 {
 	for (unsigned long i = 0; i < n * 512; i++) {
@@ -138,11 +141,11 @@ static void measure(const char *name, unsigned long n, uint64_t bit,
 	double c[4];
 
 	fill(n, flags, random);
-	/* Native puts the bit back each time, so the counts stay right. */
+	/* The native loop restores the bit, so the counts stay right. */
 	for (unsigned int i = 0; i < rounds; i++) {
 		bool first_off = bit == RW;
 
-		/* Time for a neighbour that shares the core to go quiet. */
+		/* Pause, since a thread that shares the core may be busy. */
 		if (i % 500 == 499)
 			usleep(5000);
 
@@ -175,7 +178,7 @@ int main(void)
 		printf("no memory for %zu MiB\n", (bytes >> 20) + 16);
 		return 77;
 	}
-	/* Xen maps its frame table and all memory by large pages. */
+	/* Xen maps its frame table and all memory with large pages. */
 	madvise(frames, bytes, MADV_HUGEPAGE);
 	madvise(ptes, NR_BENCH_TABLES * 4096, MADV_HUGEPAGE);
 	harness_bench(ptes);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The conformance suite against the handlers' source over the harness, by the
- * library and its hypercall backend, in process. Besides the suite's own
- * tests, no rule of harness.h may be broken and all counts must add up.
- * The makefile builds it twice: as it is, and preempted at each entry.
+ * Runs the conformance suite against the handlers' source in the harness, in
+ * one process, through the library and its hypercall backend. The suite's own
+ * tests must pass, no rule of harness.h may be broken, and all counts must add
+ * up. The makefile builds this program twice: with the usual interval between
+ * checks for preemption, and with each call preempted at every entry.
  */
 #include <harness.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the two files of the harness share. */
+/* Declarations shared by harness.c and harness-xen.c. */
 #ifndef HARNESS_INTERNAL_H
 #define HARNESS_INTERNAL_H
 
@@ -7,14 +7,14 @@
 
 #include "../common/pte.h"
 
-/* How often entries map a frame, and who else holds it. */
+/* How often entries map a frame, and which other references it has. */
 extern struct hx_tally {
 	unsigned int present, writable; /* mappings, over all entries */
 	unsigned int refs, types;	/* held by others than entries */
 } hx_tally[NR_FRAMES];
 
 extern intpte_t *hx_tables[NR_TABLES + 1];
-/* What the handlers last read of each slot. */
+/* The pte that the handlers last read from each slot. */
 extern intpte_t hx_last_read[NR_TABLES + 1][512];
 extern HX_OWN struct page_info *hx_held; /* the page whose lock is held */
 extern HX_OWN unsigned int hx_maps;	 /* domain pages mapped */
@@ -22,7 +22,7 @@ extern HX_OWN unsigned int hx_in_model;	 /* 0 while the handlers run */
 
 /*
  * The work done on the locked table since another CPU could last take its lock.
- * A lock that is released and taken again at once cannot be taken by another.
+ * No other CPU can take a lock that is released and taken again at once.
  */
 extern struct hx_kept {
 	struct page_info *page;
@@ -30,12 +30,12 @@ extern struct hx_kept {
 	unsigned int work, slow;
 } hx_kept;
 
-/* A continuation was made, with these arguments. */
+/* Whether a continuation was created, and with which arguments. */
 extern bool hx_restart;
 extern uint64_t hx_restart_args[5];
 
 bool hx_find_slot(volatile void *p, unsigned int *t, unsigned int *s);
-/* The index of a frame whose references are counted, or NR_FRAMES. */
+/* The index of a frame, or NR_FRAMES if its references are not counted. */
 unsigned long hx_counted(unsigned long mfn);
 void hx_check_page(unsigned long i);
 void hx_worked_slow(unsigned int weight);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What Xen's own functions do, as the handlers call them. */
+/* Models of the Xen functions that the handlers call. */
 #include "harness-internal.h"
 
 /* --- References ----------------------------------------------------------- */
@@ -51,7 +51,7 @@ struct page_info *get_page_from_mfn(mfn_t mfn, struct domain *d)
 }
 
 #ifdef HARNESS_BENCH
-/* Another thread may hold it: as Xen's, which gives nobody his turn. */
+/* Another thread may hold the lock. Like Xen's, this lock is not fair. */
 bool page_lock_unsafe(struct page_info *page)
 {
 	unsigned long x;
@@ -77,7 +77,7 @@ bool page_lock_unsafe(struct page_info *page)
 		hx_bug("page_lock() would spin for ever", __FILE__, __LINE__);
 	if (!(x & PGT_validated) || !(x & PGT_count_mask))
 		return false;
-	/* Without the reference, this frame could be anybody's by now. */
+	/* Without a reference, the frame may have another owner by now. */
 	unsigned long i = page_to_pdx(page);
 
 	if ((page->count_info & PGC_count_mask) <=
@@ -113,12 +113,12 @@ int get_page_type(struct page_info *page, unsigned long type)
 	unsigned long x = page->u.inuse.type_info;
 
 	hx.generic_gets++;
-	/* Another type may need an IPI, or the IOMMU. */
+	/* A change of type may need an IPI or an IOMMU update. */
 	hx_worked_slow((x & PGT_type_mask) == type ? 1 : HX_RETYPE);
 	if (!((x + 1) & PGT_count_mask))
 		return 0;
 	if (!(x & PGT_count_mask)) {
-		ASSERT(type == PGT_writable_page); /* all that is modelled */
+		ASSERT(type == PGT_writable_page); /* no other is modelled */
 		x = (x & ~(PGT_type_mask | PGT_validated)) | type |
 		    PGT_validated;
 	} else if ((x & PGT_type_mask) != type)
@@ -159,7 +159,7 @@ static bool bad_flags(intpte_t pte, const struct domain *d)
 	       ((pte & PTEBATCH_PTE_NX) && !hx.has_nx);
 }
 
-/* 0, a negative error, or the flags of the entry to be flipped. */
+/* Returns 0, a negative error, or the entry's flags that must be flipped. */
 int get_page_from_l1e(l1_pgentry_t e, struct domain *l1e_owner,
 		      struct domain *pg_owner)
 {
@@ -236,7 +236,7 @@ void *map_domain_page(mfn_t mfn)
 		return hx_tables[NR_TABLES];
 	if (mfn_x(mfn) - MFN_TABLE < NR_TABLES)
 		return hx_tables[mfn_x(mfn) - MFN_TABLE];
-	/* Any other frame: contents that no handler should look at. */
+	/* For any other frame, contents that no handler should read. */
 	static intpte_t other[512];
 
 	return other;
@@ -266,7 +266,7 @@ static void model_write(intpte_t *p, intpte_t old, intpte_t new, bool keep)
 	hx_in_model++;
 	hx.paging_writes++;
 	if (!keep) {
-		/* Loses A and D by intent: the caller said what they become. */
+		/* The caller sets A and D itself, so losing them is correct. */
 		if (hx_find_slot(p, &t, &s))
 			hx_last_read[t][s] |= AD;
 		write_atomic(p, new);
@@ -362,7 +362,7 @@ int xsm_mmu_update(int action, struct domain *d, struct domain *t,
 		   struct domain *f, uint32_t flags)
 {
 	if (action != XSM_TARGET || d != current->domain)
-		hx_rule("XSM is asked about another's call");
+		hx_rule("XSM is asked about a call that is not the caller's");
 	hx.xsm_calls++;
 	hx.xsm_flags |= flags;
 	hx.xsm_tables = t;
@@ -372,7 +372,7 @@ int xsm_mmu_update(int action, struct domain *d, struct domain *t,
 
 /* --- Guest memory, preemption, TLB ---------------------------------------- */
 
-/* Copies up to what faults; returns the bytes left. */
+/* Copies up to the first byte that faults; returns the bytes left. */
 static unsigned int copy(void *to, const void *from, unsigned int n,
 			 uintptr_t guest)
 {

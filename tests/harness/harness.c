@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The modelled hypervisor; harness.h says what is checked. */
+/* State, hooks and checks of the modelled hypervisor; see harness.h. */
 #include "harness-internal.h"
 
 #include "../common/random.h"
@@ -65,7 +65,7 @@ uint64_t hx_random(void)
 	return xorshift64(&hx.rng);
 }
 
-/* --- Entries and counts, watched ------------------------------------------ */
+/* --- Hooks of entries and counts ------------------------------------------ */
 
 static unsigned long table_mfn(unsigned int t)
 {
@@ -85,7 +85,7 @@ bool hx_find_slot(volatile void *p, unsigned int *t, unsigned int *s)
 	return false;
 }
 
-/* The index of the page_info whose member this is, or NR_FRAMES. */
+/* The index of the page_info that has this member, or NR_FRAMES. */
 static unsigned long find_frame(volatile void *p, size_t member)
 {
 #ifdef HARNESS_BENCH
@@ -133,7 +133,6 @@ struct page_info *hx_page(unsigned long mfn)
 }
 #endif
 
-/* Of what frame references are counted: its index, or NR_FRAMES. */
 unsigned long hx_counted(unsigned long mfn)
 {
 	const struct page_info *page = hx_page(mfn);
@@ -165,7 +164,7 @@ void hx_check_page(unsigned long i)
 #endif
 }
 
-/* An entry's share of the tally; returns its frame's index, or NR_FRAMES. */
+/* Adds an entry to the tally; returns its frame's index, or NR_FRAMES. */
 static unsigned long share(intpte_t pte, int by)
 {
 	unsigned long i = NR_FRAMES;
@@ -191,8 +190,8 @@ static void account(intpte_t old, intpte_t new)
 }
 
 /*
- * Hardware walks this slot, or not. At its worst it waits until the handler
- * has read the entry, and then sets all that it may before the write.
+ * Simulated hardware may walk this slot. In the worst case it waits until the
+ * handler has read the entry, and sets every bit that it may before the write.
  */
 static void hardware(unsigned int t, unsigned int s, bool write)
 {
@@ -213,7 +212,7 @@ static void hardware(unsigned int t, unsigned int s, bool write)
 	*p |= bits;
 }
 
-/* A reference from elsewhere comes or goes. */
+/* Adds or drops references that do not belong to an entry. */
 static void refer(struct page_info *page, int by)
 {
 	page->count_info += by;
@@ -227,7 +226,7 @@ static void worked(unsigned int units)
 	hx_kept.work += units;
 	if (hx_kept.work > HX_KEPT_MAX)
 		hx_rule("a table kept for %u units of work", hx_kept.work);
-	/* Another CPU takes a reference, and waits for the lock. */
+	/* Another CPU takes a reference and waits for the lock. */
 	if (hx.visit_at && !--hx.visit_at) {
 		if (!hx.hidden)
 			refer(hx_held, 1);
@@ -250,7 +249,7 @@ void hx_keep(struct page_info *page)
 		return;
 	hx_kept.page = page;
 	hx_kept.work = hx_kept.slow = 0;
-	/* The other CPU had it meanwhile, and has gone. */
+	/* The other CPU has had the lock, and dropped its reference. */
 	if (hx.waiting && !hx.hidden)
 		refer(page, -1);
 	hx.waiting = false;
@@ -291,7 +290,7 @@ static void type_written(unsigned long i, unsigned long old,
 	hx_check_page(i);
 }
 
-/* And on a reference count. */
+/* The handlers' own arithmetic on a reference count. */
 static void count_written(unsigned long i, unsigned long old,
 			  unsigned long new)
 {
@@ -304,7 +303,7 @@ static void count_written(unsigned long i, unsigned long old,
 	if (!(old & PGC_count_mask) || !(new & PGC_count_mask))
 		hx_rule("frame %lx: reference count to or from 0 inline", mfn);
 	if ((new & PGC_count_mask) == PGC_count_mask)
-		hx_rule("frame %lx: the reference kept back taken", mfn);
+		hx_rule("frame %lx: the reserved reference taken", mfn);
 	hx_check_page(i);
 }
 
@@ -314,7 +313,7 @@ uint64_t hx_read(volatile void *p)
 
 	if (hx.ahead && find_type(p) == NR_FRAMES &&
 	    find_count(p) == NR_FRAMES) {
-		/* All eight bytes: the last one is in the same table. */
+		/* All eight bytes must lie in the same table. */
 		hx.inside = hx_find_slot(p, &t, &s) &&
 			    (uintptr_t)p + 7 - (uintptr_t)hx_tables[t] < PAGE_SIZE;
 		hx_held = NULL;
@@ -379,7 +378,7 @@ uint64_t hx_cmpxchg(volatile void *ptr, uint64_t o, uint64_t n)
 	return old;
 }
 
-/* Of an entry alone; hx_last_read stays, for nothing was read. */
+/* For entries only. hx_last_read stays, since the handler read nothing. */
 static void lock_to(volatile void *ptr, uint64_t and, uint64_t or)
 {
 	uint64_t *p = (uint64_t *)ptr, old;
@@ -452,7 +451,7 @@ int64_t hx_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,
 	hx.last_update = 0;
 	do {
 		hx_restart = false;
-		hx_kept.page = NULL; /* the guest has run */
+		hx_kept.page = NULL; /* the guest has run since */
 		if (nr == __HYPERVISOR_ptebatch_runs)
 			ret = do_ptebatch_runs(a[0], a[1], a[2], a[3], a[4]);
 		else if (nr == __HYPERVISOR_ptebatch_values)
@@ -467,7 +466,7 @@ int64_t hx_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,
 			hx_rule("returned with a domain referenced");
 		if (hx_restart) {
 			memcpy(a, hx_restart_args, sizeof(a));
-			/* The tasklet that L1TF scheduled runs by now. */
+			/* The tasklet that L1TF scheduled has run by now. */
 			if (hx.l1tf != l1tf)
 				hx_self.paging_mode |= PG_shadow;
 			if (hx.meanwhile)
@@ -480,7 +479,7 @@ int64_t hx_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,
 	return ret;
 }
 
-/* --- The world ------------------------------------------------------------ */
+/* --- Setup and audit ------------------------------------------------------ */
 
 static void domain(struct domain *d, domid_t id, struct vcpu **v,
 		   unsigned int nr, cpumask_t *dirty)
@@ -525,7 +524,7 @@ static void frame(unsigned long mfn, const struct domain *d,
 	hx_tally[page_to_pdx(page)].refs = refs;
 }
 
-/* Where memory is, as Xen finds out when it boots. */
+/* The tables of memory regions that Xen sets up when it boots. */
 static void memory_map(void)
 {
 #ifdef HARNESS_PDX_OFFSET
@@ -563,7 +562,7 @@ void harness_reset(void)
 	if (!frame_table)
 		frame_table = calloc(NR_FRAMES, sizeof(*frame_table));
 	for (unsigned int t = 0; t <= NR_TABLES; t++) {
-		/* Each by itself, so that a step out of one is seen. */
+		/* One allocation a table, so that an overrun is detected. */
 		if (!hx_tables[t])
 			hx_tables[t] = aligned_alloc(4096, 4096);
 		memset(hx_tables[t], 0, 4096);
@@ -597,7 +596,7 @@ void harness_reset(void)
 	for (m = 0; m < 64; m++)
 		frame(MFN_F_PAGE + m, &hx_foreign,
 		      PGT_writable_page | PGT_validated, 1);
-	/* What would be read there, if anybody did, looks like a page. */
+	/* The hole's page_info looks valid, to catch code that reads it. */
 	hole = mfn_to_page(_mfn(MFN_HOLE));
 	page_set_owner(hole, &hx_self);
 	hole->u.inuse.type_info = PGT_writable_page | PGT_validated;

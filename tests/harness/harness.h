@@ -1,30 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * As much of a hypervisor as backends/xen-hv/ptebatch.c asks for, on the host.
+ * The part of Xen that backends/xen-hv/ptebatch.c uses, modelled on the host.
  *
- * All headers that the handlers include lead here (include/). What Xen calls
- * a function is modelled in harness-xen.c by what Xen 4.17 does, in own words:
- * frames, reference and type counts, page locks, the two ways of updating an
- * entry, guest copies, continuations, TLB flushes.
+ * Every header that the handlers include is a stub in include/ that includes
+ * this one. harness-xen.c models the Xen functions that the handlers call, and
+ * follows the behaviour of Xen 4.17: frames, reference and type counts, page
+ * locks, the two ways to update an entry, guest copies, continuations and TLB
+ * flushes.
  *
- * Each access to an entry or a type count goes through a hook. There simulated
- * hardware sets A and D bits, and these rules are checked, at every step:
- *  - no A or D bit that hardware set is overwritten unseen;
+ * Each access to an entry or a type count goes through a hook. The hook lets
+ * simulated hardware set A and D bits, and checks these rules at every step:
+ *  - no A or D bit that hardware set is lost;
  *  - a page's writable type count is at least the number of its writable
- *    mappings, and a page of another type has none;
- *  - the handlers' own arithmetic on a type count keeps it writable, validated
- *    and at least 1, on both sides; that on a reference count takes it neither
- *    to 0 nor from it, nor to what is kept back;
- *  - entries change under their table's lock only, one lock at a time, and
- *    guest memory is not touched under a lock;
- *  - a table is not kept from other CPUs for long: HX_KEPT_MAX;
+ *    mappings, and a page of another type has no writable mapping;
+ *  - the handlers' own arithmetic on a type count starts and ends with a type
+ *    that is writable and validated and has a count of at least 1;
+ *  - the handlers' own arithmetic on a reference count neither starts nor ends
+ *    at 0, and never takes the last reference that Xen reserves;
+ *  - an entry changes only under its table's lock, one lock is held at a time,
+ *    and guest memory is not touched under a lock;
+ *  - a table is withheld from other CPUs for at most HX_KEPT_MAX units of work;
  *  - in a paging mode every write goes through the paging code.
- * A broken rule is counted and named (hx.broken); tests require none.
+ * The harness counts broken rules and names the first one (hx.broken); tests
+ * require that none is broken.
  *
- * With HARNESS_BENCH the hooks are gone: the operations are the CPU's own.
+ * HARNESS_BENCH removes the hooks, and each operation is the CPU's own.
  *
- * Sizes. NR_FRAMES frames: L1 tables, data pages, and one of each odd kind. An
- * array of them is by their place in the frame table.
+ * There are NR_FRAMES frames: L1 tables, data pages, and one frame of each
+ * special kind. An array over frames is indexed by their place in the frame
+ * table.
  */
 #ifndef HARNESS_H
 #define HARNESS_H
@@ -50,7 +54,7 @@
 #define __read_mostly
 #define __init
 #define __maybe_unused __attribute__((__unused__))
-/* Xen's parameter, which tests turn off and harness_reset() on. */
+/* Xen's parameter: tests turn it off, harness_reset() turns it on again. */
 #define boolean_runtime_param(name, var) bool *const hx_switch = &(var)
 #define OPTIMIZER_HIDE_VAR(v) __asm__("" : "=r"(v) : "0"(v))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -69,7 +73,7 @@
 #define ASM_FLAG_OUT(yes, no) yes
 #define fallthrough __attribute__((__fallthrough__))
 
-/* Xen's number for "do it again", between hypervisor functions only. */
+/* Xen's number for "restart the operation", used inside the hypervisor only. */
 #undef ERESTART
 #define ERESTART 85
 
@@ -102,7 +106,7 @@ typedef struct {
 #define VADDR_BITS 48
 #define BITS_PER_LONG 64
 #define maddr_to_mfn(m) _mfn((m) >> PAGE_SHIFT)
-/* Canonical and not the hypervisor's own range. */
+/* Canonical, and outside the hypervisor's own range. */
 #define __addr_ok(a)                                                          \
 	((unsigned long)(a) < (1UL << 47) ||                                  \
 	 (unsigned long)(a) >= 0xffff880000000000UL)
@@ -126,7 +130,7 @@ typedef struct {
 #else
 #define _PAGE_GNTTAB 0U
 #endif
-/* The flags of an entry, bits 0-11 and 52-63, as one number; and back. */
+/* Convert an entry's flags, bits 0-11 and 52-63, to one number and back. */
 #define get_pte_flags(x) (((unsigned int)((x) >> 40) & ~0xfffU) | ((x)&0xfffU))
 #define put_pte_flags(x) (((intpte_t)((x) & ~0xfffU) << 40) | ((x)&0xfffU))
 #define l1e_from_intpte(x) ((l1_pgentry_t){(x)})
@@ -159,7 +163,7 @@ typedef struct {
 #define PGC_count_width PG_shift(7)
 #define PGC_count_mask ((1UL << PGC_count_width) - 1)
 
-/* 32 bytes, laid out as Xen's. */
+/* 32 bytes, with the same layout as in Xen. */
 struct page_info {
 	uint64_t list;
 	unsigned long count_info;
@@ -177,18 +181,20 @@ struct page_info {
 };
 
 /*
- * The frame table's index of a frame, by one of the models that Xen can be
- * built with; ptebatch.h describes them. Each is modelled as Xen has it:
+ * The index of a frame in the frame table. Xen can be built with one of several
+ * models of PDX compression, which ptebatch.h describes. The harness follows
+ * each of them:
  *
- *  HARNESS_PDX_MASK    a mask cuts bits 11 and 12 of the frame number out
+ *  HARNESS_PDX_MASK    a mask removes bits 11 and 12 of the frame number
  *  HARNESS_PDX_OFFSET  a table of offsets displaces regions of 2^11 frames
  *  HARNESS_PDX_NONE    built without compression
- *  none of these       built with a mask that cuts nothing out, as Xen 4.17 on
+ *  none of these       built with a mask that removes no bit, as Xen 4.17 on
  *                      an ordinary machine
  *
- * With the first two, memory is in three of five regions far apart, so that
- * many a frame number is the index of another frame: one that does not exist,
- * or a page of domain 5's, where the caller's own page stands in the table.
+ * With the first two models, memory lies in three of five regions that are far
+ * apart. Many a frame number is then also the index of another frame. A handler
+ * that confuses the two would take a frame that does not exist, or a page of
+ * domain 5, for one of the caller's own pages.
  */
 #if defined(HARNESS_PDX_MASK) || defined(HARNESS_PDX_OFFSET)
 #define NR_REGIONS 5UL
@@ -248,7 +254,7 @@ static inline unsigned long pdx_to_pfn(unsigned long pdx)
 #define mfn_to_page(m) pdx_to_page(pfn_to_pdx(mfn_x(m)))
 #define page_to_mfn(p) _mfn(pdx_to_pfn(page_to_pdx(p)))
 
-/* The instructions that Xen has for these, since the bench counts them. */
+/* The same instructions as in Xen, since the benchmarks measure them. */
 static always_inline bool test_bit(unsigned int nr, const void *addr)
 {
 	int bit;
@@ -284,7 +290,7 @@ static always_inline unsigned long array_index_mask_nospec(unsigned long i,
 struct vcpu;
 struct domain {
 	domid_t domain_id;
-	uint32_t pdx; /* of the structure: what page_info calls the owner */
+	uint32_t pdx; /* of this structure; page_info stores it as the owner */
 	bool is_pv, cache_attrs_ok;
 	struct {
 		struct {
@@ -308,7 +314,7 @@ struct vcpu {
 #define paging_mode_enabled(d) (!!(d)->paging_mode)
 #define paging_mode_refcounts(d) (!!((d)->paging_mode & PG_refcounts))
 #define paging_mode_external(d) (!!((d)->paging_mode & PG_external))
-/* As if 45 address bits reached the L1 cache, and 8 GiB held all memory. */
+/* As on a CPU with 45 address bits in the L1 cache, and 8 GiB of memory. */
 #define l1tf_addr_mask (((1UL << 45) - 1) & PAGE_MASK)
 extern paddr_t l1tf_safe_maddr;
 #define is_pv_domain(d) ((d)->is_pv)
@@ -338,7 +344,7 @@ int xsm_mmu_update(int action, struct domain *d, struct domain *t,
 bool mfn_valid(mfn_t mfn);
 bool get_page(struct page_info *page, const struct domain *d);
 void put_page(struct page_info *page);
-/* With the fence that no caller may do without (XSA-453). */
+/* With the speculation fence that every caller needs (XSA-453). */
 #define page_lock(page) lock_evaluate_nospec(page_lock_unsafe(page))
 bool page_lock_unsafe(struct page_info *page);
 bool lock_evaluate_nospec(bool locked);
@@ -386,10 +392,10 @@ static inline bool hx_try_cmpxchg(volatile void *p, uint64_t *old, uint64_t new)
 typedef uint64_t cycles_t;
 #define get_cycles() (hx.cycles += 20)
 #define ptebatch_try_cmpxchg hx_try_cmpxchg
-/* Hardware may act before each, never between its read and its write. */
+/* Hardware may act before each of them, but not between its read and write. */
 #define ptebatch_lock_and(p, mask) hx_lock_and(p, mask)
 #define ptebatch_lock_or(p, mask) hx_lock_or(p, mask)
-/* All that is hooked has 64 bits. */
+/* Every hooked object has 64 bits. */
 #define ACCESS_ONCE(x) hx_read(&(x))
 #define read_atomic(p) (*(volatile typeof(*(p)) *)(p))
 #define write_atomic(p, v) hx_write(p, v)
@@ -406,7 +412,7 @@ void hx_bug(const char *what, const char *file, int line)
 			hx_bug("BUG_ON(" #c ")", __FILE__, __LINE__);         \
 	} while (0)
 #ifdef HARNESS_BENCH
-#define ASSERT(c) ((void)sizeof(!!(c))) /* as in a release */
+#define ASSERT(c) ((void)sizeof(!!(c))) /* as in a release build */
 #else
 #define ASSERT(c)                                                             \
 	do {                                                                  \
@@ -441,7 +447,7 @@ void hx_flush(uint64_t cpus, uint64_t addr, uint64_t pages);
 
 #define __HYPERVISOR_mmu_update 1
 
-/* --- What tests see ------------------------------------------------------- */
+/* --- Interface of the tests ----------------------------------------------- */
 
 long do_ptebatch_runs(unsigned long what, unsigned long count,
 		      unsigned long how, unsigned long arg4,
@@ -454,8 +460,9 @@ int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
 			  struct domain *pg_dom);
 
 /*
- * Where a region begins. The index of a frame in region 4 is the number of one
- * in region 1; domain 5's pages are where the caller's are in the table.
+ * The first frame of a region. With compression, the index of a frame in region
+ * 4 equals the number of a frame in region 1, and the frame numbers of domain
+ * 5's pages are the indexes of the caller's pages.
  */
 #ifdef HARNESS_PDX_MASK
 #define MFN_REGION(r) ((r) * 0x2000UL)
@@ -468,45 +475,47 @@ int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
 #define F_PAGES 0x600UL
 #endif
 
-/* The frames of the world, by number. */
+/* The modelled frames, by number. */
 #define NR_TABLES 8U
 #define NR_PAGES 1024U
-#define MFN_TABLE (MFN_REGION(4) + 0x10UL) /* L1 tables of the caller's */
+#define MFN_TABLE (MFN_REGION(4) + 0x10UL) /* the caller's L1 tables */
 #define MFN_L2 0x20UL	   /* an L2 table */
 #define MFN_UNVALID 0x21UL /* an L1 table that lost its validation */
 #define MFN_SEG 0x22UL	   /* a descriptor table */
-#define MFN_F_TABLE 0x28UL /* an L1 table of domain 5's */
-#define MFN_PAGE (MFN_REGION(4) + 0x100UL) /* data pages of the caller's */
+#define MFN_F_TABLE 0x28UL /* an L1 table of domain 5 */
+#define MFN_PAGE (MFN_REGION(4) + 0x100UL) /* the caller's data pages */
 #define MFN_F_PAGE (MFN_REGION(1) + F_PAGES) /* domain 5's, 64 of them */
 #define MFN_IO_PAGE (MFN_REGION(4) + 0x680UL) /* of dom_io */
 #define MFN_FREE (MFN_REGION(4) + 0x6a0UL) /* free */
 #define MFN_HOLE (MFN_REGION(4) + 0x740UL) /* I/O memory, below max_page */
 #define MFN_END (MFN_REGION(4) + REGION_FRAMES) /* max_page */
 #define MFN_MMIO (MFN_END + 0x100UL) /* I/O memory that the caller may map */
-#define MFN_MMIO_NO (MFN_END + 0x101UL) /* and that it may not */
-#define MFN_MMIO_RO (MFN_END + 0x102UL) /* and that it may map read-only */
+#define MFN_MMIO_NO (MFN_END + 0x101UL) /* one that it may not map */
+#define MFN_MMIO_RO (MFN_END + 0x102UL) /* one for read-only mappings */
 #define NR_FRAMES (NR_REGIONS * REGION_FRAMES) /* in the frame table */
 
 #ifdef HARNESS_BENCH
-/* Data pages are frames 0 to 2^21-1, L1 tables come behind. */
+/* Data pages are frames 0 to 2^21-1; the L1 tables follow them. */
 #define MFN_BENCH_TABLE (1UL << 21)
 #define NR_BENCH_TABLES 4096UL
 extern char *hx_bench_tables;
-/* The caller has mapped frame_table and filled it in. */
+/* The caller must have mapped frame_table and filled it in. */
 void harness_bench(void *table_memory);
 #endif
 
 /*
- * A table may be kept from other CPUs for this many units of work (an entry
- * written, a type reference taken or dropped), and for this many of Xen's own
- * type references, at most two an entry. Other CPUs can have the table if
- * HX_HAND_OVER cycles pass between an unlock and the next lock: a waiter's own
- * PAUSE and two transfers of the cache line between two sockets. A PAUSE takes
- * HX_PAUSE cycles here, as on the CPUs on which it is shortest.
+ * A table may be withheld from other CPUs for at most HX_KEPT_MAX units of
+ * work and HX_KEPT_SLOW calls of Xen's own type functions. A unit of work is
+ * the write of an entry, or a type reference taken or dropped. One entry needs
+ * at most two of the calls. Other CPUs can take the table if HX_HAND_OVER
+ * cycles pass between an unlock and the next lock. That is enough for a
+ * waiter's own PAUSE and for two transfers of the cache line between two
+ * sockets. A PAUSE takes HX_PAUSE cycles here, as on the CPUs with the
+ * shortest one.
  */
 #define HX_KEPT_MAX (4 * 512 + 256U)
 #define HX_KEPT_SLOW (2 * 32 + 2U)
-#define HX_RETYPE 4U /* what a change of type counts as, of these */
+#define HX_RETYPE 4U /* such calls that one change of type counts as */
 #define HX_HAND_OVER 1000
 #define HX_PAUSE 10
 
@@ -517,15 +526,15 @@ struct hx_flush {
 struct harness {
 	bool has_nx;
 
-	/* Broken rules: how many, and the first one's name. */
+	/* Broken rules: the number of them, and the first one's name. */
 	unsigned int broken;
 	char what[160];
 
-	/* Simulated hardware: 0 idle, 1 before each write, else 1 in n. */
+	/* Simulated hardware: 0 idle, 1 before each write, n: 1 access in n. */
 	unsigned int hw;
 	uint64_t rng;
 
-	/* Preemption: 0 never, n: every nth check says yes. */
+	/* Preemption: 0 never; n: every nth check asks for it. */
 	unsigned int preempt;
 	unsigned int checks, continuations;
 	/* Called between a preempted call and its restart, if set. */
@@ -534,38 +543,42 @@ struct harness {
 	/* Guest memory that faults: [fault, fault_end). */
 	uintptr_t fault, fault_end;
 	unsigned int copies;
-	/* Faults the nth copy from now on, at byte fault_byte; 0: none. */
+	/* The nth copy from now on faults at byte fault_byte; 0: none does. */
 	unsigned int fault_copy, fault_byte;
 
 	/*
-	 * Another CPU, which comes for the table at hand and waits for its lock.
-	 * visit_at: units of work until it comes (0: never). hidden: another
-	 * reference goes at the same time. waited: units done while it waits.
+	 * Another CPU, which takes a reference to the locked table and waits
+	 * for its lock. visit_at: units of work until then (0: never). hidden:
+	 * another reference is dropped at the same time, so the count does not
+	 * show the waiter. waited: units of work done while the CPU waits.
 	 */
 	unsigned int visit_at, waited;
 	uint64_t cycles; /* that passed in pauses */
 	bool hidden, waiting;
 
-	/* Jump here at the first entry read; was all of it inside a table? */
+	/*
+	 * Jump here at the first read of an entry. "inside" tells whether all
+	 * of the entry lay within a table.
+	 */
 	jmp_buf *ahead;
 	bool inside;
 
-	/* Of a page that is about to be referenced inline: given away just then. */
+	/* This page gets a new owner just before an inline reference to it. */
 	unsigned long steal_mfn;
 
-	/* The last reference to a page may go; how often it did. */
+	/* May the last reference to a page be dropped, and how often it was. */
 	bool may_free;
 	unsigned int freed;
 
-	uint32_t xsm_deny; /* what is denied, XSM_MMU_* */
+	uint32_t xsm_deny; /* rights that are denied, XSM_MMU_* */
 	uint32_t xsm_flags;
 	unsigned int xsm_calls;
-	const struct domain *xsm_tables, *xsm_pages; /* whose, asked last */
+	const struct domain *xsm_tables, *xsm_pages; /* owners, last check */
 	unsigned int l1tf; /* tasklets scheduled */
 
-	/* What happened in a call. */
+	/* Recorded during a call. */
 	uint64_t step, last_update;
-	/* Taken away by a plain store, and no locked instruction since */
+	/* A plain store unmapped this frame; no locked instruction since. */
 	unsigned long buffered;
 	unsigned int plain_stores, pte_atomics, type_atomics, count_atomics;
 	unsigned int page_gets, generic_gets, generic_puts, locks, pauses;
@@ -576,10 +589,10 @@ struct harness {
 
 	/* Bits that hardware has set in each slot since the call began. */
 	uint64_t hw_set[NR_TABLES + 1][512];
-	unsigned int hw_walks; /* how often it did */
+	unsigned int hw_walks; /* walks in which it set a bit */
 };
 #ifdef HARNESS_BENCH
-/* Two threads may be at work: no line of memory is to go between them. */
+/* Two threads may run; the copies keep cache lines from being shared. */
 #define HX_OWN __thread
 #else
 #define HX_OWN
@@ -587,28 +600,29 @@ struct harness {
 extern HX_OWN struct harness hx;
 extern struct domain hx_self, hx_foreign, hx_io;
 
-/* A fresh world: tables empty, counts at their base. */
+/* Resets the model: tables are empty, counts are at their base. */
 void harness_reset(void);
 /*
- * What Xen keeps of a frame, NULL if nothing. By a list of where memory is, so
- * that it is not what it judges.
+ * The page_info of a frame, or NULL if the frame has none. The lookup uses a
+ * list of memory regions of its own, so that it does not depend on the PDX code
+ * that the tests check.
  */
 struct page_info *hx_page(unsigned long mfn);
-/* Machine address of a slot; table NR_TABLES is the foreign one. */
+/* The address of a slot; table NR_TABLES is the foreign one. */
 uint64_t hx_slot(unsigned int table, unsigned int slot);
 uint64_t hx_get(unsigned int table, unsigned int slot);
 volatile uint64_t *hx_mapping(unsigned int table, unsigned int slot);
-/* Sets an entry past the handlers, references and type counts included. */
+/* Sets an entry without the handlers, and updates references and types. */
 void hx_set(unsigned int table, unsigned int slot, uint64_t entry);
-/* References and types from elsewhere, so counts that do not start at 0. */
+/* Adds references and types from elsewhere, so that counts start above 0. */
 void hx_hold(unsigned long mfn, unsigned int types);
-/* The domain's own reference to a page is dropped, as if it gave it back. */
+/* Drops the domain's own reference to a page, as if it returned the page. */
 void hx_release(unsigned long mfn);
 void hx_touch(unsigned int table, unsigned int slot, int write);
 /* A hypercall by the guest, restarted as long as it is preempted. */
 int64_t hx_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,
 		uint64_t a4, uint64_t a5);
-/* Every count of every frame against the entries that there are. */
+/* Compares every count of every frame with the entries that exist. */
 void hx_audit(void);
 void hx_rule(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 uint64_t hx_random(void);

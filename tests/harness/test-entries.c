@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The handlers change flags of entries of every kind, and hand back what the
- * entries were, with the right counts of types and references.
+ * The handlers change the flags of entries of every kind, hand back the old
+ * values, and keep the counts of types and references right.
  */
 #include "test-handler.h"
 
@@ -116,7 +116,7 @@ static void type_counts(void)
 	EQ(hx.fences, hx.locks);
 	end();
 
-	begin("a page table does not become writable, an entry for itself too");
+	begin("no mapping of a page table becomes writable, not even its own");
 	hx_set(0, 0, pte(MFN_TABLE, 0));
 	hx_set(0, 1, pte(MFN_L2, 0));
 	hx_set(0, 2, pte(MFN_SEG, 0));
@@ -133,7 +133,7 @@ static void type_counts(void)
 	end();
 }
 
-/* --- Odd entries ---------------------------------------------------------- */
+/* --- Entries of other kinds ----------------------------------------------- */
 
 static void odd_entries(void)
 {
@@ -147,7 +147,7 @@ static void odd_entries(void)
 	EQ(hx_get(0, 0), pte(MFN_F_PAGE, RW | NX | A));
 	end();
 
-	begin("a foreign page's RW changes for who names its owner");
+	begin("a foreign page's RW changes if the call names its owner");
 	hx_set(0, 0, pte(MFN_F_PAGE, RW));
 	{
 		struct ptebatch_run run = {hx_slot(0, 0), 1, FLAGS, RW, 0, 0};
@@ -170,7 +170,7 @@ static void odd_entries(void)
 	}
 	end();
 
-	begin("another domain's table changes for who names it");
+	begin("another domain's table changes if the call names that domain");
 	hx_set(NR_TABLES, 0, pte(MFN_F_PAGE, RW));
 	{
 		struct ptebatch_run run = {hx_slot(NR_TABLES, 0), 1, FLAGS, RW,
@@ -204,7 +204,7 @@ static void odd_entries(void)
 	end();
 
 	for (unsigned int hw = 0; hw < 2; hw++) {
-		begin(hw ? "in shadow mode too, with hardware at work"
+		begin(hw ? "in shadow mode all writes are seen, with hardware at work"
 			 : "in log-dirty or shadow mode all writes are seen");
 		fill(0, RW, 1);
 		hx.hw = hw;
@@ -251,14 +251,14 @@ static void odd_entries(void)
 	EQ(old[0], pte(MFN_MMIO, RW | UC | NX | A));
 	end();
 
-	begin("I/O memory among the frames is no page");
+	begin("I/O memory below the end of memory is not taken for a page");
 	hx_set(0, 0, pte(MFN_HOLE, UC));
 	EQ(flags(hx_slot(0, 0), 1, 0, RW), ANS(1, 0, 0));
 	EQ(hx_get(0, 0), pte(MFN_HOLE, RW | UC));
 	EQ(with_old(hx_slot(0, 0), 1, CLEAR, 0, 0, old), ANS(1, 0, 0));
 	end();
 
-	begin("I/O memory for reading stays so");
+	begin("read-only I/O memory stays read-only");
 	hx_set(0, 0, pte(MFN_MMIO_RO, UC));
 	EQ(flags(hx_slot(0, 0), 1, 0, RW), ANS(1, 0, 0));
 	EQ(hx_get(0, 0), pte(MFN_MMIO_RO, UC));
@@ -266,13 +266,13 @@ static void odd_entries(void)
 	EQ(hx_get(0, 0), pte(MFN_MMIO_RO, UC));
 	end();
 
-	begin("I/O memory of somebody else's is refused");
+	begin("I/O memory that the domain may not map is refused");
 	EQ(value(hx_slot(0, 0), pte(MFN_MMIO_NO, RW | UC), 0),
 	   ANS(0, 0, EPERM));
 	EQ(hx_get(0, 0), 0);
 	end();
 
-	begin("cache attributes are validated, and refused to who has no device");
+	begin("cache attributes are validated, and need a device");
 	hx_set(0, 0, page(0, RW));
 	EQ(flags(hx_slot(0, 0), 1, 0, UC), ANS(1, 0, 0));
 	EQ(hx_get(0, 0), page(0, RW | UC));
@@ -283,7 +283,7 @@ static void odd_entries(void)
 	EQ(hx_get(0, 0), page(0, UC));
 	end();
 
-	begin("G of a kernel's entry that is not write-back is validated, too");
+	begin("G of a kernel entry that is not write-back is validated too");
 	{
 		const uint64_t was = page(0, UC | GUEST_KERNEL) & ~G;
 
@@ -399,7 +399,7 @@ static void olds_and_values(void)
 	}
 	end();
 
-	/* Whatever copy of old values faults, and at whatever byte. */
+	/* Each copy of old values faults in turn, at each byte. */
 	begin("old values that fault: done is exact, one chunk is lost at most");
 	for (unsigned int nth = 1; nth <= 9; nth++)
 		for (unsigned int byte = 0; byte < 512; byte += 37) {
@@ -411,7 +411,7 @@ static void olds_and_values(void)
 			harness_reset();
 			fill(0, RW, 1);
 			memset(old, 0, sizeof(old));
-			hx.fault_copy = nth + 1; /* the first takes the run */
+			hx.fault_copy = nth + 1; /* copy 1 reads the run */
 			hx.fault_byte = byte % 8;
 			ret = hx_call(RUNS, (uintptr_t)&run, 1,
 				      LIST | TLB(ALL), SELF, 0);
@@ -520,7 +520,7 @@ static void olds_and_values(void)
 	}
 	end();
 
-	begin("the calls say who they are, each by itself");
+	begin("each call identifies itself");
 	EQ(hx_call(RUNS, PTEBATCH_MAGIC, PTEBATCH_ASK_VERSION,
 		   PTEBATCH_HOW_PROBE, 0, 0),
 	   PTEBATCH_IS_RUNS | PTEBATCH_ABI_VERSION);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of the handlers' source over the harness: bad input, each way out of a
- * call, and the order of its steps. After every test each count of each frame
+ * Tests of the handlers' source in the harness: bad input, each exit path of a
+ * call, and the order of its steps. After every test, each count of each frame
  * is compared with the entries that exist, and no rule of harness.h may have
  * been broken.
  *
- * The makefile builds the tests as they are, with -DPTEBATCH_PREEMPT=1U so that
- * a call is preempted at each entry, and for each way in which Xen can number
- * its frames. Arguments: the seed of the random part (default 1) and its rounds
- * (20000); or "forged" for that test alone.
+ * The makefile builds the tests several times: without options, with
+ * -DPTEBATCH_PREEMPT=1U so that a call is preempted at each entry, and for each
+ * way in which Xen can number its frames. The arguments are the seed of the
+ * random tests (default 1) and their rounds (20000), or "forged" to run only
+ * the tests of forged progress.
  */
 #include "test-handler.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the handlers over the harness share. */
+/* Shared helpers of the handlers' tests in the harness. */
 #ifndef TEST_HANDLER_H
 #define TEST_HANDLER_H
 
@@ -27,7 +27,7 @@
 #define SELF PTEBATCH_DOMID_SELF
 #define TLB(who) PTEBATCH_HOW_TLB(PTEBATCH_TLB_##who)
 #define ANS(done, slots, err) ((int64_t)PTEBATCH_ANSWER(done, slots, err))
-/* domain 5's tables and pages, as mmu_update names them */
+/* Domain 5's tables and pages, encoded as for mmu_update. */
 #define FOREIGN (5UL | 6UL << 16)
 
 #define KEEP PTEBATCH_SET_KEEP_AD
@@ -46,7 +46,7 @@ void refusals(void);        /* test-refusals.c */
 void entries(void);         /* test-entries.c */
 void values_come_and_go(void); /* test-values.c */
 void calls_stop(void);      /* test-stops.c */
-void forged_progress(void); /* of these alone, for the mutants */
+void forged_progress(void); /* run alone for the mutants */
 void differential(unsigned int seed, unsigned int rounds); /* test-random.c */
 
 static inline void begin(const char *name)
@@ -55,7 +55,7 @@ static inline void begin(const char *name)
 	harness_reset();
 }
 
-/* Also checks all counts and rules of the harness. */
+/* Ends a test after a check of all counts and rules of the harness. */
 static inline void end(void)
 {
 	hx_audit();
@@ -94,7 +94,7 @@ static inline int64_t value(uint64_t slot, uint64_t val, unsigned int mode)
 	return hx_call(VALUES, (uintptr_t)&v, 1, 0, SELF, 0);
 }
 
-/* 512 pages of the caller's, mapped writable here and "more" times elsewhere */
+/* Maps 512 of the caller's pages; "more" writable mappings are elsewhere. */
 static inline void fill(unsigned int table, uint64_t f, unsigned int more)
 {
 	for (unsigned int i = 0; i < 512; i++) {

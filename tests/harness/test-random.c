@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Random calls have the results that a plain model of xen-ptebatch.h gives. */
+/* Random calls give the results of a simple model of xen-ptebatch.h. */
 #include "test-handler.h"
 
 static uint64_t model[NR_TABLES][512];
@@ -73,7 +73,7 @@ static uint64_t random_mask(void)
 
 #define MAX_RECORDS 30
 
-/* Hardware sets A and D: bits that no record names must not get lost. */
+/* Hardware may set A and D; unless a record names these, they must remain. */
 static void compare(unsigned int round, uint64_t named)
 {
 	for (unsigned int t = 0; t < 2; t++)

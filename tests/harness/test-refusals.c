@@ -4,7 +4,7 @@
 
 /* --- Frame numbers -------------------------------------------------------- */
 
-/* All that there are, and some behind them. */
+/* Every frame number of the model, and some beyond. */
 #define FOR_EACH_MFN(m) for (unsigned long m = 0; m < MFN_END + 0x200; m++)
 
 static bool is_mine(unsigned long mfn)
@@ -12,16 +12,16 @@ static bool is_mine(unsigned long mfn)
 	return mfn >= MFN_PAGE && mfn < MFN_PAGE + NR_PAGES;
 }
 
-/* Where frame numbers are compressed, many of them are the index of another. */
+/* With PDX compression, many a frame number is the index of another frame. */
 static void frame_numbers(void)
 {
 	begin("each frame number maps the frame that it names, or none");
 	FOR_EACH_MFN(m) {
-		/* I/O memory, and a page that is no table any more. */
+		/* I/O memory, and a page that is no longer a table. */
 		bool other = m == MFN_MMIO || m == MFN_MMIO_RO ||
 			     m == MFN_IO_PAGE || m == MFN_HOLE ||
 			     m == MFN_UNVALID;
-		/* Near it in memory: its window may hold the other, or not. */
+		/* A page nearby; its window may or may not include frame m. */
 		unsigned long mine = MFN_PAGE + (m - MFN_PAGE - 37) % NR_PAGES;
 		struct ptebatch_value v[] = {{hx_slot(0, 0), pte(mine, RW)},
 					     {hx_slot(0, 1), pte(m, RW)}};
@@ -55,7 +55,7 @@ static void frame_numbers(void)
 	}
 	end();
 
-	begin("where memory ends within a group, the window ends too");
+	begin("where memory ends within a group, the window ends as well");
 	for (unsigned int i = NR_PAGES - 9; i < NR_PAGES; i++)
 		hx_hold(MFN_PAGE + i, 2);
 	max_page = MFN_PAGE + NR_PAGES - 8;
@@ -71,7 +71,7 @@ static void frame_numbers(void)
 	}
 	end();
 
-	begin("a page of another domain's is not taken for an own one");
+	begin("another domain's page is not taken for one of the caller's");
 	for (unsigned int i = 0; i < 64; i++) {
 		uint64_t old;
 
@@ -88,9 +88,9 @@ static void frame_numbers(void)
 	end();
 }
 
-/* --- What is refused ------------------------------------------------------ */
+/* --- Bad arguments -------------------------------------------------------- */
 
-/* Nothing done: neither an entry, nor a count, nor a TLB flush. */
+/* No entry was written, and no TLB was flushed. end() checks the counts. */
 static void nothing_done(void)
 {
 	EQ(hx.flushes, 0);
@@ -298,7 +298,7 @@ static void tlb_records(void)
 	CHECK(hx.flush[0].step > hx.last_update);
 	end();
 
-	begin("a mask beyond what there is room for flushes all");
+	begin("a mask that exceeds the buffer flushes all");
 	t.nr_vcpus = 8192;
 	EQ(hx_call(RUNS, (uintptr_t)&run, 1, LIST | TLB(VCPUS), SELF,
 		   (uintptr_t)&t), ANS(1, 0, 0));
@@ -306,7 +306,7 @@ static void tlb_records(void)
 	EQ(hx.flush[0].cpus & 0xf, 0xf);
 	end();
 
-	begin("a mask that names vCPUs that are not there is no harm");
+	begin("a mask may name vCPUs that do not exist");
 	t.nr_vcpus = 1024;
 	memset(mask, 0xff, sizeof(mask));
 	EQ(hx_call(RUNS, (uintptr_t)&run, 1, LIST | TLB(VCPUS), SELF,
@@ -314,7 +314,7 @@ static void tlb_records(void)
 	EQ(hx.flush[0].cpus, 0xf);
 	end();
 
-	begin("a flush alone is a flush");
+	begin("a call without records still flushes");
 	EQ(hx_call(RUNS, 0, 0, TLB(ALL), 0, 0), 0);
 	EQ(hx.flushes, 1);
 	EQ(hx_call(VALUES, 0, 0, TLB(LOCAL), SELF, 0), 0);

@@ -7,7 +7,7 @@
 
 /* --- Preemption ----------------------------------------------------------- */
 
-/* The guest takes its table away while the call is preempted. */
+/* The guest frees its table while the call is preempted. */
 static unsigned int taken_at;
 static void take_table(uint64_t args[5])
 {
@@ -28,7 +28,7 @@ static void lose_tlb(uint64_t args[5])
 	hx.fault_end = hx.fault + 1;
 }
 
-/* How much of a register run was done when a check was made first. */
+/* The slots of a register run that were done at the first preemption. */
 static unsigned int done_at_check;
 static void first_check(uint64_t args[5])
 {
@@ -42,7 +42,7 @@ static void lose_owner(uint64_t *args)
 	hx_foreign.domain_id = 77;
 }
 
-/* --- Other CPUs that want the table --------------------------------------- */
+/* --- Other CPUs that wait for the table ----------------------------------- */
 
 static struct ptebatch_run whole[64]; /* a table, again and again */
 static struct ptebatch_value every[8192];
@@ -60,13 +60,13 @@ static void whole_table(uint64_t bit, uint64_t *old)
 			page(i % 512, RW) ^ (i / 512 & 1 ? 0 : bit)};
 }
 
-/* It came at the time, and got the table after so much work at most. */
+/* The other CPU came, and got the table within so many units of work. */
 static void handed_over(unsigned int within)
 {
 	EQ(hx.visit_at, 0);
 	CHECK(!hx.waiting);
 	CHECK(hx.waited > 0 && hx.waited <= within);
-	CHECK(hx.pauses > 0); /* a sibling thread gets on meanwhile */
+	CHECK(hx.pauses > 0); /* which let a sibling thread run */
 }
 
 static void contention(void)
@@ -75,8 +75,8 @@ static void contention(void)
 	static const uint64_t bits[] = {RW, NX};
 
 	for (unsigned int b = 0; b < 2; b++) {
-		begin(b ? "a CPU that waits for a table gets it, by a list, NX"
-			: "a CPU that waits for a table gets it, by a list, RW");
+		begin(b ? "a CPU that waits for a table gets it: list, NX"
+			: "a CPU that waits for a table gets it: list, RW");
 		whole_table(bits[b], NULL);
 		hx.visit_at = 5000;
 		EQ(hx_call(RUNS, (uintptr_t)whole, 64, LIST, SELF, 0),
@@ -84,8 +84,8 @@ static void contention(void)
 		handed_over(512 + 64);
 		end();
 
-		begin(b ? "the same with old values, NX"
-			: "the same with old values, RW");
+		begin(b ? "a CPU that waits for a table gets it: old values, NX"
+			: "a CPU that waits for a table gets it: old values, RW");
 		whole_table(bits[b], old);
 		hx.visit_at = 5000;
 		EQ(hx_call(RUNS, (uintptr_t)whole, 64, LIST, SELF, 0),
@@ -93,7 +93,8 @@ static void contention(void)
 		handed_over(512 + 128);
 		end();
 
-		begin(b ? "the same of values, NX" : "the same of values, RW");
+		begin(b ? "a CPU that waits for a table gets it: values, NX"
+			: "a CPU that waits for a table gets it: values, RW");
 		whole_table(bits[b], NULL);
 		hx.visit_at = 5000;
 		EQ(hx_call(VALUES, (uintptr_t)every, ARRAY_SIZE(every), 0, SELF,
@@ -101,8 +102,8 @@ static void contention(void)
 		handed_over(512 + 128);
 		end();
 
-		begin(b ? "the same of one it cannot see, NX"
-			: "the same of one it cannot see, RW");
+		begin(b ? "a waiting CPU that holds no reference gets the table, NX"
+			: "a waiting CPU that holds no reference gets the table, RW");
 		whole_table(bits[b], NULL);
 		hx.visit_at = 5000;
 		hx.hidden = true;
@@ -112,14 +113,14 @@ static void contention(void)
 		end();
 	}
 
-	begin("the same within a run of the whole table");
+	begin("a waiting CPU gets the table within a run of the whole table");
 	whole_table(RW, NULL);
 	hx.visit_at = 20;
 	EQ(flags(hx_slot(0, 0), 512, RW, 0), ANS(512, 0, 0));
 	handed_over(512 + 64);
 	end();
 
-	begin("the same where entries are slow");
+	begin("a waiting CPU gets the table sooner where entries are slow");
 	fill(0, RW, 1);
 	hx_self.paging_mode = PG_shadow;
 	hx.visit_at = 20;
@@ -137,7 +138,7 @@ static void contention(void)
 	}
 	end();
 
-	begin("nor is there a pause before another table");
+	begin("there is no pause before another table");
 	for (unsigned int i = 0; i < NR_TABLES; i++) {
 		for (unsigned int n = 0; n < 512; n++)
 			hx_set(i, n, page(n, RW));
@@ -152,9 +153,9 @@ static void contention(void)
 }
 
 /*
- * Progress that is past the end, and slots that are not aligned. The calls
- * refuse them. mutants.sh takes their checks away, as a CPU does that runs ahead
- * of them: the first entry looked at must still lie in a table.
+ * Progress beyond the end, and unaligned slots. The calls refuse both.
+ * mutants.sh removes the checks, since a speculating CPU may run ahead of them.
+ * The first entry that is read must lie in a table even then.
  */
 void forged_progress(void)
 {
@@ -222,14 +223,14 @@ void forged_progress(void)
 }
 
 /*
- * The first n entries of a run are slow: pages that are foreign, or that have no
- * other writable mapping. With what the fast ones cost, the work up to the first
- * check must stay within its bound.
+ * The first n entries of a run are slow: their pages are foreign, or have no
+ * other writable mapping. The work up to the first check, on slow and on fast
+ * entries together, must stay within its bound.
  */
 static void slow_then_fast(const char *what, uint32_t op, uint64_t clear,
 			   uint64_t set)
 {
-	/* Units of such an entry; of another one, 2. */
+	/* Units of work of a slow entry; a fast one has 2. */
 	const unsigned int slow = set ? 16 + 1 : 16 + 2;
 	char name[80];
 
@@ -264,7 +265,7 @@ static void slow_then_fast(const char *what, uint32_t op, uint64_t clear,
 	end();
 }
 
-/* Pages of another type become writable, which costs Xen more than anything. */
+/* Pages of another type become writable, Xen's most expensive operation. */
 static void retypes(const char *what, bool by_values, uint64_t us,
 		    unsigned int paging_mode)
 {
@@ -342,11 +343,11 @@ static void preemption(void)
 			hx_slot(i % 2, i), 1, FLAGS, A, 0, 0};
 	}
 	EQ(hx_call(RUNS, (uintptr_t)runs, 80, LIST, SELF, 0), ANS(80, 0, 0));
-	/* 16 units each, so 32 changes between two checks. */
+	/* A change counts 16 units, so a check follows after 32 changes. */
 	CHECK(hx.checks >= 2);
 	end();
 
-	begin("the same of values");
+	begin("each change of table counts towards the next check: values");
 	{
 		static struct ptebatch_value v[80];
 
@@ -372,8 +373,8 @@ static void preemption(void)
 	for (unsigned int with = 0; with < 2; with++) {
 		static uint64_t old[512];
 
-		begin(with ? "the same of foreign pages cleared, with old values"
-			   : "the same of foreign pages cleared");
+		begin(with ? "32 foreign pages cleared at most to a check, old values"
+			   : "32 foreign pages cleared at most to a check");
 		for (unsigned int i = 0; i < 512; i++)
 			hx_set(0, i, i % 3 ? pte(MFN_F_PAGE + i % 64, RW)
 					   : pte(MFN_MMIO, UC));
@@ -430,7 +431,7 @@ static void preemption(void)
 		hx_foreign.domain_id = 5;
 		end();
 
-		begin("a TLB record lost while preempted: done is still told");
+		begin("a TLB record lost while preempted: done is still exact");
 		fill(0, RW, 1);
 		runs[0] = (struct ptebatch_run){hx_slot(0, 0), 10, FLAGS, RW, 0,
 						0};
@@ -461,7 +462,7 @@ static void turned_off(void)
 	static struct ptebatch_value v[2];
 	const uint64_t how = PTEBATCH_HOW_PROBE;
 
-	begin("turned off, every form answers as a call that is not there");
+	begin("turned off, every form answers as a call that does not exist");
 	fill(0, RW, 1);
 	*hx_switch = false;
 	runs[0] = (struct ptebatch_run){hx_slot(0, 0), 10, FLAGS, RW, 0, 0};
@@ -482,7 +483,7 @@ static void turned_off(void)
 	EQ(flags(hx_slot(0, 0), 1, RW, 0), ANS(1, 0, 0));
 	end();
 
-	begin("turned off, forged progress touches nothing, and balances");
+	begin("turned off, forged progress changes no entry and no count");
 	fill(0, RW, 1);
 	*hx_switch = false;
 	EQ(hx_call(RUNS, hx_slot(0, 0), 10 | 3UL << 32, FLAGS, RW, 0),
@@ -511,7 +512,7 @@ static void turned_off(void)
 	EQ(hx.flushes, 1);
 	end();
 
-	begin("the same of a list and of values");
+	begin("turned off while preempted: done is exact, list and values");
 	fill(0, RW, 1);
 	hx.preempt = 1;
 	hx.meanwhile = turn_off;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The handlers write full values, present and absent, with every count, and as
- * Xen itself would.
+ * The handlers write full values, present and absent, at every type count, with
+ * the same result as Xen's own mod_l1_entry().
  */
 #include "test-handler.h"
 
-/* As Linux's PROT_NONE: P clear, the frame inverted; safe against L1TF. */
+/* As Linux does for PROT_NONE: P clear, frame inverted; safe against L1TF. */
 static uint64_t hidden(uint64_t e)
 {
 	return (~e & PTEBATCH_PTE_FRAME) | G | (e & (A | D));
@@ -40,7 +40,7 @@ static unsigned long count(unsigned long mfn)
 	return hx_page(mfn)->count_info & PGC_count_mask;
 }
 
-/* From writable to absent and back, writable or not, with every count. */
+/* Entries go from writable to absent and back; the counts must follow. */
 static void come_and_go(unsigned int more, unsigned int hw, unsigned int mode)
 {
 	const unsigned long mfn = MFN_PAGE + 7, own = 1 + more;
@@ -66,7 +66,7 @@ static void come_and_go(unsigned int more, unsigned int hw, unsigned int mode)
 	EQ(values(512, v_rw, mode), ANS(512, 0, 0));
 	for (unsigned int i = 0; i < 512; i++)
 		EQ(hx_get(0, i) & ~D, page(i, RW | A));
-	/* What the absent entry had in the place of D is kept. */
+	/* The absent entry's bit in the position of D is kept. */
 	EQ(hx_get(0, 7) & D, mode == KEEP && hw ? D : 0);
 	EQ(type_count(mfn), more + 1);
 	EQ(count(mfn), own + 1);
@@ -86,7 +86,7 @@ static void come_and_go(unsigned int more, unsigned int hw, unsigned int mode)
 	end();
 }
 
-/* What an entry and all frames are after one value, and what it answered. */
+/* The entry and all frames after one value, and the result of the call. */
 static struct page_info frames[NR_FRAMES];
 struct outcome {
 	uint64_t entry;
@@ -117,7 +117,7 @@ static struct outcome by_xen(uint64_t val, unsigned int mode)
 	l1_pgentry_t *p = (void *)hx_mapping(0, 0);
 	int rc;
 
-	/* Again once shadowed, as a hypercall is. */
+	/* Retry after the switch to shadow mode, as a continuation does. */
 	do {
 		if (!get_page(table, &hx_self) || !page_lock(table))
 			hx_bug("the table is gone", __FILE__, __LINE__);
@@ -205,14 +205,14 @@ void values_come_and_go(void)
 					    k & 1 ? KEEP : EXACT, k & 2, k & 4);
 	end();
 
-	begin("a page that gets another owner under way is not mapped");
+	begin("a page that gets another owner during the call is not mapped");
 	hx.steal_mfn = MFN_PAGE;
 	EQ(value(hx_slot(0, 0), page(0, 0), EXACT), ANS(0, 0, EBUSY));
 	EQ(hx_get(0, 0), 0);
 	EQ(count(MFN_PAGE), 1);
 	end();
 
-	begin("a free page that looks like an own one is not mapped");
+	begin("a free page that looks like the caller's is not mapped");
 	hx_page(MFN_FREE)->v.inuse._domain = hx_self.pdx;
 	EQ(value(hx_slot(0, 0), pte(MFN_FREE, 0), EXACT), ANS(0, 0, EBUSY));
 	EQ(hx_get(0, 0), 0);
@@ -222,7 +222,7 @@ void values_come_and_go(void)
 
 	begin("a page with no reference left to give is not mapped");
 	pg = hx_page(MFN_PAGE);
-	pg->count_info += PGC_count_mask - 2; /* to the one kept back */
+	pg->count_info += PGC_count_mask - 2; /* all but the reserved one */
 	EQ(value(hx_slot(0, 0), page(0, 0), EXACT), ANS(0, 0, EBUSY));
 	pg->count_info -= 1;
 	EQ(value(hx_slot(0, 0), page(0, 0), EXACT), ANS(1, 0, 0));
@@ -246,7 +246,7 @@ void values_come_and_go(void)
 	EQ(hx.type_atomics, 0);
 	end();
 
-	begin("the last reference goes by Xen's own call");
+	begin("Xen's own call drops the last reference");
 	hx_set(0, 0, page(0, 0));
 	hx_release(MFN_PAGE);
 	hx.may_free = true;
@@ -263,7 +263,7 @@ void values_come_and_go(void)
 	EQ(hx.paging_writes, 1024);
 	end();
 
-	begin("XSM is asked about writing by the value that comes first so");
+	begin("XSM is asked about each right at the first value that needs it");
 	{
 		struct ptebatch_value v[] = {
 			{hx_slot(0, 0) | KEEP, hidden(page(0, 0))},
