@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two hypercalls by hand, past the library: every argument that must be
- * refused, buffers that fault half way, the forms against each other, and
- * calls inside a multicall.
+ * Tests that issue the two hypercalls directly, without the library: arguments
+ * that must be refused, buffers that fault part of the way, the forms compared
+ * with each other, and calls inside a multicall.
  */
 #include "tests.h"
 
@@ -26,7 +26,7 @@ static uint64_t addr(const volatile void *p)
 	return (uint64_t)p;
 }
 
-/* Refused or stopped with this error, and nothing done. */
+/* True if a call returned this error and did nothing. */
 static int refused(int64_t ret, int err)
 {
 	return ret == -err || (uint64_t)ret == PTEBATCH_ANSWER(0, 0, err);
@@ -41,7 +41,7 @@ static struct ptebatch_run run_of(uint32_t slot, uint32_t count, uint64_t clear,
 	return r;
 }
 
-/* Slots 0 to 511, writable data, and what they hold. */
+/* Fills slots 0 to 511 with writable pages, and records their entries. */
 static uint64_t entries[PTEBATCH_TABLE_SLOTS];
 
 static void fill(void)
@@ -62,7 +62,7 @@ static int unchanged(void)
 	return !changed;
 }
 
-/* How many slots from 0 on are read-only now; -1 if others are too. */
+/* The number of read-only slots from 0 on; -1 if any other slot changed. */
 static int read_only(void)
 {
 	uint32_t i, n = 0;
@@ -75,7 +75,7 @@ static int read_only(void)
 	return (int)n;
 }
 
-/* --- Refused, each for its own reason ------------------------------------ */
+/* --- Arguments that are refused ------------------------------------------ */
 
 static const char *probe_answers_to_the_magic_only(void)
 {
@@ -179,7 +179,7 @@ static const char *a_frame_that_is_not_there_is_refused(void)
 
 static const char *a_frame_of_somebody_else_is_refused(void)
 {
-	/* Machine frame 0 is never a domain's, nor is the APIC. */
+	/* Machine frame 0 and the APIC never belong to a domain. */
 	const char *why = refused_everywhere(0);
 
 	return why ? why : refused_everywhere(0xfee00000);
@@ -218,12 +218,12 @@ static const char *counts_of_0_and_of_2_to_the_32_minus_1(void)
 	struct ptebatch_value v = { slot_maddr(0), 0 };
 
 	fill();
-	/* Of nothing: done. */
+	/* A call without records succeeds. */
 	CHECK(runs(slot_maddr(0), 0, FLAGS, RW, 0) == 0);
 	CHECK(runs(addr(r), 0, LIST, SELF, 0) == 0);
 	CHECK(values(addr(&v), 0, 0, SELF, 0) == 0);
 	CHECK(refused(runs(addr(r), 1, LIST, SELF, 0), EINVAL));
-	/* Of all there can be. */
+	/* The greatest count. */
 	CHECK(refused(runs(slot_maddr(0), most, FLAGS, RW, 0), EINVAL));
 	CHECK(refused(runs(addr(&r[1]), most, LIST, SELF, 0), EINVAL));
 	CHECK(refused(values(addr(&v), most, 0, SELF, 0), EINVAL));
@@ -248,7 +248,7 @@ static const char *forged_progress_passes_over_and_no_more(void)
 	CHECK(runs(addr(r), 1, LIST, SELF | 99 * one_done, 0) != 1);
 	CHECK(unchanged());
 
-	/* Two of three records, of the second the last slot. */
+	/* The last slot of record 1, and record 2. */
 	CHECK(runs(addr(r), 3 | one_done, LIST, SELF | 3 * one_done, 0) == 3);
 	CHECK(*slot_entry(0) == entries[0]);
 	CHECK(*slot_entry(6) == entries[6]);
@@ -279,7 +279,7 @@ static const char *reserved_bits_are_refused(void)
 	for (bit = 32; bit < 64; bit++)
 		CHECK(refused(values(addr(&v), 1, 0, SELF | 1ul << bit, 0),
 			      EINVAL));
-	/* A TLB record that is not asked for; a page of nobody's TLB. */
+	/* A TLB record that "how" does not announce; a page, but no flush. */
 	CHECK(refused(runs(addr(&r), 1, LIST, SELF, 8), EINVAL));
 	CHECK(refused(values(addr(&v), 1, 0, SELF, 8), EINVAL));
 	CHECK(refused(runs(slot_maddr(0), 1, PTEBATCH_HOW_TLB_PAGE, RW, 0),
@@ -326,7 +326,7 @@ static const char *an_owner_that_does_not_exist_is_refused(void)
 	return NULL;
 }
 
-/* What mmu_update says to one entry, which it leaves as it is. */
+/* The result of mmu_update for one entry, whose value does not change. */
 static int64_t stock_answer(uint64_t owner)
 {
 	mmu_update_t u = { slot_maddr(0) | MMU_PT_UPDATE_PRESERVE_AD,
@@ -336,7 +336,7 @@ static int64_t stock_answer(uint64_t owner)
 			  0);
 }
 
-/* The caller's own number: to domains but dom0, all others are forbidden. */
+/* The caller's domain ID: 0 in dom0; elsewhere Xen refuses all other IDs. */
 static uint32_t own_number(void)
 {
 	uint32_t n = 0;
@@ -363,7 +363,7 @@ static const char *oneself_can_be_named_by_number(void)
 	return NULL;
 }
 
-/* The tables of another, its pages, both; to a domU dom0 is another. */
+/* Other domains own the tables, the pages or both; a domU also tries dom0. */
 static const char *owners_are_refused_as_mmu_update_refuses_them(void)
 {
 	const uint32_t self = own_number(), who[] = {
@@ -383,7 +383,7 @@ static const char *owners_are_refused_as_mmu_update_refuses_them(void)
 			uint64_t owner = who[pg];
 			int64_t stock;
 
-			/* The caller's tables, or those of number pt - 1. */
+			/* 0: the caller's tables; else domain pt - 1's. */
 			owner |= (uint64_t)pt << 16;
 			stock = stock_answer(owner);
 			if (stock) {
@@ -432,14 +432,14 @@ static const char *bad_tlb_records_are_refused(void)
 		CHECK(values(addr(&v), 1, by_record, SELF, addr(&bad[i])) ==
 		      -EINVAL);
 	}
-	/* Records and masks that cannot be read, or not by the guest. */
+	/* Records and masks in memory that is absent, or Xen's. */
 	CHECK(runs(addr(&r), 1, BY_RECORD, SELF, 0) == -EFAULT);
 	CHECK(runs(addr(&r), 1, BY_RECORD, SELF, NOTHING_THERE) == -EFAULT);
 	CHECK(runs(addr(&r), 1, BY_RECORD, SELF, XENS_MEMORY) == -EFAULT);
 	CHECK(runs(addr(&r), 1, BY_RECORD, SELF, addr(&tlb)) == -EFAULT);
 	tlb.vcpus = XENS_MEMORY;
 	CHECK(runs(addr(&r), 1, BY_RECORD, SELF, addr(&tlb)) == -EFAULT);
-	/* The register form has no room for one. */
+	/* The register form has no argument for a TLB record. */
 	CHECK(runs(slot_maddr(0), 1, by_record, RW, 0) == -EINVAL);
 	CHECK(unchanged());
 	return NULL;
@@ -447,7 +447,7 @@ static const char *bad_tlb_records_are_refused(void)
 
 /* --- Buffers that fault -------------------------------------------------- */
 
-/* A page with nothing after it: slot 600 maps page 600, slot 601 is absent. */
+/* A buffer at the end of a page: slot 600 maps page 600, slot 601 is absent. */
 static void *before_the_end(size_t bytes)
 {
 	slots_fill(600, 1, 1, 600, P | US | RW | A | D);
@@ -502,7 +502,7 @@ static const char *old_values_that_fault_half_way_lose_one_chunk(void)
 	ret = runs(addr(&r), 1, LIST, SELF, 0);
 	slots = PTEBATCH_SLOTS(ret);
 	CHECK(PTEBATCH_ERRNO(ret) == EFAULT && !PTEBATCH_DONE(ret));
-	/* Up to the chunk that did not fit, which is done and counted. */
+	/* The chunk whose old values did not fit is done, and is counted. */
 	CHECK(slots > 200 && slots <= 200 + PTEBATCH_OLD_CHUNK);
 	CHECK(read_only() == (int)slots);
 	for (i = 0; i + PTEBATCH_OLD_CHUNK < slots; i++)
@@ -532,8 +532,8 @@ static const char *xens_memory_is_no_buffer(void)
 }
 
 /*
- * What Xen itself counts on (done, of records or slots) times their size, from
- * where the guest may point to where it may not.
+ * Xen adds the progress, in records or slots, times their size to the address.
+ * The address is allowed here, but the sum lies in Xen's memory.
  */
 static const char *forged_progress_does_not_reach_xens_memory(void)
 {
@@ -550,7 +550,10 @@ static const char *forged_progress_does_not_reach_xens_memory(void)
 				    (done << 32) | (done + 1), 0, SELF, 0)) ==
 	      EFAULT);
 	CHECK(unchanged());
-	/* Old values from slot 256 on: a chunk of them is lost, no more is done. */
+	/*
+	 * Old values from slot 256 on fault. One chunk of old values is lost,
+	 * and no more slots are done.
+	 */
 	r.old = XENS_MEMORY - 256 * sizeof(uint64_t);
 	ret = runs(addr(&r), 1, LIST, SELF | 256ul << 32, 0);
 	CHECK(PTEBATCH_ERRNO(ret) == EFAULT && !PTEBATCH_DONE(ret));
@@ -561,9 +564,9 @@ static const char *forged_progress_does_not_reach_xens_memory(void)
 }
 
 /*
- * Each way to fail with a data page at hand, many times, and with a table of
- * its own that is gone afterwards: Xen takes both pages back, which it does not
- * while somebody holds a reference.
+ * Each way to fail is provoked many times, with a data page and a table that
+ * nothing else uses. Afterwards Xen takes both pages back, which it does not do
+ * while a reference remains.
  */
 static const char *refused_calls_leave_no_reference_behind(void)
 {
@@ -571,7 +574,7 @@ static const char *refused_calls_leave_no_reference_behind(void)
 	const uint64_t maddr = page_maddr(page), slots = page_maddr(table);
 	const uint64_t good = maddr | DATA | RW;
 	struct ptebatch_value bad[] = {
-		{ slots, page_maddr(pinned) | DATA | RW }, /* a table's */
+		{ slots, page_maddr(pinned) | DATA | RW }, /* maps a table */
 		{ slots, good | 1ul << 51 },		   /* beyond memory */
 		{ maddr, good },			   /* in a data page */
 		{ slots | 1, good },			   /* no such mode */
@@ -592,10 +595,10 @@ static const char *refused_calls_leave_no_reference_behind(void)
 			CHECK(PTEBATCH_ERRNO(values(addr(&bad[i]), 1, 0, SELF,
 						    0)));
 		}
-		/* Somebody else's page it is not. */
+		/* The page does not belong to the named owner. */
 		CHECK(values(addr(v), 1, 0, 0x7ff1, 0));
 		CHECK(values(addr(v), 1, 0, 0x7ff2, 0));
-		/* Flags that the page's type does not bear, and no room. */
+		/* RW, which the page's type forbids; old values that fault. */
 		CHECK(values(addr(&(struct ptebatch_value){
 				     slots, page_maddr(pinned) | DATA }),
 			     1, 0, SELF, 0) == 1);
@@ -620,7 +623,7 @@ static const char *refused_calls_leave_no_reference_behind(void)
 
 /* --- Forms --------------------------------------------------------------- */
 
-/* Slots of every sort from first on: absent, RO, RW, sole RW, A and D. */
+/* Fills 64 slots with every kind of entry: absent, RO, RW, sole RW, A and D. */
 static void mixture(uint32_t first, uint32_t sole)
 {
 	static const uint64_t flags[8] = {
@@ -651,7 +654,7 @@ static const char *the_register_form_does_what_the_list_form_does(void)
 					  ops[i].clear, ops[i].set, 0 };
 		int64_t by_register, by_list;
 
-		/* Sole pages of their own, so type counts match too. */
+		/* Each side has sole pages, so that type counts match too. */
 		mixture(0, WORLD_SLOTS);
 		mixture(512, WORLD_SLOTS + 64);
 		by_register = runs(slot_maddr(0), 64, ops[i].op, ops[i].clear,

@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each way of changing PTEs costs. One line a case:
+ * Measures the cost of each method to change PTEs. It prints a line for each
+ * case:
  *
  *   bench METHOD PAGES DIRECTION instructions=N hypercalls=N tlb_flushes=N
  *         region=N checked=yes|no
  *
- * Under QEMU's icount the TSC counts instructions, those of the hypervisor
- * too. Each case is set up anew and measured REPEAT times; the cheapest counts,
- * since a timer interrupt may land in one, and "region" says which of the
- * intervals between bench_begin and bench_end it was, for tests/xen/count.
- * Every PTE, and every old value handed back, is checked each time.
+ * Under QEMU's icount the TSC counts instructions, including the hypervisor's.
+ * Each case is set up and measured REPEAT times. The result is the least
+ * figure, since a timer interrupt may fall into any measurement. "region" is
+ * the number of that measurement among the intervals between bench_begin and
+ * bench_end; tests/xen/count uses it. Every PTE and every returned old value
+ * is checked each time.
  *
- * What is measured is what a guest does with a range of pages whose tables'
- * machine addresses it knows: the calls into the library included, the setting
- * up of a batch and the reading of the clock not. No TLB flush is asked for
- * where the name does not say so.
+ * The case measured is a guest that changes a range of pages and knows the
+ * machine addresses of its tables. Calls into the library are included; the
+ * setup of a batch and the reads of the clock are not. A method requests a TLB
+ * flush only if its name says so.
  *
- * The pages are the domain's own, but with -foreign: those that Xen shows to
- * all, for reading. Those of methods that end in -sole are writable through
- * the slot at hand alone, all others elsewhere too. Entries
- * have A set and D clear; with -ad both are set, so no hardware write can hit.
+ * The pages belong to the domain, except with -foreign: those are pages of Xen
+ * that every domain may read. With -sole, the slot under test is a page's only
+ * writable mapping; all other pages have another one. Entries have A set and D
+ * clear. With -ad both are set, so hardware has nothing left to set.
  */
 #include "kernel.h"
 
@@ -35,9 +37,9 @@ enum direction {
 	DIR_NX,
 	DIR_CLEAR,
 	DIR_YOUNG,
-	DIR_NONE,   /* as Linux's PROT_NONE: P clear, the frame inverted */
-	DIR_MAP,    /* and back */
-	DIR_MAP_RO, /* the same, read-only */
+	DIR_NONE,   /* as Linux does for PROT_NONE: P clear, frame inverted */
+	DIR_MAP,    /* PROT_NONE to present and writable */
+	DIR_MAP_RO, /* PROT_NONE to present and read-only */
 	DIRECTIONS
 };
 
@@ -59,7 +61,7 @@ static const struct {
 #define ABSENT (1u << DIR_NONE | 1u << DIR_MAP | 1u << DIR_MAP_RO)
 #define EVERY (RO_RW | 1u << DIR_NX | 1u << DIR_CLEAR | 1u << DIR_YOUNG)
 
-/* The case at hand, ready before the clock starts. */
+/* The current case, prepared before the clock starts. */
 static enum direction dir;
 static uint32_t nr, stride;
 static uint64_t clear, set;
@@ -68,8 +70,8 @@ static volatile uint64_t *entry[PAGES_MAX];
 static uint64_t old[PAGES_MAX], plain[PAGES_MAX];
 static struct ptebatch_run one;
 static uint64_t calls, flushes; /* of methods that do not use a batch */
-static struct ptebatch_progress progress; /* of those straight to a backend */
-static __typeof__(ptebatch_apply_flags) *apply; /* as one.op says */
+static struct ptebatch_progress progress; /* of those without a batch */
+static __typeof__(ptebatch_apply_flags) *apply; /* the function for one.op */
 
 static struct ptebatch_run storage[PAGES_MAX];
 static struct ptebatch batch;
@@ -77,7 +79,7 @@ static struct ptebatch_env env, env_at;
 static uint32_t region, failed;
 static uint64_t overhead;
 
-/* The pages from first on that lie in one table. */
+/* The number of pages from first on whose entries lie in one table. */
 static uint32_t piece(uint32_t first)
 {
 	uint32_t n = PTEBATCH_TABLE_SLOTS - first % PTEBATCH_TABLE_SLOTS;
@@ -101,7 +103,7 @@ static int runs(void)
 	return err ? err : ptebatch_flush(&batch, NULL);
 }
 
-/* Each PTE queued by itself; for sparse, they cannot merge. */
+/* Queues each PTE separately. Those of sparse cannot merge into runs. */
 static int singles(void)
 {
 	const uint64_t c = clear, st = set, *m = maddr, *end = maddr + nr;
@@ -116,7 +118,7 @@ static int singles(void)
 	return err ? err : ptebatch_flush(&batch, NULL);
 }
 
-/* The mode is one that the compiler knows, as a guest's is. */
+/* The mode is a compile-time constant, as it is in a guest. */
 static inline int queue_values(uint32_t mode)
 {
 	const uint64_t *m = maddr, *t = target, *end = maddr + nr;
@@ -167,7 +169,7 @@ static int straight_invlpg(void)
 	return apply(batch.backend, &env, &one, &page, &progress);
 }
 
-/* The same where the env promises that the slot maps the page flushed. */
+/* The same, with an env that declares that the slot maps the flushed page. */
 static int straight_invlpg_at(void)
 {
 	return apply(batch.backend, &env_at, &one, &page, &progress);
@@ -215,7 +217,7 @@ static int multicall_invlpg(void)
 	return (int)(m[0].result ? m[0].result : m[1].result);
 }
 
-/* Without the library, as a guest that does not batch. */
+/* Without the library, as in a guest that does not batch. */
 static int mmu_update_one(void)
 {
 	uint64_t mode = dir == DIR_YOUNG || dir == DIR_CLEAR
@@ -279,7 +281,7 @@ static int trapped(void)
 	return 0;
 }
 
-/* What Linux on Xen did in 2007: take the entry away, then write the new. */
+/* As Linux on Xen did in 2007: clear the entry, then write the new one. */
 static int trapped_twice(void)
 {
 	uint32_t i;
@@ -291,7 +293,7 @@ static int trapped_twice(void)
 	return 0;
 }
 
-/* The same number of entries in plain memory, one locked instruction each. */
+/* One locked instruction for each of as many entries in plain memory. */
 static int floor_loop(void)
 {
 	uint64_t keep = dir == DIR_CLEAR ? 0 : ~clear, *p = plain;
@@ -307,7 +309,7 @@ static int floor_loop(void)
 	return 0;
 }
 
-/* How a method differs: what it is checked for, what it works on. */
+/* Properties of a method: what is checked, and the kind of its pages. */
 enum { OLD = 1, SPARSE = 2, FLOOR = 4, SOLE = 8, AD_SET = 16, FOREIGN = 32 };
 
 static const struct method {
@@ -315,7 +317,7 @@ static const struct method {
 	int (*run)(void);
 	const struct ptebatch_backend *backend;
 	uint32_t directions, how;
-	uint32_t only; /* pages, where not every batch size */
+	uint32_t only; /* the number of pages; 0: each batch size */
 } methods[] = {
 	{ "flags", runs, &ptebatch_hypercall, EVERY, 0, 0 },
 	{ "values", values, &ptebatch_hypercall, EVERY, 0, 0 },
@@ -326,7 +328,7 @@ static const struct method {
 	{ "mmu-update-one", mmu_update_one, NULL, EVERY, 0, 0 },
 	{ "trapped", trapped, NULL, EVERY, 0, 0 },
 	{ "floor", floor_loop, NULL, EVERY, FLOOR, 0 },
-	/* Beside the figures; their names begin with x-. */
+	/* Further methods, outside the figures table. */
 	{ "x-flags-ad", runs, &ptebatch_hypercall, RO_RW, AD_SET, 512 },
 	{ "x-flags-sole", runs, &ptebatch_hypercall, RO_RW, SOLE, 512 },
 	{ "x-exchange-foreign", with_old, &ptebatch_hypercall, 1u << DIR_CLEAR,
@@ -356,23 +358,23 @@ static const struct method {
 
 /* --- One case ------------------------------------------------------------ */
 
-/* What Linux makes of a present entry for PROT_NONE; safe against L1TF. */
+/* The entry that Linux writes for PROT_NONE; safe against L1TF. */
 static uint64_t hidden(uint64_t pte)
 {
 	return (~pte & FRAME) | PROT_NONE | A;
 }
 
-/* The frames of Xen's machine-to-physical table, which are Xen's. */
+/* Maps the frames of the machine-to-physical table, which belong to Xen. */
 static void map_foreign(void)
 {
-	static xen_pfn_t first; /* of 2 MiB */
+	static xen_pfn_t first; /* of the first 2 MiB */
 	struct xen_machphys_mfn_list list = { .max_extents = 1 };
 	uint32_t i;
 
 	set_xen_guest_handle(list.extent_start, &first);
 	if (!first && hypercall5(__HYPERVISOR_memory_op, XENMEM_machphys_mfn_list,
 				 (uint64_t)&list, 0, 0, 0))
-		panic("Xen tells no page of its own");
+		panic("Xen does not name its machine-to-physical table");
 	for (i = 0; i < nr; i++) {
 		mmu_update_t u = { slot_maddr(i) | MMU_NORMAL_PT_UPDATE,
 				   (first + i % 512) << 12 | P | US | A };
@@ -429,7 +431,7 @@ static int is_right(const struct method *m)
 			wrong++;
 		if ((m->how & OLD) && old[i] != before[i])
 			wrong++;
-		/* The slot between two sparse ones. */
+		/* The slot between two sparse slots stays absent. */
 		if (stride == 2 && *slot_entry(2 * i + 1))
 			wrong++;
 	}
@@ -496,7 +498,7 @@ static int nothing(void)
 	return 0;
 }
 
-/* What measuring itself takes, to be subtracted. */
+/* The cost of the measurement itself, which is subtracted. */
 static uint64_t calibrate(void)
 {
 	static const struct method m = { .run = nothing };

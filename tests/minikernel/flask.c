@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * XSM with FLASK, enforcing: the new calls are allowed and denied what
- * mmu_update is, by the same error. Booleans of the policy decide
- * (tools/minikernel.te): two, what this domain's label may map of its own
- * memory; two, what of another domain's, which is made here and never runs;
- * and one, whether it may change the other's tables. What holds does so
- * whosever the tables and the pages are, so all four cases have the same tests.
+ * Tests under an enforcing FLASK policy: the new calls are allowed and denied
+ * the same operations as mmu_update, with the same error.
+ *
+ * Booleans of the policy (tools/minikernel.te) control the rights of this
+ * domain's label. Two are for mapping its own memory, and two for mapping the
+ * memory of another domain, which this file creates and which never runs. One
+ * is for changing that domain's tables. The same rules hold for either owner
+ * of the tables and of the pages, so the same tests run in all four cases.
  */
 #define __XEN_TOOLS__ /* for domctl.h */
 #include "kernel.h"
@@ -24,14 +26,14 @@
 
 #define SLOTS 3u
 #define PAGES 5u
-/* Of this domain's tables, beside SLOTS: through it the other's is read. */
+/* A slot of this domain, after SLOTS, that maps the other domain's table. */
 #define WINDOW PTEBATCH_TABLE_SLOTS
 
 enum whose {
 	OWN,
 	OTHERS
 };
-static enum whose tables, pages; /* that the tests work on */
+static enum whose tables, pages; /* used by the tests */
 
 static domid_t other;
 static xen_pfn_t others_frames[PAGES];
@@ -70,7 +72,7 @@ static uint64_t page(uint32_t i)
 	return page_of(pages, i);
 }
 
-/* The first slots come to map the first pages, by stock mmu_update. */
+/* Maps the first pages by the first slots, through stock mmu_update. */
 static int fill(uint32_t nr, uint64_t flags)
 {
 	uint32_t i;
@@ -103,7 +105,7 @@ static int allow(const char *what, int on)
 	return flask(&op);
 }
 
-/* Rights to the pages of either domain, and to change the other's tables. */
+/* The rights to map each domain's pages, and to change the other's tables. */
 enum right {
 	READ,
 	WRITE
@@ -120,7 +122,7 @@ static int deny(enum right right)
 	return allow(booleans[pages][right], 0);
 }
 
-/* As it is before each test, also where the one before failed. */
+/* Restores the initial state, also after a test that failed. */
 static int begin(void)
 {
 	uint32_t i;
@@ -133,7 +135,7 @@ static int begin(void)
 		return 1;
 	if (tables == OWN)
 		return 0;
-	/* What world_reset() does of this domain's. */
+	/* world_reset() clears only this domain's slots. */
 	for (i = 0; i < SLOTS; i++)
 		if (twin_update(slot(i), 0, owner()))
 			return 1;
@@ -142,8 +144,9 @@ static int begin(void)
 }
 
 /*
- * Each way to give slot 0 this entry; all have to answer the same. Stock
- * mmu_update comes second: what is done is the new call's work.
+ * Writes this entry to slot 0 by the new call and by stock mmu_update. Both
+ * must return the same result. mmu_update runs second, so the change was made
+ * by the new call.
  */
 static int values_answer(uint64_t val)
 {
@@ -157,7 +160,7 @@ static int values_answer(uint64_t val)
 	return stock == new ? new : 1;
 }
 
-/* Of the register form, which is for a domain's own, and of the list form. */
+/* Compares the list form with the register form, which has no owner. */
 static int run_answer(uint64_t clear, uint64_t set)
 {
 	static uint64_t old;
@@ -206,7 +209,7 @@ static const char *what_is_allowed_is_done(void)
 	return is_done();
 }
 
-/* Rights to what is neither named nor changed. */
+/* Rights to domains that the call does not name must not matter. */
 static const char *other_rights_make_no_difference(void)
 {
 	CHECK(!begin());
@@ -226,10 +229,10 @@ static const char *mapping_writable_is_denied(void)
 	CHECK(!deny(WRITE));
 	CHECK(values_answer(page(0) | DATA | RW) == -EACCES);
 	CHECK(run_answer(0, RW) == -EACCES);
-	/* A run that may leave RW as it is asks as if it set it. */
+	/* A run that may keep RW needs the same right as one that sets RW. */
 	CHECK(run_answer(0, NX) == -EACCES);
 	CHECK(entry(0) == before);
-	/* What needs less is done. */
+	/* Changes that do not need the right succeed. */
 	CHECK(!values_answer(page(0) | DATA));
 	CHECK(!run_answer(RW, NX));
 	CHECK(!(entry(0) & RW));
@@ -253,14 +256,14 @@ static const char *mapping_at_all_is_denied(void)
 	CHECK(run_answer(RW, 0) == -EACCES);
 	CHECK(run_answer(RW, NX) == -EACCES);
 	CHECK(entry(0) == before);
-	/* Taking a mapping away maps nothing. */
+	/* Removing a mapping needs no right to map. */
 	CHECK(!clear_answer());
 	CHECK(!values_answer(0));
 	CHECK(!(entry(0) & P));
 	return NULL;
 }
 
-/* What was allowed once in a call is asked anew in the next. */
+/* Each call asks for its rights again. */
 static const char *a_batch_stops_where_it_is_denied(void)
 {
 	CHECK(!begin());
@@ -282,7 +285,7 @@ static const char *a_batch_stops_where_it_is_denied(void)
 	return NULL;
 }
 
-/* Though there is the right to map it, by its owner's name. */
+/* The domain may map the page, but only if the call names the page's owner. */
 static const char *a_page_of_another_than_is_named_is_refused(void)
 {
 	const uint64_t unnamed = page_of(!pages, 0) | DATA;
@@ -304,7 +307,7 @@ static const char *a_page_of_another_than_is_named_is_refused(void)
 	return NULL;
 }
 
-/* Of the other domain's only; also what maps nothing, or does nothing. */
+/* Changes to the other domain's tables; even no-ops and clears are denied. */
 static const char *changing_the_tables_is_denied(void)
 {
 	uint64_t before;
@@ -377,7 +380,7 @@ static xen_pfn_t populate(xen_pfn_t frame)
 	return frame;
 }
 
-/* A domain with a vCPU, for Xen wants one of whose tables are changed. */
+/* Creates a domain with a vCPU, which Xen requires to change its tables. */
 static void make_other(uint32_t sid)
 {
 	struct xen_domctl create = {
@@ -402,7 +405,7 @@ static void make_other(uint32_t sid)
 	for (i = 0; i < PAGES; i++)
 		others_frames[i] = populate(i);
 
-	/* A debug Xen's pages come full of what is no entry. */
+	/* A debug Xen fills new pages with a pattern that is no valid entry. */
 	others_table = populate(PAGES);
 	if (twin_update(slot_maddr(WINDOW), others_table << 12 | DATA | RW,
 			other))
@@ -418,7 +421,7 @@ void flask_run(void)
 {
 	static char label[] = LABEL, others_label[] = OTHERS_LABEL;
 	xen_flask_op_t relabel = { .cmd = FLASK_RELABEL_DOMAIN };
-	/* As dom0, which may ask. */
+	/* While still labelled as dom0, which may ask for SIDs. */
 	uint32_t others_sid = sid_of(others_label, sizeof(others_label) - 1);
 	int err;
 
@@ -426,7 +429,7 @@ void flask_run(void)
 	relabel.u.relabel.sid = sid_of(label, sizeof(label) - 1);
 	err = flask(&relabel);
 	if (err)
-		panic("the label cannot be taken on: %d", err);
+		panic("this domain cannot take the label: %d", err);
 	if (!use_new_calls())
 		panic("no new calls");
 	make_other(others_sid);

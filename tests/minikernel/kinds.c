@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Entries of other kinds than the domain's own data: each way of the new calls
- * to change them against a twin entry that mmu_update changes alike. What Xen
- * refuses, and with which error, and what it makes of the flags has to be the
- * same at each of STEPS random steps.
+ * Entries of other kinds than the domain's own data pages. The new calls change
+ * one entry in each possible way, and mmu_update changes a twin entry alike. At
+ * each of STEPS random steps both must be allowed or refused with the same
+ * error, and must end with the same flags.
  */
 #include "random.h"
 #include "tests.h"
@@ -15,7 +15,7 @@
 #define SOLE WORLD_SLOTS
 #define STEPS 3000u
 #define MINE 5u	   /* the slot that the new calls change */
-#define TWIN 1029u /* and that of mmu_update, in another table */
+#define TWIN 1029u /* the slot that mmu_update changes, in another table */
 #define OWN (P | US)
 #define ANY_FLAGS                                                              \
 	(RW | US | NX | A | D | G | PTEBATCH_PTE_CACHE | PTEBATCH_PTE_AVAIL)
@@ -27,7 +27,7 @@ static uint64_t random(void)
 	return xorshift64(&rng);
 }
 
-/* Each of these bits one time in four. */
+/* Each of these bits with a probability of one in four. */
 static uint64_t some_bits(uint64_t of)
 {
 	return random() & random() & of;
@@ -68,9 +68,9 @@ static int run_mine(uint32_t op, uint64_t clear, uint64_t set, uint32_t owner)
 }
 
 /*
- * Changes both entries at random; one maps mine or nothing, the other twin.
- * never: bits that neither may have, whatever is asked for. Both are absent
- * in the end. mapped: how often there was a mapping, and one with RW.
+ * Changes both entries at random: one maps frame mine or nothing, the other
+ * frame twin or nothing. Neither entry may ever have a bit of "never". Both are
+ * absent in the end. "mapped" counts the steps with a mapping, and with RW.
  */
 static const char *walk(uint64_t mine, uint64_t twin, uint32_t owner,
 			uint64_t bits, uint64_t never, uint32_t mapped[2])
@@ -92,7 +92,7 @@ static const char *walk(uint64_t mine, uint64_t twin, uint32_t owner,
 			err = set_mine(mine | val, mode, owner);
 			err_twin = set_twin(twin | val, mode, owner);
 		} else if (way == 4) {
-			/* Absent: nothing, or the frame inverted. */
+			/* Absent: zero, or the inverted frame. */
 			val = some(2) ? 0 : FRAME | (val & ~P);
 			err = set_mine(val ? mine ^ val : 0, mode, owner);
 			err_twin = set_twin(val ? twin ^ val : 0, mode, owner);
@@ -114,7 +114,7 @@ static const char *walk(uint64_t mine, uint64_t twin, uint32_t owner,
 			print("# step %u, way %u: entry %lx, error %d; twin "
 			      "%lx, error %d, was %lx\n",
 			      i, way, *m, err, *t, err_twin, before);
-			return "the entry is not what its twin is";
+			return "the entry differs from its twin";
 		}
 		mapped[0] += !!(*m & P);
 		mapped[1] += (*m & (P | RW)) == (P | RW);
@@ -124,7 +124,7 @@ static const char *walk(uint64_t mine, uint64_t twin, uint32_t owner,
 	return NULL;
 }
 
-/* Of pages that can become tables and go back to Xen: nothing is left. */
+/* A page that can become a table and go back to Xen has no reference left. */
 static const char *free_of_references(uint32_t page)
 {
 	uint64_t mfn = page_maddr(page) >> 12;
@@ -160,7 +160,7 @@ static const char *write_combining_and_uncached_as_by_mmu_update(void)
 {
 	const char *why;
 
-	/* A domain that has no devices is refused all of them. */
+	/* A domain without devices is refused all cache attributes. */
 	if (set_twin(page_maddr(SOLE) | OWN | 0x80, 0, SELF)) {
 		CHECK(set_mine(page_maddr(SOLE) | OWN | 0x80, 0, SELF));
 		CHECK(set_mine(page_maddr(SOLE) | OWN, 0, SELF) == 0);
@@ -170,7 +170,7 @@ static const char *write_combining_and_uncached_as_by_mmu_update(void)
 	}
 	CHECK(!set_twin(0, 0, SELF));
 	why = own_pages(ANY_FLAGS);
-	/* With cache attributes alone changing, RW on all the time. */
+	/* Once more with RW and cache attributes as the only random flags. */
 	return why ? why : own_pages(RW | PTEBATCH_PTE_CACHE);
 }
 
@@ -185,7 +185,7 @@ static const char *page_tables_are_never_mapped_writable(void)
 	uint32_t i, mapped[2];
 	const char *why;
 
-	frames[0] = slot_maddr(MINE) & FRAME; /* the table that the entry is in */
+	frames[0] = slot_maddr(MINE) & FRAME; /* the entry's own table */
 	frames[1] = slot_maddr(4096) & FRAME;
 	frames[2] = l4;
 	frames[3] = *maddr_to_virt(l4 + (TEST_BASE >> 36 & 0xff8)) & FRAME;
@@ -230,12 +230,12 @@ static const char *frames_of_xens_own_are_refused(void)
 	return NULL;
 }
 
-/* --- What a domain with devices can map, and dom0 of Xen's --------------- */
+/* --- Frames that only a domain with devices, or dom0, can map ------------ */
 
 static const char *io_memory_is_mapped_as_by_mmu_update(void)
 {
 	static const uint32_t owners[] = { SELF, DOMID_IO };
-	/* The screen, and a frame of no device at all. */
+	/* The VGA frame buffer, and a frame without a device. */
 	static const uint64_t frames[] = { 0xb8000, 0xfe000000 };
 	uint32_t i, k, mapped[2];
 	const char *why;
@@ -251,7 +251,7 @@ static const char *io_memory_is_mapped_as_by_mmu_update(void)
 	return NULL;
 }
 
-/* Where the first pages of the machine-to-physical table are. */
+/* The first page of the machine-to-physical table. */
 static uint64_t xens_page(void)
 {
 	xen_pfn_t mfn = 0;
@@ -275,11 +275,11 @@ static const char *pages_of_xens_are_mapped_read_only(void)
 	if (why)
 		return why;
 	CHECK(mapped[0]);
-	/* And not as one's own. */
+	/* Such a page cannot be mapped as the domain's own. */
 	why = walk(page, page, SELF, ANY_FLAGS, P, mapped);
 	if (why)
 		return why;
-	/* FLAGS and CLEAR of one that is there, with any owner named. */
+	/* FLAGS and CLEAR work on a present entry, whatever owner is named. */
 	CHECK(!set_mine(page | OWN, PTEBATCH_SET_EXACT, DOMID_XEN));
 	CHECK(run_mine(PTEBATCH_OP_FLAGS, 0, RW, SELF));
 	CHECK(!run_mine(PTEBATCH_OP_FLAGS, 0, NX | A, SELF));
@@ -290,10 +290,10 @@ static const char *pages_of_xens_are_mapped_read_only(void)
 
 /* --- Grants -------------------------------------------------------------- */
 
-#define GRANT_REF 8u /* those below are Xen's */
-#define DOM0 0u	     /* its number for itself */
+#define GRANT_REF 8u /* Xen reserves those below */
+#define DOM0 0u	     /* dom0's own domain ID */
 
-static volatile struct grant_entry_v1 *grants; /* by a slot */
+static volatile struct grant_entry_v1 *grants; /* mapped by a slot */
 
 static int grant_op(uint32_t op, void *arg)
 {
@@ -301,7 +301,7 @@ static int grant_op(uint32_t op, void *arg)
 			       1, 0, 0);
 }
 
-/* The shared table of grants, in slot 3. */
+/* Maps the shared grant table by slot 3. */
 static int grants_init(void)
 {
 	xen_pfn_t frame = 0;
@@ -315,7 +315,7 @@ static int grants_init(void)
 	return 0;
 }
 
-/* One's own page by a grant, in that slot. */
+/* Grants the domain's own page to itself, and maps the grant by a slot. */
 static int grant_map(uint32_t ref, uint32_t page, uint32_t slot,
 		     grant_handle_t *handle)
 {
@@ -351,9 +351,10 @@ static int grant_unmap(uint32_t ref, uint32_t slot, grant_handle_t handle)
 #define GRANTED 0x4000000000000000ul /* Xen's mark in debug builds, bit 62 */
 
 /*
- * What mmu_update may change of one, it unmarks; where a reference would go a
- * debug Xen ends the domain. So the twin follows where it can, and RW is left
- * to the new calls, which count it by the page.
+ * A change by mmu_update removes Xen's mark from the entry of a grant, and a
+ * debug Xen crashes the domain if such a change would drop a reference. So the
+ * twin follows only where mmu_update can, and only the new calls change RW,
+ * which they count as for any page.
  */
 static const char *a_granted_page_keeps_its_references(void)
 {
@@ -379,7 +380,7 @@ static const char *a_granted_page_keeps_its_references(void)
 	for (k = 0; k < 4; k++) {
 		uint64_t before = *m;
 
-		/* In a paging mode Xen validates its own mark, and says no. */
+		/* In a paging mode Xen refuses an entry that has its mark. */
 		if (run_mine(PTEBATCH_OP_FLAGS, RW, 0, SELF)) {
 			CHECK(*m == before && before & GRANTED);
 			continue;
@@ -388,7 +389,7 @@ static const char *a_granted_page_keeps_its_references(void)
 		CHECK(!run_mine(PTEBATCH_OP_FLAGS, 0, RW, SELF));
 		CHECK(*m == before);
 	}
-	/* While it is granted and writable, it cannot be a table. */
+	/* A page that is granted and writable cannot become a table. */
 	CHECK(mmuext(MMUEXT_PIN_L1_TABLE, page_maddr(SOLE) >> 12, 0));
 	CHECK(!grant_unmap(GRANT_REF, MINE, mine));
 	CHECK(!grant_unmap(GRANT_REF + 1, TWIN, twin));
@@ -399,7 +400,7 @@ static const char *a_granted_page_keeps_its_references(void)
 	if (why)
 		return why;
 
-	/* Taken away behind Xen's back, where it lets mmu_update do that. */
+	/* Without the mark, clear both entries before the unmap. */
 	CHECK(!grant_map(GRANT_REF, SOLE, MINE, &mine));
 	if (*m & GRANTED)
 		return grant_unmap(GRANT_REF, MINE, mine) ? "not unmapped"
@@ -422,8 +423,9 @@ static const char *a_granted_page_keeps_its_references(void)
 /* --- Absent entries ------------------------------------------------------ */
 
 /*
- * Addresses of memory in absent entries: where Xen guards against L1TF, it
- * shadows the domain from the first on. All are written all the same, in order.
+ * Absent entries that contain addresses of memory. If Xen guards against L1TF,
+ * the first of them switches the domain to shadow mode. All entries must still
+ * be written, in order.
  */
 static const char *an_unsafe_absent_entry_is_written_all_the_same(void)
 {
