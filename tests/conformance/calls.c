@@ -6,19 +6,20 @@
 static const struct ptebatch_tlb flush_local = { PTEBATCH_TLB_LOCAL, 0, 0, 0,
 						 0 };
 
-static struct ptebatch_tlb page_of(struct conf_world *w, uint32_t slot)
+static struct ptebatch_tlb page_of(struct conf_world *w, uint32_t i)
 {
 	struct ptebatch_tlb page = { PTEBATCH_TLB_LOCAL, 0, 0x400000, 1, 0 };
 
 	if (w->va)
-		page.addr = w->va(w, 0, slot);
+		page.addr = w->va(w, 0, i);
 	return page;
 }
 
 static const char *apply_flags_changes_one_page(struct conf_world *w)
 {
-	struct ptebatch_run run = { maddr(w, 0, 3), 1, PTEBATCH_OP_FLAGS, RW,
-				    0,              0 };
+	struct ptebatch_run run = {
+		slot_of(w, 0, 3), 1, PTEBATCH_OP_FLAGS, RW, 0, 0
+	};
 	struct ptebatch_tlb page = page_of(w, 3);
 	struct ptebatch_progress p;
 	uint64_t ad[] = { 0, A, D, A | D };
@@ -57,8 +58,9 @@ static const char *apply_flags_changes_one_page(struct conf_world *w)
 
 static const char *apply_flags_clears_a_or_d_of_one_page(struct conf_world *w)
 {
-	struct ptebatch_run run = { maddr(w, 0, 3), 1, PTEBATCH_OP_FLAGS, A,
-				    0,              0 };
+	struct ptebatch_run run = {
+		slot_of(w, 0, 3), 1, PTEBATCH_OP_FLAGS, A, 0, 0
+	};
 	struct ptebatch_tlb page = page_of(w, 3);
 	struct ptebatch_progress p;
 	uint64_t ad[] = { 0, A, D, A | D };
@@ -97,14 +99,14 @@ static const char *apply_clear_takes_one_page(struct conf_world *w)
 		if (no(w, CONF_NO_OLD))
 			return conf_skipped;
 		old = ~0ull;
-		CHECK(!apply_clear(w->backend, w->env, maddr(w, 0, 3), &old,
+		CHECK(!apply_clear(w->backend, w->env, slot_of(w, 0, 3), &old,
 				   i & 1 ? NULL : &page, &p));
 		CHECK(p.records == 1 && !p.slots && !p.err);
 		CHECK(p.stats.tlb_flushes == !(i & 1));
 		CHECK(same(w, old, e));
 		CHECK(holds(w, 0, 3, 0));
 		w->write(w, 0, 3, e);
-		CHECK(!apply_clear(w->backend, w->env, maddr(w, 0, 3), NULL,
+		CHECK(!apply_clear(w->backend, w->env, slot_of(w, 0, 3), NULL,
 				   i & 1 ? &page : NULL, &p));
 		CHECK(p.records == 1 && !p.err && p.stats.tlb_flushes == (i & 1));
 		CHECK(holds(w, 0, 3, 0));
@@ -126,7 +128,7 @@ static const char *apply_set_changes_one_page(struct conf_world *w)
 	for (i = 0; i < 16; i++) {
 		fill(w, 0, BASE | RW);
 		w->write(w, 0, 3, entry(w, 3, P | US | RW | ad[i % 4]));
-		value.slot = maddr(w, 0, 3) | KEEP;
+		value.slot = slot_of(w, 0, 3) | KEEP;
 		value.pte = entry(w, 9, P | US | ad[i / 4]);
 		CHECK(!ptebatch_apply_set(w->backend, w->env, &value,
 					    i & 1 ? &none : &page, &p));
@@ -134,7 +136,7 @@ static const char *apply_set_changes_one_page(struct conf_world *w)
 		CHECK(p.stats.tlb_flushes == !(i & 1));
 		CHECK(holds(w, 0, 3,
 			    entry(w, 9, P | US | ad[i / 4] | ad[i % 4])));
-		value.slot = maddr(w, 0, 3) | EXACT;
+		value.slot = slot_of(w, 0, 3) | EXACT;
 		value.pte = entry(w, 3, P | US | RW | ad[i / 4]);
 		err = ptebatch_apply_set(w->backend, w->env, &value, &page,
 					   &p);
@@ -146,7 +148,7 @@ static const char *apply_set_changes_one_page(struct conf_world *w)
 		CHECK(holds(w, 0, 3, entry(w, 3, P | US | RW | ad[i / 4])));
 		/* The same in a slot that is not present. */
 		w->write(w, 0, 3, ABSENT | ad[i % 4]);
-		value.slot = maddr(w, 0, 3) | KEEP;
+		value.slot = slot_of(w, 0, 3) | KEEP;
 		CHECK(!ptebatch_apply_set(w->backend, w->env, &value, &page,
 					    &p));
 		CHECK(holds(w, 0, 3,
@@ -160,8 +162,9 @@ static const char *apply_set_changes_one_page(struct conf_world *w)
 /* The register form of a run of several slots, and its fallback. */
 static const char *apply_flags_changes_many_slots(struct conf_world *w)
 {
-	struct ptebatch_run run = { maddr(w, 0, 3), 5, PTEBATCH_OP_FLAGS, RW,
-				    0,              0 };
+	struct ptebatch_run run = {
+		slot_of(w, 0, 3), 5, PTEBATCH_OP_FLAGS, RW, 0, 0
+	};
 	struct ptebatch_progress p;
 	uint32_t i;
 
@@ -178,20 +181,21 @@ static const char *an_empty_range_flushes_nothing(struct conf_world *w)
 {
 	const struct ptebatch_tlb empty = { PTEBATCH_TLB_ALL, 0, 0x400000, 0,
 					    0 };
-	struct ptebatch_run run = { maddr(w, 0, 3), 1, PTEBATCH_OP_FLAGS, RW,
-				    0,              0 };
-	struct ptebatch_value value = { maddr(w, 0, 4) | KEEP,
+	struct ptebatch_run run = {
+		slot_of(w, 0, 3), 1, PTEBATCH_OP_FLAGS, RW, 0, 0
+	};
+	struct ptebatch_value value = { slot_of(w, 0, 4) | KEEP,
 					entry(w, 4, BASE) };
 	struct ptebatch_progress p;
 
 	fill(w, 0, BASE | RW);
-	CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, 0), 2, RW, 0));
+	CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, 0), 2, RW, 0));
 	CHECK(!ptebatch_flush(&conf_batch, &empty));
 	CHECK(holds(w, 0, 0, entry(w, 0, BASE)));
 	CHECK(!ptebatch_flush(&conf_batch, &empty));
 	ptebatch_begin(&conf_batch);
-	CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, 1),
-				  entry(w, 1, BASE | RW), KEEP));
+	CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, 1),
+				entry(w, 1, BASE | RW), KEEP));
 	CHECK(!ptebatch_end(&conf_batch, &empty));
 	CHECK(holds(w, 0, 1, entry(w, 1, BASE | RW)));
 	CHECK(!conf_batch.counters.tlb_flushes);
@@ -201,7 +205,7 @@ static const char *an_empty_range_flushes_nothing(struct conf_world *w)
 	CHECK(!ptebatch_apply_set(w->backend, w->env, &value, &empty, &p));
 	CHECK(p.records == 1 && !p.stats.tlb_flushes);
 	CHECK(holds(w, 0, 4, entry(w, 4, BASE)));
-	CHECK(!apply_clear(w->backend, w->env, maddr(w, 0, 4), NULL, &empty,
+	CHECK(!apply_clear(w->backend, w->env, slot_of(w, 0, 4), NULL, &empty,
 			   &p));
 	CHECK(p.records == 1 && !p.stats.tlb_flushes);
 	CHECK(holds(w, 0, 4, 0));
@@ -247,13 +251,13 @@ static const char *every_tlb_request_rides_with_updates(struct conf_world *w)
 
 	fill(w, 0, BASE | RW);
 	for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-		CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, i), 1, RW,
+		CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, i), 1, RW,
 					  0));
 		CHECK(!ptebatch_flush(&conf_batch, &requests[i]));
 		CHECK(conf_batch.counters.tlb_flushes == 2 * i + 1);
 		CHECK(holds(w, 0, i, entry(w, i, BASE)));
-		CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, i),
-					  entry(w, i, BASE | RW), KEEP));
+		CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, i),
+					entry(w, i, BASE | RW), KEEP));
 		CHECK(!ptebatch_flush(&conf_batch, &requests[i]));
 		CHECK(conf_batch.counters.tlb_flushes == 2 * i + 2);
 		CHECK(holds(w, 0, i, entry(w, i, BASE | RW)));
@@ -264,7 +268,7 @@ static const char *every_tlb_request_rides_with_updates(struct conf_world *w)
 static const char *unchanged_entries_still_flush_the_tlb(struct conf_world *w)
 {
 	fill(w, 0, BASE);
-	CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, 0), SLOTS, RW, 0));
+	CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, 0), SLOTS, RW, 0));
 	CHECK(!ptebatch_flush(&conf_batch, &flush_local));
 	CHECK(conf_batch.last.slots == SLOTS);
 	CHECK(conf_batch.counters.tlb_flushes == 1);
@@ -277,7 +281,7 @@ static const char *sections_nest_and_flush_once(struct conf_world *w)
 	fill(w, 0, BASE | RW);
 	ptebatch_begin(&conf_batch);
 	ptebatch_begin(&conf_batch);
-	CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, 0), 8, RW, 0));
+	CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, 0), 8, RW, 0));
 	CHECK(!ptebatch_end(&conf_batch, &flush_local));
 	CHECK(holds(w, 0, 0, entry(w, 0, BASE | RW)));
 	CHECK(!ptebatch_end(&conf_batch, NULL));

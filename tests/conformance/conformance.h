@@ -30,12 +30,12 @@ struct conf_world {
 
 	/* Sets all slots of all tables to 0. */
 	void (*reset)(struct conf_world *w);
-	/* Machine address of a slot. */
-	uint64_t (*maddr)(struct conf_world *w, uint32_t table, uint32_t slot);
+	/* The slot of entry i of a table. */
+	uint64_t (*slot)(struct conf_world *w, uint32_t table, uint32_t i);
 	/* Reads a PTE directly, without the library. */
-	uint64_t (*read)(struct conf_world *w, uint32_t table, uint32_t slot);
+	uint64_t (*read)(struct conf_world *w, uint32_t table, uint32_t i);
 	/* Writes a PTE directly, with A and D exactly as given. */
-	void (*write)(struct conf_world *w, uint32_t table, uint32_t slot,
+	void (*write)(struct conf_world *w, uint32_t table, uint32_t i,
 		      uint64_t entry);
 	/* Machine address of a data page, 4096-aligned, for use in PTEs. */
 	uint64_t (*page)(struct conf_world *w, uint32_t page);
@@ -43,7 +43,7 @@ struct conf_world {
 	 * Reads or writes the memory that a slot maps, so that hardware sets A,
 	 * or A and D, in the PTE. NULL if the world cannot do this.
 	 */
-	void (*touch)(struct conf_world *w, uint32_t table, uint32_t slot,
+	void (*touch)(struct conf_world *w, uint32_t table, uint32_t i,
 		      int write);
 	/* Reports the result of a test: why is NULL if the test passed. */
 	void (*report)(struct conf_world *w, const char *test, const char *why);
@@ -58,7 +58,7 @@ struct conf_world {
 	 * The virtual address that a slot maps, which Xen uses to find the
 	 * slot. NULL without PTEBATCH_ENV_ADDR_OF_SLOT.
 	 */
-	uint64_t (*va)(struct conf_world *w, uint32_t table, uint32_t slot);
+	uint64_t (*va)(struct conf_world *w, uint32_t table, uint32_t i);
 };
 
 #define CONF_NO_EXACT 0x1u	/* -EOPNOTSUPP for EXACT values */

@@ -14,13 +14,14 @@ static const char *a_bad_value_stops_exactly_there(struct conf_world *w)
 		uint64_t val = entry(w, i, BASE);
 
 		if (i == 6)
-			val = (maddr(w, 1, 0) & PTEBATCH_PTE_FRAME) | BASE | RW;
-		CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, i), val,
+			val = (slot_of(w, 1, 0) & PTEBATCH_PTE_FRAME) | BASE |
+			      RW;
+		CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, i), val,
 					KEEP));
 	}
 	CHECK(ptebatch_flush(&conf_batch, &flush_all) < 0);
 	CHECK(conf_batch.last.records == 6 && conf_batch.last.slots == 6);
-	CHECK(conf_batch.last.slot == maddr(w, 0, 6));
+	CHECK(conf_batch.last.slot == slot_of(w, 0, 6));
 	CHECK(conf_batch.last.err < 0);
 	CHECK(conf_batch.counters.tlb_flushes == 1);
 	CHECK(ptebatch_pending(&conf_batch) == 4);
@@ -43,7 +44,7 @@ static const char *a_bad_value_stops_exactly_there(struct conf_world *w)
 
 static const char *a_bad_slot_stops_a_run_in_its_middle(struct conf_world *w)
 {
-	uint64_t table = maddr(w, 1, 0) & PTEBATCH_PTE_FRAME;
+	uint64_t table = slot_of(w, 1, 0) & PTEBATCH_PTE_FRAME;
 	uint32_t i;
 
 	if (no(w, CONF_NO_CHECKS) || !w->not_a_table)
@@ -53,10 +54,10 @@ static const char *a_bad_slot_stops_a_run_in_its_middle(struct conf_world *w)
 	 * A page table may be mapped read-only; the run would make it writable.
 	 */
 	w->write(w, 0, 200, table | BASE);
-	CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, 0), SLOTS, 0, RW));
+	CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, 0), SLOTS, 0, RW));
 	CHECK(ptebatch_flush(&conf_batch, &flush_all) < 0);
 	CHECK(conf_batch.last.slots == 200 && conf_batch.last.records == 0);
-	CHECK(conf_batch.last.slot == maddr(w, 0, 200));
+	CHECK(conf_batch.last.slot == slot_of(w, 0, 200));
 	CHECK(conf_batch.counters.tlb_flushes == 1);
 	CHECK(ptebatch_pending(&conf_batch) == SLOTS - 200);
 	for (i = 0; i < SLOTS; i++)
@@ -102,12 +103,12 @@ static const char *what_is_not_a_table_is_not_touched(struct conf_world *w)
 	}
 
 	for (i = 0; i < 2; i++) {
-		CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, 0),
-					  entry(w, 0, BASE), KEEP));
+		CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, 0),
+					entry(w, 0, BASE), KEEP));
 		CHECK(!ptebatch_add_set(&conf_batch, w->not_a_table, 0,
 					  i ? KEEP : EXACT));
-		CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, 1),
-					  entry(w, 1, BASE), KEEP));
+		CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, 1),
+					entry(w, 1, BASE), KEEP));
 		CHECK(ptebatch_flush(&conf_batch, NULL) == -PTEBATCH_EINVAL);
 		CHECK(conf_batch.last.slots == 1 &&
 		      conf_batch.last.slot == w->not_a_table);
@@ -117,7 +118,7 @@ static const char *what_is_not_a_table_is_not_touched(struct conf_world *w)
 	}
 
 	for (i = 0; i < 2; i++) {
-		CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, 2), 2, RW,
+		CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, 2), 2, RW,
 					  0));
 		if (i)
 			CHECK(!ptebatch_add_clear(&conf_batch, w->not_a_table,
@@ -125,7 +126,7 @@ static const char *what_is_not_a_table_is_not_touched(struct conf_world *w)
 		else
 			CHECK(!ptebatch_add_flags(&conf_batch, w->not_a_table,
 						  1, RW, 0));
-		CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, 4), 2, RW,
+		CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, 4), 2, RW,
 					  0));
 		CHECK(ptebatch_flush(&conf_batch, &flush_all) ==
 		      -PTEBATCH_EINVAL);
@@ -146,8 +147,8 @@ static const char *a_fault_of_old_values_is_counted(struct conf_world *w)
 	if (!w->bad_address || no(w, CONF_NO_OLD))
 		return conf_skipped;
 	fill(w, 0, BASE | RW);
-	CHECK(!ptebatch_add_clear(&conf_batch, maddr(w, 0, 0), 8, conf_olds));
-	CHECK(!ptebatch_add_clear(&conf_batch, maddr(w, 0, 8), SLOTS - 8,
+	CHECK(!ptebatch_add_clear(&conf_batch, slot_of(w, 0, 0), 8, conf_olds));
+	CHECK(!ptebatch_add_clear(&conf_batch, slot_of(w, 0, 8), SLOTS - 8,
 				  w->bad_address));
 	err = ptebatch_flush(&conf_batch, &flush_all);
 	CHECK(err == -PTEBATCH_EFAULT);
@@ -156,7 +157,7 @@ static const char *a_fault_of_old_values_is_counted(struct conf_world *w)
 	      conf_batch.last.slots <= 8 + PTEBATCH_OLD_CHUNK);
 	done = (uint32_t)conf_batch.last.slots;
 	CHECK(ptebatch_pending(&conf_batch) == SLOTS - done);
-	CHECK(conf_batch.last.slot == maddr(w, 0, done));
+	CHECK(conf_batch.last.slot == slot_of(w, 0, done));
 	for (i = 0; i < SLOTS; i++)
 		CHECK(holds(w, 0, i, i < done ? 0 : entry(w, i, BASE | RW)));
 	CHECK(ptebatch_discard(&conf_batch) == SLOTS - done);
@@ -166,7 +167,7 @@ static const char *a_fault_of_old_values_is_counted(struct conf_world *w)
 static const char *discarded_updates_leave_no_trace(struct conf_world *w)
 {
 	fill(w, 0, BASE | RW);
-	CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, 0), SLOTS, RW, 0));
+	CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, 0), SLOTS, RW, 0));
 	CHECK(ptebatch_discard(&conf_batch) == SLOTS);
 	CHECK(!ptebatch_flush(&conf_batch, NULL));
 	CHECK(table_holds(w, 0, BASE | RW));

@@ -14,9 +14,9 @@
 static uint64_t tables[TABLES][PTEBATCH_TABLE_SLOTS]
 	__attribute__((aligned(4096)));
 
-static volatile uint64_t *slot(void *ctx, uint64_t maddr)
+static volatile uint64_t *map_slot(void *ctx, uint64_t slot)
 {
-	uint64_t at = maddr - TABLES_AT;
+	uint64_t at = slot - TABLES_AT;
 
 	(void)ctx;
 	return at < sizeof(tables) ? &tables[0][0] + at / 8 : NULL;
@@ -35,23 +35,23 @@ static void reset(struct conf_world *w)
 	memset(tables, 0, sizeof(tables));
 }
 
-static uint64_t maddr(struct conf_world *w, uint32_t table, uint32_t slot)
+static uint64_t slot_of(struct conf_world *w, uint32_t table, uint32_t i)
 {
 	(void)w;
-	return TABLES_AT + 4096ull * table + 8 * slot;
+	return TABLES_AT + 4096ull * table + 8 * i;
 }
 
-static uint64_t read_entry(struct conf_world *w, uint32_t table, uint32_t slot)
+static uint64_t read_entry(struct conf_world *w, uint32_t table, uint32_t i)
 {
 	(void)w;
-	return tables[table][slot];
+	return tables[table][i];
 }
 
-static void write_entry(struct conf_world *w, uint32_t table, uint32_t slot,
+static void write_entry(struct conf_world *w, uint32_t table, uint32_t i,
 			uint64_t entry)
 {
 	(void)w;
-	tables[table][slot] = entry;
+	tables[table][i] = entry;
 }
 
 static uint64_t page(struct conf_world *w, uint32_t page)
@@ -60,16 +60,15 @@ static uint64_t page(struct conf_world *w, uint32_t page)
 	return PAGES_AT + 4096ull * page;
 }
 
-static void touch(struct conf_world *w, uint32_t table, uint32_t slot,
-		  int write)
+static void touch(struct conf_world *w, uint32_t table, uint32_t i, int write)
 {
 	(void)w;
-	tables[table][slot] |= PTEBATCH_PTE_A | (write ? PTEBATCH_PTE_D : 0);
+	tables[table][i] |= PTEBATCH_PTE_A | (write ? PTEBATCH_PTE_D : 0);
 }
 
 int main(void)
 {
-	struct ptebatch_env env = { .map = slot,
+	struct ptebatch_env env = { .map = map_slot,
 				    .tlb = tlb,
 				    .features = PTEBATCH_ENV_MAP_KNOWS_L1 };
 	struct conf_world w = {
@@ -80,7 +79,7 @@ int main(void)
 		.pages = 512,
 		.without = CONF_NO_CHECKS,
 		.reset = reset,
-		.maddr = maddr,
+		.slot = slot_of,
 		.read = read_entry,
 		.write = write_entry,
 		.page = page,

@@ -32,7 +32,7 @@ static const char *random_step(struct conf_world *w)
 		count = SLOTS - s;
 	if (!no(w, CONF_NO_CLEAR_AD))
 		masks |= A | D;
-	slot = maddr(w, t, s);
+	slot = slot_of(w, t, s);
 	switch (random32() % 8) {
 	case 0:
 		if (no(w, CONF_NO_OLD | CONF_NO_EXACT))
@@ -95,7 +95,7 @@ static const char *random_batches_match_the_model(struct conf_world *w)
 			continue;
 		t = random32() % 2;
 		i = random32() % SLOTS;
-		CHECK(!ptebatch_peek(&conf_batch, maddr(w, t, i), &e));
+		CHECK(!ptebatch_peek(&conf_batch, slot_of(w, t, i), &e));
 		CHECK(same(w, e, model[t][i]));
 	}
 	CHECK(!ptebatch_flush(&conf_batch, &flush_all));

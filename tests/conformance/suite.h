@@ -39,10 +39,9 @@ extern uint64_t conf_olds[SLOTS];
 
 static const struct ptebatch_tlb flush_all = { PTEBATCH_TLB_ALL, 0, 0, 0, 0 };
 
-static inline uint64_t maddr(struct conf_world *w, uint32_t table,
-			     uint32_t slot)
+static inline uint64_t slot_of(struct conf_world *w, uint32_t table, uint32_t i)
 {
-	return w->maddr(w, table, slot);
+	return w->slot(w, table, i);
 }
 
 static inline uint64_t entry(struct conf_world *w, uint32_t page,
@@ -58,10 +57,10 @@ static inline int same(struct conf_world *w, uint64_t a, uint64_t b)
 	return ((a ^ b) & ~ignore) == 0;
 }
 
-static inline int holds(struct conf_world *w, uint32_t table, uint32_t slot,
+static inline int holds(struct conf_world *w, uint32_t table, uint32_t i,
 			uint64_t e)
 {
-	return same(w, w->read(w, table, slot), e);
+	return same(w, w->read(w, table, i), e);
 }
 
 static inline void fill(struct conf_world *w, uint32_t table, uint64_t flags)

@@ -13,8 +13,8 @@ static const char *keep_values_keep_a_and_d(struct conf_world *w)
 			 entry(w, i, P | US | RW | (i & 1 ? A : 0) |
 					     (i & 2 ? D : 0)));
 	for (i = 0; i < 4; i++)
-		CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, i),
-					  entry(w, i, P | US), KEEP));
+		CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, i),
+					entry(w, i, P | US), KEEP));
 	CHECK(!ptebatch_flush(&conf_batch, &flush_all));
 	CHECK(conf_batch.last.records == 4 && conf_batch.last.slots == 4);
 	for (i = 0; i < 4; i++)
@@ -30,10 +30,10 @@ static const char *exact_values_set_a_and_d_as_they_say(struct conf_world *w)
 
 	w->write(w, 0, 0, entry(w, 0, BASE | RW));
 	w->write(w, 0, 1, entry(w, 1, P | US | RW));
-	CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, 0),
-				  entry(w, 0, P | US | RW), EXACT));
-	CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, 1),
-				  entry(w, 1, BASE | RW), EXACT));
+	CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, 0),
+				entry(w, 0, P | US | RW), EXACT));
+	CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, 1),
+				entry(w, 1, BASE | RW), EXACT));
 	err = ptebatch_flush(&conf_batch, &flush_all);
 	if (no(w, CONF_NO_EXACT)) {
 		CHECK(err == -PTEBATCH_EOPNOTSUPP && !conf_batch.last.slots);
@@ -49,13 +49,13 @@ static const char *values_change_frames_and_presence(struct conf_world *w)
 {
 	fill(w, 0, BASE | RW);
 	w->write(w, 0, 3, 0);
-	CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, 0), 0, EXACT));
-	CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, 1),
-				  entry(w, 100, BASE | RW), KEEP));
-	CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, 2),
-				  entry(w, 101, BASE), KEEP));
-	CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, 3),
-				  entry(w, 102, BASE | RW), KEEP));
+	CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, 0), 0, EXACT));
+	CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, 1),
+				entry(w, 100, BASE | RW), KEEP));
+	CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, 2),
+				entry(w, 101, BASE), KEEP));
+	CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, 3),
+				entry(w, 102, BASE | RW), KEEP));
 	if (no(w, CONF_NO_EXACT))
 		CHECK(ptebatch_skip(&conf_batch) == 1);
 	CHECK(!ptebatch_flush(&conf_batch, &flush_all));
@@ -82,7 +82,7 @@ static const char *keep_values_hide_entries_and_bring_them_back(
 	for (i = 0; i < SLOTS; i++)
 		w->write(w, 0, i, entry(w, i, P | US | RW | ad[i % 4]));
 	for (i = 0; i < SLOTS; i++)
-		CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, i),
+		CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, i),
 					hidden(w, i), KEEP));
 	CHECK(!ptebatch_flush(&conf_batch, &flush_all));
 	CHECK(conf_batch.counters.flushed == SLOTS);
@@ -93,8 +93,8 @@ static const char *keep_values_hide_entries_and_bring_them_back(
 	 */
 	for (i = 0; i < SLOTS; i++)
 		CHECK(!ptebatch_add_set(
-			&conf_batch, maddr(w, 0, i),
-			i % 8 == 7  ? hidden(w, i + 1)
+			&conf_batch, slot_of(w, 0, i),
+			i % 8 == 7   ? hidden(w, i + 1)
 			: i % 3 == 0 ? entry(w, i, P | US | RW)
 			: i % 3 == 1 ? entry(w, i, P | US)
 				     : entry(w, i, BASE | RW | NX | AVAIL),
@@ -119,9 +119,8 @@ static const char *exact_values_hide_entries_and_bring_them_back(
 
 	fill(w, 0, BASE | RW);
 	for (i = 0; i < SLOTS; i++)
-		CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, i),
-					  hidden(w, i) | (i & 1 ? A : 0),
-					  EXACT));
+		CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, i),
+					hidden(w, i) | (i & 1 ? A : 0), EXACT));
 	err = ptebatch_flush(&conf_batch, &flush_all);
 	if (no(w, CONF_NO_EXACT)) {
 		CHECK(err == -PTEBATCH_EOPNOTSUPP && !conf_batch.last.slots);
@@ -132,8 +131,8 @@ static const char *exact_values_hide_entries_and_bring_them_back(
 	for (i = 0; i < SLOTS; i++)
 		CHECK(holds(w, 0, i, hidden(w, i) | (i & 1 ? A : 0)));
 	for (i = 0; i < SLOTS; i++)
-		CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, i),
-					  entry(w, i, P | US | RW), EXACT));
+		CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, i),
+					entry(w, i, P | US | RW), EXACT));
 	CHECK(!ptebatch_flush(&conf_batch, &flush_all));
 	CHECK(table_holds(w, 0, P | US | RW));
 	return NULL;
@@ -145,10 +144,10 @@ static const char *values_fill_whole_tables(struct conf_world *w)
 
 	fill(w, 1, BASE | RW);
 	for (i = 0; i < SLOTS; i++) {
-		CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, i),
-					  entry(w, i, BASE | RW), KEEP));
-		CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 1, i),
-					  entry(w, i, BASE), KEEP));
+		CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, i),
+					entry(w, i, BASE | RW), KEEP));
+		CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 1, i),
+					entry(w, i, BASE), KEEP));
 	}
 	CHECK(!ptebatch_flush(&conf_batch, &flush_all));
 	CHECK(conf_batch.counters.flushed == 2 * SLOTS);
@@ -164,11 +163,13 @@ static const char *runs_over_one_slot_apply_in_order(struct conf_world *w)
 	uint32_t i;
 
 	fill(w, 0, BASE | RW);
-	CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, 0), SLOTS, RW,
+	CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, 0), SLOTS, RW,
 				  AVAIL));
-	CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, 16), 16, AVAIL, RW));
-	CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, 24), 16, 0, AVAIL));
-	CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, 24), 1, RW | AVAIL,
+	CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, 16), 16, AVAIL,
+				  RW));
+	CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, 24), 16, 0,
+				  AVAIL));
+	CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, 24), 1, RW | AVAIL,
 				  NX));
 	CHECK(!ptebatch_flush(&conf_batch, &flush_all));
 	for (i = 0; i < SLOTS; i++) {
@@ -187,13 +188,13 @@ static const char *runs_over_one_slot_apply_in_order(struct conf_world *w)
 static const char *order_per_slot_holds_across_kinds(struct conf_world *w)
 {
 	fill(w, 0, BASE | RW);
-	CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, 5), 1, RW, AVAIL));
-	CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, 5),
-				  entry(w, 50, BASE | RW), KEEP));
-	CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, 5), 1, 0, NX));
-	CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, 6),
-				  entry(w, 60, BASE), KEEP));
-	CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, 6), 1, 0, AVAIL));
+	CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, 5), 1, RW, AVAIL));
+	CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, 5),
+				entry(w, 50, BASE | RW), KEEP));
+	CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, 5), 1, 0, NX));
+	CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, 6),
+				entry(w, 60, BASE), KEEP));
+	CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, 6), 1, 0, AVAIL));
 	CHECK(conf_batch.counters.flushes[PTEBATCH_FLUSH_KIND] == 4);
 	CHECK(!ptebatch_flush(&conf_batch, &flush_all));
 	CHECK(holds(w, 0, 5, entry(w, 50, BASE | RW | NX)));
@@ -204,10 +205,10 @@ static const char *order_per_slot_holds_across_kinds(struct conf_world *w)
 static const char *a_value_twice_leaves_the_later_one(struct conf_world *w)
 {
 	fill(w, 0, BASE | RW);
-	CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, 5),
-				  entry(w, 50, BASE | RW), KEEP));
-	CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, 5),
-				  entry(w, 51, BASE), KEEP));
+	CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, 5),
+				entry(w, 50, BASE | RW), KEEP));
+	CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, 5),
+				entry(w, 51, BASE), KEEP));
 	CHECK(!ptebatch_flush(&conf_batch, &flush_all));
 	CHECK(conf_batch.last.slots == 2);
 	CHECK(holds(w, 0, 5, entry(w, 51, BASE)));
@@ -221,22 +222,22 @@ static const char *peek_tells_what_a_flush_gives(struct conf_world *w)
 
 	fill(w, 0, BASE | RW);
 	w->write(w, 0, 2, ABSENT);
-	CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, 0), 3, RW, AVAIL));
-	CHECK(!ptebatch_add_flags(&conf_batch, maddr(w, 0, 1), 3, AVAIL, NX));
+	CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, 0), 3, RW, AVAIL));
+	CHECK(!ptebatch_add_flags(&conf_batch, slot_of(w, 0, 1), 3, AVAIL, NX));
 	if (!w->env->map) {
-		CHECK(ptebatch_peek(&conf_batch, maddr(w, 0, 0), &e) ==
+		CHECK(ptebatch_peek(&conf_batch, slot_of(w, 0, 0), &e) ==
 		      -PTEBATCH_EOPNOTSUPP);
 		return NULL;
 	}
 	for (i = 0; i < 4; i++)
-		CHECK(!ptebatch_peek(&conf_batch, maddr(w, 0, i), &seen[i]));
+		CHECK(!ptebatch_peek(&conf_batch, slot_of(w, 0, i), &seen[i]));
 	CHECK(holds(w, 0, 0, entry(w, 0, BASE | RW))); /* unchanged */
 	CHECK(!ptebatch_flush(&conf_batch, NULL));
 	for (i = 0; i < 4; i++)
 		CHECK(holds(w, 0, i, seen[i]));
-	CHECK(!ptebatch_add_set(&conf_batch, maddr(w, 0, 0),
+	CHECK(!ptebatch_add_set(&conf_batch, slot_of(w, 0, 0),
 				entry(w, 9, P | US), KEEP));
-	CHECK(!ptebatch_peek(&conf_batch, maddr(w, 0, 0), &e));
+	CHECK(!ptebatch_peek(&conf_batch, slot_of(w, 0, 0), &e));
 	CHECK(same(w, e, entry(w, 9, BASE)));
 	CHECK(!ptebatch_flush(&conf_batch, &flush_all));
 	CHECK(holds(w, 0, 0, e));

@@ -91,7 +91,7 @@ static void run(const char *name, unsigned int preempt)
 		.pages = NR_PAGES,
 		.ignore = PTEBATCH_PTE_US | PTEBATCH_PTE_G | 1UL << 52,
 		.reset = reset,
-		.maddr = maddr,
+		.slot = maddr,
 		.read = read_entry,
 		.write = write_entry,
 		.page = page,

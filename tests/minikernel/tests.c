@@ -27,23 +27,23 @@ static void w_reset(struct conf_world *w)
 	world_reset();
 }
 
-static uint64_t w_maddr(struct conf_world *w, uint32_t table, uint32_t slot)
+static uint64_t w_slot(struct conf_world *w, uint32_t table, uint32_t i)
 {
 	(void)w;
-	return slot_maddr(table * PTEBATCH_TABLE_SLOTS + slot);
+	return slot_maddr(table * PTEBATCH_TABLE_SLOTS + i);
 }
 
-static uint64_t w_read(struct conf_world *w, uint32_t table, uint32_t slot)
+static uint64_t w_read(struct conf_world *w, uint32_t table, uint32_t i)
 {
 	(void)w;
-	return *slot_entry(table * PTEBATCH_TABLE_SLOTS + slot);
+	return *slot_entry(table * PTEBATCH_TABLE_SLOTS + i);
 }
 
-static void w_write(struct conf_world *w, uint32_t table, uint32_t slot,
+static void w_write(struct conf_world *w, uint32_t table, uint32_t i,
 		    uint64_t entry)
 {
-	uint64_t maddr = w_maddr(w, table, slot);
-	int err = update_pte(maddr, entry);
+	uint64_t slot = w_slot(w, table, i);
+	int err = update_pte(slot, entry);
 
 	if (err)
 		panic("test broken: entry %lx refused: %d", entry, err);
@@ -55,10 +55,9 @@ static uint64_t w_page(struct conf_world *w, uint32_t page)
 	return page_maddr(page);
 }
 
-static void w_touch(struct conf_world *w, uint32_t table, uint32_t slot,
-		    int write)
+static void w_touch(struct conf_world *w, uint32_t table, uint32_t i, int write)
 {
-	uint64_t *va = slot_va(table * PTEBATCH_TABLE_SLOTS + slot), seen;
+	uint64_t *va = slot_va(table * PTEBATCH_TABLE_SLOTS + i), seen;
 
 	(void)w;
 	invlpg((uint64_t)va);
@@ -66,16 +65,16 @@ static void w_touch(struct conf_world *w, uint32_t table, uint32_t slot,
 		panic("test broken: access to %lx faults", (uint64_t)va);
 }
 
-static uint64_t w_va(struct conf_world *w, uint32_t table, uint32_t slot)
+static uint64_t w_va(struct conf_world *w, uint32_t table, uint32_t i)
 {
 	(void)w;
-	return (uint64_t)slot_va(table * PTEBATCH_TABLE_SLOTS + slot);
+	return (uint64_t)slot_va(table * PTEBATCH_TABLE_SLOTS + i);
 }
 
-/* An env's slot that knows the L1 tables, which are those of the world. */
-static volatile uint64_t *slot_of_l1(void *ctx, uint64_t maddr)
+/* Maps only slots of L1 tables, which are those of the world. */
+static volatile uint64_t *map_l1_slot(void *ctx, uint64_t slot)
 {
-	volatile uint64_t *p = xen_env.map(ctx, maddr);
+	volatile uint64_t *p = xen_env.map(ctx, slot);
 	uint32_t i;
 
 	for (i = 0; i < WORLD_TABLES; i++)
@@ -144,7 +143,7 @@ static void conformance(const struct variant *v)
 		.pages = WORLD_PAGES,
 		.ignore = XENS_BITS,
 		.reset = w_reset,
-		.maddr = w_maddr,
+		.slot = w_slot,
 		.read = w_read,
 		.write = w_write,
 		.page = w_page,
@@ -655,7 +654,7 @@ void tests_run(int must_be_new, int must_be_old)
 		env = xen_env;
 		env.features ^= v->features;
 		env.features |= PTEBATCH_ENV_MAP_KNOWS_L1;
-		env.map = slot_of_l1;
+		env.map = map_l1_slot;
 		if (v->hypercall)
 			env.hypercall = v->hypercall;
 		/* Without the calls, all of the hypercall's variants are one. */

@@ -17,23 +17,23 @@ static void w_reset(struct conf_world *w)
 	memset(fake.table, 0, sizeof(fake.table));
 }
 
-static uint64_t w_maddr(struct conf_world *w, uint32_t table, uint32_t slot)
+static uint64_t w_slot(struct conf_world *w, uint32_t table, uint32_t i)
 {
 	(void)w;
-	return FAKE_SLOT(table, slot);
+	return FAKE_SLOT(table, i);
 }
 
-static uint64_t w_read(struct conf_world *w, uint32_t table, uint32_t slot)
+static uint64_t w_read(struct conf_world *w, uint32_t table, uint32_t i)
 {
 	(void)w;
-	return fake.table[table][slot];
+	return fake.table[table][i];
 }
 
-static void w_write(struct conf_world *w, uint32_t table, uint32_t slot,
+static void w_write(struct conf_world *w, uint32_t table, uint32_t i,
 		    uint64_t entry)
 {
 	(void)w;
-	fake.table[table][slot] = entry;
+	fake.table[table][i] = entry;
 }
 
 static uint64_t w_page(struct conf_world *w, uint32_t page)
@@ -42,18 +42,16 @@ static uint64_t w_page(struct conf_world *w, uint32_t page)
 	return 0x20000000 + 4096ull * page;
 }
 
-static uint64_t w_va(struct conf_world *w, uint32_t table, uint32_t slot)
+static uint64_t w_va(struct conf_world *w, uint32_t table, uint32_t i)
 {
 	(void)w;
-	return FAKE_VA(table * PTEBATCH_TABLE_SLOTS + slot);
+	return FAKE_VA(table * PTEBATCH_TABLE_SLOTS + i);
 }
 
-static void w_touch(struct conf_world *w, uint32_t table, uint32_t slot,
-		    int write)
+static void w_touch(struct conf_world *w, uint32_t table, uint32_t i, int write)
 {
 	(void)w;
-	fake.table[table][slot] |=
-		PTEBATCH_PTE_A | (write ? PTEBATCH_PTE_D : 0);
+	fake.table[table][i] |= PTEBATCH_PTE_A | (write ? PTEBATCH_PTE_D : 0);
 }
 
 static void w_report(struct conf_world *w, const char *test, const char *why)
@@ -73,7 +71,7 @@ void conform(const struct ptebatch_backend *backend, struct ptebatch_env *env,
 		.pages = 512,
 		.without = CONF_NO_CHECKS,
 		.reset = w_reset,
-		.maddr = w_maddr,
+		.slot = w_slot,
 		.read = w_read,
 		.write = w_write,
 		.page = w_page,
