@@ -19,7 +19,7 @@
  */
 #include <ptebatch/ptebatch.h>
 
-#define MADDR_BITS (PTEBATCH_PTE_FRAME | 0xff8)
+#define SLOT_BITS (PTEBATCH_PTE_FRAME | 0xff8)
 #define AD_BITS (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
 #define TABLE_BYTES (8 * (uint64_t)PTEBATCH_TABLE_SLOTS)
 #define PAGE_SHIFT 12
@@ -28,9 +28,9 @@
 
 enum { KIND_RUNS, KIND_VALUES };
 
-static int bad_maddr(uint64_t slot)
+static int bad_slot(uint64_t slot)
 {
-	return (slot & ~MADDR_BITS) != 0;
+	return (slot & ~SLOT_BITS) != 0;
 }
 
 static uint64_t table_end(uint64_t slot)
@@ -40,7 +40,7 @@ static uint64_t table_end(uint64_t slot)
 
 static int bad_range(uint64_t slot, uint32_t count)
 {
-	return bad_maddr(slot) || !count ||
+	return bad_slot(slot) || !count ||
 	       slot + 8 * (uint64_t)count > table_end(slot);
 }
 
@@ -462,7 +462,7 @@ int ptebatch_internal_open_flags(struct ptebatch *b, uint64_t slot,
 {
 	uint64_t end = slot + 8 * (uint64_t)count, limit = table_end(slot);
 
-	if (bad_maddr(slot) || !count || end > limit)
+	if (bad_slot(slot) || !count || end > limit)
 		return refuse(b);
 	if (b->put >= b->runs_end || clear != b->clear || set != b->set)
 		return open_flags_slowly(b, slot, count, clear, set);
@@ -496,7 +496,7 @@ int ptebatch_internal_open_set(struct ptebatch *b, uint64_t slot, uint64_t pte,
 {
 	int err;
 
-	if (bad_maddr(slot) ||
+	if (bad_slot(slot) ||
 	    (mode != PTEBATCH_SET_KEEP_AD && mode != PTEBATCH_SET_EXACT))
 		return refuse(b);
 	err = make_room(b, KIND_VALUES);
@@ -534,7 +534,7 @@ int ptebatch_peek(const struct ptebatch *b, uint64_t slot, uint64_t *pte)
 	uint32_t i, nr = records(b);
 	uint64_t e;
 
-	if (bad_maddr(slot))
+	if (bad_slot(slot))
 		return -PTEBATCH_EINVAL;
 	if (b->env->map)
 		entry = b->env->map(b->env->ctx, slot);
@@ -638,7 +638,7 @@ int ptebatch_apply_flags(const struct ptebatch_backend *backend,
 			 struct ptebatch_progress *progress)
 {
 	if (__builtin_expect(run->count != 1 || run->op != PTEBATCH_OP_FLAGS ||
-				     run->old || bad_maddr(run->slot) ||
+				     run->old || bad_slot(run->slot) ||
 				     bad_masks(run->clear, run->set) ||
 				     !is_good_tlb(tlb),
 			     0))
@@ -665,7 +665,7 @@ int ptebatch_apply_set(const struct ptebatch_backend *backend,
 	uint64_t mode = value->slot & 7;
 
 	tlb = check_tlb(tlb);
-	if (bad_maddr(value->slot - mode) ||
+	if (bad_slot(value->slot - mode) ||
 	    (mode != PTEBATCH_SET_KEEP_AD && mode != PTEBATCH_SET_EXACT) ||
 	    tlb == &bad_tlb)
 		return apply_refused(progress);
