@@ -116,17 +116,17 @@ static bool write_protect(const struct ptb_table *t)
 }
 
 /*
- * Copies the entries to the child's table, from slot on. The caller holds both
+ * Copies the entries to the child's table, from 'to' on. The caller holds both
  * locks. The parent's entries are plain and read-only. The child's are empty,
  * and its table is ordinary memory to Xen.
  */
 static __always_inline void copy_entries(struct mm_struct *mm,
-					 const struct ptb_table *t, u64 *slot)
+					 const struct ptb_table *t, u64 *to)
 {
 	long anon = 0, shmem = 0, file = 0;
 	unsigned int i;
 
-	for (i = 0; i < t->nr; i++, slot++) {
+	for (i = 0; i < t->nr; i++, to++) {
 		u64 pte = READ_ONCE(t->ptes[i]);
 		struct page *page;
 
@@ -147,8 +147,8 @@ static __always_inline void copy_entries(struct mm_struct *mm,
 				file++;
 			}
 		}
-		WRITE_ONCE(*slot, pte & ~(u64)(_PAGE_RW | _PAGE_ACCESSED |
-					       _PAGE_UFFD_WP));
+		WRITE_ONCE(*to, pte & ~(u64)(_PAGE_RW | _PAGE_ACCESSED |
+					     _PAGE_UFFD_WP));
 	}
 	if (anon)
 		ptb_add_rss(mm, MM_ANONPAGES, anon);
