@@ -16,12 +16,12 @@
 
 static uint64_t tables[TABLES][SLOTS], old[TABLES][SLOTS];
 
-static volatile uint64_t *slot(void *ctx, uint64_t maddr)
+static volatile uint64_t *map_slot(void *ctx, uint64_t slot)
 {
 	(void)ctx;
-	if (maddr < MADDR || maddr >= MADDR + sizeof(tables))
+	if (slot < MADDR || slot >= MADDR + sizeof(tables))
 		return NULL;
-	return &tables[0][0] + (maddr - MADDR) / 8;
+	return &tables[0][0] + (slot - MADDR) / 8;
 }
 
 static int flush_tlb(void *ctx, const struct ptebatch_tlb *tlb)
@@ -64,7 +64,7 @@ static int age(struct ptebatch *batch)
 int main(void)
 {
 	static struct ptebatch_run storage[16];
-	struct ptebatch_env env = { .map = slot, .tlb = flush_tlb };
+	struct ptebatch_env env = { .map = map_slot, .tlb = flush_tlb };
 	struct ptebatch batch;
 	int first, second;
 
