@@ -84,7 +84,7 @@ uint64_t maddr_to_pfn(uint64_t maddr); /* NO_PFN if the page is not ours */
 #define NO_PFN (~0ul)
 volatile uint64_t *maddr_to_virt(uint64_t maddr); /* NULL if not mapped */
 uint64_t slot_of(uint64_t va, int level); /* in the table of that level, 1-4 */
-int update_pte(uint64_t maddr, uint64_t value);	  /* by mmu_update */
+int update_pte(uint64_t slot, uint64_t pte);	  /* by mmu_update */
 int update_va(const void *va, uint64_t entry);	  /* by update_va_mapping */
 void set_writable(void *page, int writable); /* in the direct map */
 /*

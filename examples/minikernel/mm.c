@@ -54,25 +54,25 @@ volatile uint64_t *maddr_to_virt(uint64_t maddr)
  * How the library makes hypercalls and reads slots; mm_init() adds the features.
  * The library asks for slots of our tables only, so reading m2p cannot fault.
  */
-static volatile uint64_t *env_slot(void *ctx, uint64_t maddr)
+static volatile uint64_t *map_slot(void *ctx, uint64_t slot)
 {
-	uint64_t pfn = m2p[maddr >> 12];
+	uint64_t pfn = m2p[slot >> 12];
 
 	(void)ctx;
-	if (__builtin_expect(pfn >= mapped_pfn || p2m[pfn] != maddr >> 12, 0))
+	if (__builtin_expect(pfn >= mapped_pfn || p2m[pfn] != slot >> 12, 0))
 		return NULL;
-	return (uint64_t *)(VIRT_BASE + (pfn << 12) + (maddr & (PAGE - 1)));
+	return (uint64_t *)(VIRT_BASE + (pfn << 12) + (slot & (PAGE - 1)));
 }
 
 struct ptebatch_env xen_env = {
 	.hypercall = ptebatch_guest_hypercall,
 	.ctx = hypercall_page,
-	.map = env_slot,
+	.map = map_slot,
 };
 
-int update_pte(uint64_t maddr, uint64_t value)
+int update_pte(uint64_t slot, uint64_t pte)
 {
-	mmu_update_t u = { maddr | MMU_NORMAL_PT_UPDATE, value };
+	mmu_update_t u = { slot | MMU_NORMAL_PT_UPDATE, pte };
 
 	return (int)hypercall5(__HYPERVISOR_mmu_update, (uint64_t)&u, 1, 0,
 			       DOMID_SELF, 0);
