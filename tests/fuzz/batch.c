@@ -15,12 +15,12 @@ static struct ptebatch b;
 static struct ptebatch_env env;
 static enum batch_backend kind;
 static uint64_t storage[64 * sizeof(struct ptebatch_run) / 8];
-static volatile uint64_t *(*fake_slot)(void *ctx, uint64_t maddr);
+static volatile uint64_t *(*fake_map)(void *ctx, uint64_t slot);
 
 /* The oracle: the queued slots, in order, and the expected PTEs. */
 static struct {
 	struct batch_op op;
-	uint32_t table, slot;
+	uint32_t table, index;
 	uint64_t *old, before;
 } queue[MOST];
 static uint32_t head, end;
@@ -43,22 +43,22 @@ static void fail(const char *fmt, ...)
 	abort();
 }
 
-static uint64_t maddr(uint32_t table, uint32_t slot)
+static uint64_t slot_of(uint32_t table, uint32_t i)
 {
-	return FAKE_SLOT(table, slot);
+	return FAKE_SLOT(table, i);
 }
 
 /* Native fails at a slot that is not mapped. After one failure it is mapped. */
-static volatile uint64_t *slot(void *ctx, uint64_t at)
+static volatile uint64_t *map_slot(void *ctx, uint64_t slot)
 {
 	if (kind == BATCH_NATIVE && fake.fail_after >= 0 &&
-	    at == maddr(0, (uint32_t)fake.fail_after)) {
+	    slot == slot_of(0, (uint32_t)fake.fail_after)) {
 		fake.fail_after = -1;
 		fake.failed = 1;
 		fake.err = PTEBATCH_EOPNOTSUPP;
 		return NULL;
 	}
-	return fake_slot(ctx, at);
+	return fake_map(ctx, slot);
 }
 
 static int flush_native(void *ctx, const struct ptebatch_tlb *tlb)
@@ -124,9 +124,9 @@ static void check_events(uint32_t from, uint32_t to)
 		for (i = from; i < to; i++) {
 			open = reach[i] ||
 			       (open && needs_no_event(i - 1));
-			next[i + 1] = open && fake.event[k] ==
-						      maddr(queue[i].table,
-							    queue[i].slot);
+			next[i + 1] = open &&
+				      fake.event[k] == slot_of(queue[i].table,
+							       queue[i].index);
 			any |= next[i + 1];
 		}
 		if (!any)
@@ -137,7 +137,7 @@ static void check_events(uint32_t from, uint32_t to)
 	for (i = to; !reach[i]; i--)
 		if (i == from || !needs_no_event(i - 1))
 			fail("slot %u.%u was not written", queue[i - 1].table,
-			     queue[i - 1].slot);
+			     queue[i - 1].index);
 }
 
 /*
@@ -157,12 +157,12 @@ static void check(int err, uint32_t added, int flushing, int wants_tlb)
 		fail("what was just queued is gone");
 	applied = queued - (uint32_t)(pending - added);
 	for (i = head; i < head + applied; i++) {
-		uint64_t *e = &want[queue[i].table][queue[i].slot];
+		uint64_t *e = &want[queue[i].table][queue[i].index];
 
 		queue[i].before = *e;
 		if (queue[i].old && *queue[i].old != *e)
 			fail("old value of %u.%u is %#llx, not %#llx",
-			     queue[i].table, queue[i].slot,
+			     queue[i].table, queue[i].index,
 			     (unsigned long long)*queue[i].old,
 			     (unsigned long long)*e);
 		*e = becomes(&queue[i].op, *e);
@@ -191,9 +191,9 @@ static void check(int err, uint32_t added, int flushing, int wants_tlb)
 	    !(fake.err == PTEBATCH_ENOSYS && kind >= BATCH_HYPERCALL))
 		fail("error %d is lost", -fake.err);
 	if (err && head < end &&
-	    b.last.slot != maddr(queue[head].table, queue[head].slot))
+	    b.last.slot != slot_of(queue[head].table, queue[head].index))
 		fail("the failing slot is %u.%u, not %#llx", queue[head].table,
-		     queue[head].slot, (unsigned long long)b.last.slot);
+		     queue[head].index, (unsigned long long)b.last.slot);
 	if (!err && flushing && head < end)
 		fail("%u slots still queued, and no error", end - head);
 	fake.failed = 0;
@@ -229,8 +229,8 @@ void batch_start(enum batch_backend backend, uint32_t records)
 
 	fake_reset(&env);
 	kind = backend;
-	fake_slot = env.map;
-	env.map = slot;
+	fake_map = env.map;
+	env.map = map_slot;
 	env.tlb = flush_native;
 	if (kind == BATCH_MMU_NO_AD || kind == BATCH_MMU_TRANSIENT)
 		env.features = 0;
@@ -276,23 +276,24 @@ void batch_vanish(int64_t after)
 
 static int add(const struct batch_op *op, uint64_t *old)
 {
-	uint64_t at = maddr(op->table, op->slot);
+	uint64_t slot = slot_of(op->table, op->index);
 
 	switch (op->kind) {
 	case OP_FLAGS:
-		return ptebatch_add_flags(&b, at, op->count, op->clear, op->set);
+		return ptebatch_add_flags(&b, slot, op->count, op->clear,
+					  op->set);
 	case OP_FLAGS_OLD:
-		return ptebatch_add_flags_old(&b, at, op->count, op->clear,
-					    op->set, old);
+		return ptebatch_add_flags_old(&b, slot, op->count, op->clear,
+					      op->set, old);
 	case OP_CLEAR:
 	case OP_CLEAR_OLD:
-		return ptebatch_add_clear(&b, at, op->count,
+		return ptebatch_add_clear(&b, slot, op->count,
 					  op->kind == OP_CLEAR ? NULL : old);
 	default:
-		return ptebatch_add_set(&b, at, op->set,
-					  op->kind == OP_KEEP
-						  ? PTEBATCH_SET_KEEP_AD
-						  : PTEBATCH_SET_EXACT);
+		return ptebatch_add_set(&b, slot, op->set,
+					op->kind == OP_KEEP
+						? PTEBATCH_SET_KEEP_AD
+						: PTEBATCH_SET_EXACT);
 	}
 }
 
@@ -318,7 +319,7 @@ int batch_add(const struct batch_op *op)
 	for (i = 0; i < op->count; i++, end++) {
 		queue[end].op = *op;
 		queue[end].table = op->table;
-		queue[end].slot = op->slot + i;
+		queue[end].index = op->index + i;
 		queue[end].old = wants_old ? old + i : NULL;
 	}
 	return 0;

@@ -33,7 +33,7 @@ enum batch_backend {
 struct batch_op {
 	enum { OP_FLAGS, OP_FLAGS_OLD, OP_CLEAR, OP_CLEAR_OLD, OP_KEEP,
 	       OP_EXACT, OP_KINDS } kind;
-	uint32_t table, slot, count; /* count: 1 for values */
+	uint32_t table, index, count; /* count: 1 for values */
 	uint64_t clear, set;	     /* set is the value for KEEP and EXACT */
 };
 
@@ -43,7 +43,7 @@ struct batch_op {
 void batch_start(enum batch_backend backend, uint32_t records);
 /*
  * Makes the update fail that comes after "after" more; -1: none. For native,
- * "after" is the slot of table 0 that is not mapped.
+ * "after" is the index of the entry of table 0 that is not mapped.
  */
 void batch_fail(int64_t after, int err);
 void batch_vanish(int64_t after);

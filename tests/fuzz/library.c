@@ -49,7 +49,7 @@ static void add(void)
 
 	op.kind = b % OP_KINDS;
 	op.table = b >> 3 & 1;
-	op.slot = byte() % 64;
+	op.index = byte() % 64;
 	b = byte();
 	op.count = op.kind >= OP_KEEP ? 1 : (b < 200 ? b % 4 : b % 32) + 1;
 	op.clear = op.set = 0;

@@ -37,7 +37,7 @@ void model_reset(void);
 /*
  * Sets a PTE in harness and model. False, without a change, if it is invalid.
  */
-bool model_set(unsigned int table, unsigned int slot, uint64_t entry);
+bool model_set(unsigned int table, unsigned int i, uint64_t entry);
 /* Makes a call in harness and model, and compares all effects. */
 void model_call(uint32_t nr, const uint64_t a[5]);
 /* Compares every PTE and every count, and checks the harness's own rules. */
