@@ -48,9 +48,9 @@ static inline int setup(void **state)
 	return 0;
 }
 
-static inline void run(uint32_t slot, uint32_t count)
+static inline void run(uint32_t i, uint32_t count)
 {
-	assert_int_equal(ptebatch_add_flags(&b, SLOT(slot), count, RW, 0), 0);
+	assert_int_equal(ptebatch_add_flags(&b, SLOT(i), count, RW, 0), 0);
 }
 
 static inline void check_ro(uint32_t from, uint32_t to)

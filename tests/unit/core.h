@@ -31,11 +31,11 @@ static uint64_t storage[RUNS * sizeof(struct ptebatch_run) / 8];
 static uint64_t old[512];
 static uint64_t memory[1024];
 
-static inline volatile uint64_t *slot(void *ctx, uint64_t maddr)
+static inline volatile uint64_t *map_slot(void *ctx, uint64_t slot)
 {
 	(void)ctx;
-	return maddr >= TABLE && maddr < TABLE + sizeof(memory)
-		       ? &memory[(maddr - TABLE) / 8]
+	return slot >= TABLE && slot < TABLE + sizeof(memory)
+		       ? &memory[(slot - TABLE) / 8]
 		       : NULL;
 }
 

@@ -8,12 +8,12 @@
 
 struct fake fake;
 
-static volatile uint64_t *slot(void *ctx, uint64_t maddr)
+static volatile uint64_t *map_slot(void *ctx, uint64_t slot)
 {
 	(void)ctx;
-	if (maddr < FAKE_AT || maddr >= FAKE_AT + sizeof(fake.table))
+	if (slot < FAKE_AT || slot >= FAKE_AT + sizeof(fake.table))
 		return NULL;
-	return &fake.table[0][0] + (maddr - FAKE_AT) / 8;
+	return &fake.table[0][0] + (slot - FAKE_AT) / 8;
 }
 
 static void note(uint64_t event)
@@ -28,7 +28,7 @@ static void flush_tlb(void)
 }
 
 /* 0, or the error for this slot. */
-static int may_apply(int new_call, uint64_t maddr)
+static int may_apply(int new_call, uint64_t slot)
 {
 	if (new_call && fake.gone_after >= 0 &&
 	    fake.applied >= (uint64_t)fake.gone_after) {
@@ -44,13 +44,13 @@ static int may_apply(int new_call, uint64_t maddr)
 	if (fake.fail_after > 0)
 		fake.fail_after--;
 	fake.applied++;
-	note(maddr);
+	note(slot);
 	return 0;
 }
 
 static int put_value(int new_call, uint64_t slot_mode, uint64_t pte)
 {
-	volatile uint64_t *p = slot(NULL, slot_mode & ~7ull);
+	volatile uint64_t *p = map_slot(NULL, slot_mode & ~7ull);
 	int err;
 
 	/* As mmu_update does with a page that the domain can write to. */
@@ -68,7 +68,7 @@ static int put_value(int new_call, uint64_t slot_mode, uint64_t pte)
 
 static int put_run_slot(const struct ptebatch_run *run, uint32_t i)
 {
-	volatile uint64_t *p = slot(NULL, run->slot + 8 * (uint64_t)i);
+	volatile uint64_t *p = map_slot(NULL, run->slot + 8 * (uint64_t)i);
 	uint64_t e;
 	int err;
 
@@ -283,6 +283,6 @@ void fake_reset(struct ptebatch_env *env)
 	fake.mmu_most = -1u;
 	memset(env, 0, sizeof(*env));
 	env->hypercall = hypercall;
-	env->map = slot;
+	env->map = map_slot;
 	env->features = PTEBATCH_ENV_PRESERVE_AD;
 }

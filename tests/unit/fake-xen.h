@@ -11,7 +11,7 @@
 
 #define FAKE_TABLES 2
 #define FAKE_AT 0x10000000ull
-#define FAKE_SLOT(table, slot) (FAKE_AT + 4096ull * (table) + 8ull * (slot))
+#define FAKE_SLOT(table, i) (FAKE_AT + 4096ull * (table) + 8ull * (i))
 /* The slot of this index maps that address: see update_va_mapping. */
 #define FAKE_VA(index) (0x7f0000000000ull + 4096ull * (index))
 #define FAKE_DATA 0x20000000ull /* a page that is no table */

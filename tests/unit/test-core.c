@@ -158,7 +158,7 @@ static void a_run_past_its_table_is_refused(void **state)
 	run(SLOT(0), 512);
 }
 
-static void an_unaligned_or_absent_maddr_is_refused(void **state)
+static void an_unaligned_or_absent_slot_is_refused(void **state)
 {
 	int i;
 
@@ -176,7 +176,7 @@ static void an_unaligned_or_absent_maddr_is_refused(void **state)
 	run((1ull << 52) - 8, 1); /* the last slot there can be */
 }
 
-static void the_first_maddr_1_does_not_extend_nothing(void **state)
+static void the_first_slot_1_does_not_extend_nothing(void **state)
 {
 	(void)state;
 	/* 1 is what the batch remembers while no run is open. */
@@ -562,7 +562,7 @@ static void peek_walks_what_is_queued(void **state)
 	uint64_t e;
 
 	(void)state;
-	env.map = slot;
+	env.map = map_slot;
 	memory[1] = 0x1067;
 	memory[2] = 0x2066;
 	run(SLOT(0), 1);
@@ -596,7 +596,7 @@ static void peek_needs_a_mapping_of_an_aligned_slot(void **state)
 
 	(void)state;
 	assert_int_equal(ptebatch_peek(&b, SLOT(1), &e), -PTEBATCH_EOPNOTSUPP);
-	env.map = slot;
+	env.map = map_slot;
 	assert_int_equal(ptebatch_peek(&b, SLOT(1) + 1, &e), -PTEBATCH_EINVAL);
 	assert_int_equal(ptebatch_peek(&b, 0x900000, &e), -PTEBATCH_EOPNOTSUPP);
 	assert_int_equal(ptebatch_peek(&b, SLOT(1), &e), 0);
@@ -636,8 +636,8 @@ int main(void)
 		TEST(a_count_of_zero_or_too_many_is_refused),
 		TEST(a_count_of_zero_is_refused_beside_an_open_run),
 		TEST(a_run_past_its_table_is_refused),
-		TEST(an_unaligned_or_absent_maddr_is_refused),
-		TEST(the_first_maddr_1_does_not_extend_nothing),
+		TEST(an_unaligned_or_absent_slot_is_refused),
+		TEST(the_first_slot_1_does_not_extend_nothing),
 		TEST(mask_bits_not_allowed_are_refused),
 		TEST(old_values_need_an_array),
 		TEST(old_values_are_touched_when_queued),
