@@ -70,7 +70,7 @@ static volatile uint64_t *entry[PAGES_MAX];
 static uint64_t old[PAGES_MAX], plain[PAGES_MAX];
 static struct ptebatch_run one;
 static uint64_t calls, flushes; /* of methods that do not use a batch */
-static struct ptebatch_progress progress; /* of those without a batch */
+static struct ptebatch_progress progress; /* of direct calls of a backend */
 static __typeof__(ptebatch_apply_flags) *apply; /* the function for one.op */
 
 static struct ptebatch_run storage[PAGES_MAX];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An operation of the fuzzer, done by the new calls to the subject and by stock
- * mmu_update to the reference; and what the ABI says of the call's arguments.
+ * Performs an operation of the fuzzer: on the subject by the new calls, and on
+ * the reference by stock mmu_update. Arguments of the call are judged by the
+ * rules of the ABI.
  */
 #include "fuzz.h"
 
@@ -12,7 +13,7 @@ void *fuzz_edge;
 static struct ptebatch fuzz_batch;
 static struct ptebatch_run fuzz_storage[2 * RECORDS];
 
-/* --- By the new calls ---------------------------------------------------- */
+/* --- The new calls ------------------------------------------------------- */
 
 int64_t call_raw(void)
 {
@@ -93,9 +94,9 @@ void call_library(struct answer *a)
 	a->slot = b->last.slot;
 }
 
-/* --- By mmu_update ------------------------------------------------------- */
+/* --- mmu_update ---------------------------------------------------------- */
 
-/* Who is who is asked of Xen: by an update of an absent slot that stays so. */
+/* Asks Xen about the owner: mmu_update writes 0 to an absent slot. */
 static int owner_error(uint32_t owner)
 {
 	return -twin_update(slot_maddr(TWIN_SLOTS + 200), 0, owner);
@@ -112,7 +113,7 @@ static int is_subject(uint64_t slot)
 	return 0;
 }
 
-/* Difference 1. */
+/* Difference 1 of fuzz.c. */
 static int is_other_page(uint64_t slot)
 {
 	uint64_t frame = slot & ~0xffful;
@@ -121,7 +122,7 @@ static int is_other_page(uint64_t slot)
 	       (is_own_page(frame) || twin_of(frame) != frame);
 }
 
-/* One entry; 0 or its error. */
+/* Updates one entry of the reference; returns 0 or the error. */
 static int one(uint64_t slot, uint64_t keep, uint64_t pte, uint32_t mode,
 	       uint64_t *old)
 {
@@ -161,7 +162,7 @@ static int run_error(const struct ptebatch_run *r)
 		       : 0;
 }
 
-/* Whether Xen may have stopped here for a fault of the guest's memory. */
+/* True if Xen may have stopped here because guest memory faulted. */
 static int may_fault(uint32_t record, uint32_t slots, const struct answer *got)
 {
 	const struct ptebatch_run *r = &op.run[record];
@@ -202,7 +203,7 @@ static int one_run(const struct ptebatch_run *r, uint32_t record,
 	return err;
 }
 
-/* The records from a on. */
+/* Performs the records from a->done on. */
 static void twin_records(uint32_t nr, struct answer *a,
 			 const struct answer *got)
 {
@@ -232,15 +233,15 @@ static void twin_records(uint32_t nr, struct answer *a,
 	}
 }
 
-/* --- What the ABI says of a call's arguments ----------------------------- */
+/* --- The ABI's rules for arguments --------------------------------------- */
 
 static int is_address(uint64_t va)
 {
 	return va < 1ul << 47 || va >= HYPERVISOR_VIRT_END;
 }
 
-static struct ptebatch_tlb request; /* what was asked for, wherever it stood */
-static uint64_t vcpus;		    /* the first of its mask */
+static struct ptebatch_tlb request; /* decoded from either form */
+static uint64_t vcpus;		    /* first word of its mask */
 
 static int tlb_error(void)
 {
@@ -284,7 +285,7 @@ static int tlb_error(void)
 		return t->nr_vcpus || t->vcpus ? PTEBATCH_EINVAL : 0;
 	if (!t->nr_vcpus)
 		return PTEBATCH_EINVAL;
-	if (t->nr_vcpus > 1024) /* all */
+	if (t->nr_vcpus > 1024) /* flushes all, without reading the mask */
 		return 0;
 	for (i = (t->nr_vcpus - 1) / 64 + 1; i--;)
 		if (!is_address(t->vcpus + 8 * i) ||
@@ -294,7 +295,7 @@ static int tlb_error(void)
 	return 0;
 }
 
-/* Does the request, which is good, reach this page in this vCPU's TLB? */
+/* Does the valid request reach this page in this vCPU's TLB? */
 int reaches(uint64_t va)
 {
 	const struct ptebatch_tlb *t = &request;
@@ -306,7 +307,7 @@ int reaches(uint64_t va)
 	return !t->pages || (va - t->addr) / PAGE < t->pages;
 }
 
-/* Does the same to the reference; true if the TLB request is carried out. */
+/* Changes the reference alike; true if the TLB request is carried out. */
 int twin_operation(struct answer *a, const struct answer *got)
 {
 	const uint32_t op_bits = PTEBATCH_HOW_OP(op.how);
@@ -360,7 +361,7 @@ int twin_operation(struct answer *a, const struct answer *got)
 	} else {
 		struct ptebatch_run r = op.run[0];
 
-		/* The arguments are the record, whatever was spoilt. */
+		/* The arguments are the record, including spoilt ones. */
 		r.op = op_bits;
 		r.count = nr;
 		r.clear = op.owner;

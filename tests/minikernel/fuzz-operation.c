@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An operation of the fuzzer, with any arguments, good or bad. */
+/* Makes a random operation of the fuzzer, with valid or invalid arguments. */
 #include "fuzz.h"
 
 const char *const form_names[FORMS] = {
@@ -46,9 +46,9 @@ int once_in(uint32_t n)
 
 /* --- Operations ---------------------------------------------------------- */
 
-static uint32_t home, cursor; /* where the operation began, where it is */
+static uint32_t home, cursor; /* table, current active slot */
 
-/* Mostly where the record before ended, else in the same table. */
+/* Often where the previous record ended, else mostly in the same table. */
 static uint32_t any_slot(void)
 {
 	if (once_in(8))
@@ -62,7 +62,7 @@ uint32_t any_pair(void)
 {
 	const uint32_t n = TWIN_PAIRS - TWIN_DIRECT;
 
-	/* Some often, so that they meet, and some seldom. */
+	/* Some pairs are frequent, so that operations meet; some are rare. */
 	return TWIN_DIRECT + below(n) * below(n) / n;
 }
 
@@ -119,7 +119,7 @@ uint64_t any_value(uint64_t now)
 		return 0;
 	case 1:
 		return random() & ~P;
-	case 2: /* as Linux hides a page from L1TF */
+	case 2: /* Linux's inverted frame, safe against L1TF */
 	case 3:
 		return now & P ? ((~now & FRAME) | (now & 0x1fe) | 0x100) : now;
 	case 4:
@@ -173,7 +173,7 @@ static void any_masks(uint64_t *clear, uint64_t *set)
 	}
 }
 
-/* Another place than a slot of the subject's. */
+/* An address that is not a slot of the subject. */
 static uint64_t bad_slot(uint64_t slot)
 {
 	switch (below(8)) {
@@ -181,7 +181,7 @@ static uint64_t bad_slot(uint64_t slot)
 		return slot + 1 + below(7);
 	case 1:
 		return fuzz_upper[below(3)] + 8 * below(256);
-	case 2: /* those are never tables */
+	case 2: /* pages that are never tables */
 		return twin_frame(below(TWIN_DIRECT)) + 8 * below(512);
 	case 3:
 		return foreign_frames[below(4)] + 8 * below(512);
@@ -196,7 +196,7 @@ static uint64_t bad_slot(uint64_t slot)
 	}
 }
 
-/* Mostly of those that matter to Xen. */
+/* One bit, mostly one that matters to Xen. */
 static uint64_t bad_flag(void)
 {
 	static const uint8_t bits[] = { 0, 2, 8, 52, 59, 60, 61, 62 };
@@ -279,7 +279,7 @@ static uint32_t any_owner(void)
 			   : SELF;
 }
 
-/* The TLB request, as the library takes it. */
+/* Makes the TLB request, in the library's format. */
 static void any_tlb(uint64_t va)
 {
 	struct ptebatch_tlb *t = &op.tlb;
@@ -301,7 +301,7 @@ static void any_tlb(uint64_t va)
 		t->vcpus = once_in(2) ? NOTHING_THERE : MACH2PHYS_VIRT_START;
 }
 
-/* The same in the arguments of a raw call. */
+/* Encodes the TLB request in the arguments of a raw call. */
 static void tlb_to_arguments(void)
 {
 	struct ptebatch_tlb *t = &op.tlb;
@@ -318,27 +318,27 @@ static void tlb_to_arguments(void)
 	}
 }
 
-/* One thing that is wrong with the call. */
+/* Makes one argument of the call invalid. */
 static void spoil(void)
 {
 	switch (below(12)) {
-	case 0: /* reserved bits; a page of no request; other pages */
+	case 0: /* reserved bits; a page without a request; other pages */
 		op.how ^= 1ul << (4 + below(60));
 		break;
 	case 1:
 		op.how = (op.how & ~0xful) | (2 + below(13));
 		if (PTEBATCH_HOW_OP(op.how) == PTEBATCH_HOW_LIST)
-			op.how |= 1; /* not the same call */
+			op.how |= 1; /* a list would be the same call */
 		break;
 	case 2:
-		if (op.form != REGISTER) /* there it is a mask */
+		if (op.form != REGISTER) /* in which arg5 is a mask */
 			op.arg5 = once_in(2) ? NOTHING_THERE : random();
 		break;
 	case 3:
 		if (op.form != REGISTER)
 			op.owner |= 1ul << (32 + below(32));
 		break;
-	case 4: /* progress that Xen did not write */
+	case 4: /* forged progress */
 	case 5:
 		op.count |= (uint64_t)below(op.nr + 2) << 32;
 		break;

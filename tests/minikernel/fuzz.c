@@ -1,42 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random operations by the new calls, each done to a twin by stock mmu_update,
- * one entry at a time (twin.h). Both must come to the same entries, old values,
- * progress and error, and leave pages and their reference counts the same.
+ * Performs random operations by the new calls, and each of them on a twin by
+ * stock mmu_update, one entry at a time (twin.h). Both must result in the same
+ * entries, old values, progress and error, and in the same state and reference
+ * counts of pages.
  *
- * An operation is one call of up to 64 slots, by a raw hypercall or through the
- * library, with any arguments, good or bad. It is a function of the seed and
- * its number; what it meets is a function of those before it in its epoch,
- * which begins and ends with empty tables. So "fuzz=1 seed=S skip=N show" does
- * again what operation N did. "show" is also the way to find the last operation
- * before a crash of Xen.
+ * An operation is one call of up to 64 slots, by a raw hypercall or through
+ * the library, with valid or invalid arguments. It depends on the seed and on
+ * its number. The state that it finds depends on the earlier operations of its
+ * epoch, which begins and ends with empty tables. So "fuzz=1 seed=S skip=N
+ * show" repeats operation N. "show" also finds the last operation before a
+ * crash of Xen.
  *
- * Where the two differ on purpose:
+ * The two interfaces differ on purpose in these points:
  *
  *  1. A slot in a frame that is no L1 table: mmu_update writes to data pages
- *     and knows the other levels; the new calls change L1 entries only: EINVAL.
- *  2. FLAGS passes over absent entries; mmu_update has no way to be asked, so
- *     nothing is asked of it.
- *  3. The record of a run can be wrong in itself, with a mask bit that is not
- *     in PTEBATCH_RUN_FLAGS, a count of 0, slots of two tables, an address that
- *     is no multiple of 8, masks with CLEAR: EINVAL. Another operation:
- *     EOPNOTSUPP. mmu_update has no runs.
+ *     and to tables of other levels; the new calls return EINVAL.
+ *  2. FLAGS passes over absent entries. mmu_update has no such operation, so
+ *     the twin's entry is left alone.
+ *  3. The record of a run can be invalid in itself: a mask bit outside of
+ *     PTEBATCH_RUN_FLAGS, a count of 0, slots of two tables, an address that is
+ *     not a multiple of 8, or masks with CLEAR return EINVAL. An unknown
+ *     operation returns EOPNOTSUPP. mmu_update has no runs.
  *  4. The low bits of a value's address: mmu_update has three more commands,
- *     and ENOSYS for the rest; here all but 0 and 2 are EINVAL.
- *  5. A TLB request, a count, a word of progress or a reserved bit is refused
- *     before anything is done, as <ptebatch/xen-ptebatch.h> says. mmu_update has none.
- *  6. Where guest memory faults, the new calls stop at the end of a chunk, whose
- *     size is theirs to choose; mmu_update has its own. Any progress is taken
- *     that the ABI allows, and mmu_update made to stop there.
+ *     and returns ENOSYS for the rest; the new calls return EINVAL for all but
+ *     0 and 2.
+ *  5. An invalid TLB request, count, progress or reserved bit is refused before
+ *     anything is done, as <ptebatch/xen-ptebatch.h> says. mmu_update has none
+ *     of these.
+ *  6. Where guest memory faults, the new calls may stop at the end of a chunk,
+ *     whose size they choose. The test accepts any progress that the ABI
+ *     allows, and lets mmu_update stop at the same place.
  *
- * Hardware sets A and D only where this kernel touches a page. So both twins
- * are touched alike, and that is after a TLB flush of both.
+ * Hardware sets A and D only where this kernel accesses a page. So the kernel
+ * accesses both twins alike, after a TLB flush of both.
  */
 #include "fuzz.h"
 
 static uint32_t forms_seen[FORMS], errors_seen[128];
 
-/* --- One operation, both ways -------------------------------------------- */
+/* --- One operation, by both interfaces ----------------------------------- */
 
 static int differ(const char *what, uint64_t got, uint64_t expected)
 {
@@ -63,7 +66,7 @@ static int same_answer(const struct answer *got, const struct answer *twin)
 	return bad;
 }
 
-/* Old values of slots done; the rest may or may not have been written. */
+/* Compares the old values of slots done; Xen may have written others. */
 static int same_olds(void)
 {
 	uint32_t i, r;
@@ -86,7 +89,7 @@ static int same_olds(void)
 	return 0;
 }
 
-/* The first slot that a record names, if that is the subject's. */
+/* The first slot that a record names, if it belongs to the subject. */
 static uint32_t named_slot(uint32_t record)
 {
 	uint64_t slot = op.form == VALUES || op.form == LIB_VALUES
@@ -106,7 +109,7 @@ static int both_ways(void)
 	const int has_olds =
 		op.form == LIST || op.form == LIB_RUN || op.form == LIB_RUNS;
 	struct answer got = { 0, 0, 0, 0, 0 }, twin;
-	/* What is in the TLB matters where that is to be flushed. */
+	/* If the call flushes, first access a page to fill the TLB. */
 	const uint32_t slot = op.tlb.who ? named_slot(below(op.nr)) : NOWHERE;
 	int flushed;
 	uint32_t i;
@@ -145,7 +148,7 @@ static int both_ways(void)
 	       twin_touch(slot, 1);
 }
 
-/* What happens to pages between operations. */
+/* Changes to pages between two operations. */
 static int meanwhile(void)
 {
 	if (once_in(8) && twin_pin(any_pair()))
@@ -186,23 +189,23 @@ static void fuzz_init(void)
 	fuzz_env = xen_env;
 	if (ptebatch_hypercall.probe(&fuzz_env) ||
 	    fuzz_env.have != (PTEBATCH_HAVE_RUNS | PTEBATCH_HAVE_VALUES))
-		panic("this Xen has not both calls");
+		panic("this Xen lacks one of the calls");
 
 	fuzz_upper[0] = l4;
 	fuzz_upper[1] = *maddr_to_virt(l4 + (TEST_BASE >> 36 & 0xff8)) & FRAME;
 	fuzz_upper[2] = *maddr_to_virt(fuzz_upper[1] +
 				       (TEST_BASE >> 27 & 0xff8)) & FRAME;
 
-	foreign_frames[0] = 0;		    /* the BIOS's */
+	foreign_frames[0] = 0;		    /* BIOS */
 	foreign_frames[1] = 0xfee00000;	    /* APIC */
-	foreign_frames[2] = 0xfffffffff000; /* no memory */
-	foreign_frames[3] = 0x100000;	    /* Xen's, or nobody's */
+	foreign_frames[2] = 0xfffffffff000; /* beyond memory */
+	foreign_frames[3] = 0x100000;	    /* Xen's, or free */
 	foreign_frames[4] = 0xb8000;	    /* devices that dom0 can map */
 	foreign_frames[5] = 0xfd000000;
 	foreign_frames[6] = 0xfed00000;
 	foreign_frames[7] = start_info->shared_info & FRAME;
 
-	/* Two pages, and nothing after them. */
+	/* Two pages, followed by an absent one. */
 	slots_fill(slot, 2, 1, TWIN_DIRECT * 2, P | US | RW | A | D);
 	fuzz_edge = slot_va(slot + 2);
 	for (i = 0; i < sizeof(fuzz_mask) / sizeof(*fuzz_mask); i++)
@@ -211,7 +214,7 @@ static void fuzz_init(void)
 	memset(errors_seen, 0, sizeof(errors_seen));
 }
 
-/* All that there is came up, or it was no test of it. */
+/* Fails unless each form, error and event has occurred. */
 static const char *everything_came_up(void)
 {
 	static const uint8_t errors[] = { 0,
@@ -246,7 +249,7 @@ static const char *everything_came_up(void)
 	return NULL;
 }
 
-/* Operations up to end; done says how many. What differs, or NULL. */
+/* Performs operations up to end; counts them in done. Returns what differs. */
 static const char *operations(uint64_t seed, uint64_t first, uint64_t end,
 			      int show, uint64_t *done)
 {
@@ -290,7 +293,7 @@ void fuzz_run(uint64_t nr, uint64_t seed, uint64_t first, int show)
 	if (why) {
 		print("# replay: fuzz=1 seed=%lu skip=%lu show\n", seed, done);
 		tap_result("fuzz", "new calls and mmu_update agree", why);
-		return; /* to a world that is not what it should be */
+		return; /* without a reset, which may fail in this state */
 	}
 	twin_end();
 	world_reset();

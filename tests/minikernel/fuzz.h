@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the fuzzer share. */
+/* Declarations shared by the files of the fuzzer. */
 #ifndef FUZZ_H
 #define FUZZ_H
 
@@ -29,7 +29,7 @@ struct answer {
 	uint32_t done, slots;
 	int err;	/* positive */
 	uint32_t total; /* slots applied */
-	uint64_t slot;	/* that failed, of the library only; 0: none did */
+	uint64_t slot;	/* that failed, from the library only; 0: none */
 };
 
 /* fuzz-operation.c: the current operation */
@@ -37,15 +37,15 @@ extern struct op {
 	uint64_t number;
 	enum form form;
 	int multicall;
-	uint32_t nr;			  /* records that there are */
-	uint32_t readable;		  /* of them */
+	uint32_t nr;			  /* number of records */
+	uint32_t readable;		  /* number in readable memory */
 	uint64_t count, how, owner, arg5; /* arguments 2 to 5 of a raw call */
 	struct ptebatch_tlb tlb;
 	struct ptebatch_run run[RECORDS];
 	struct ptebatch_value value[RECORDS];
 } op;
 
-extern uint64_t fuzz_mask[16]; /* of vCPUs */
+extern uint64_t fuzz_mask[16]; /* mask of vCPUs */
 extern uint64_t fuzz_olds[2 * SLOTS];
 /* Machine addresses of this kernel's L4, L3 and L2 tables; other frames. */
 extern uint64_t fuzz_upper[3], foreign_frames[8];
@@ -63,7 +63,7 @@ void show_operation(void);
 /* fuzz-calls.c */
 extern struct ptebatch_env fuzz_env;
 extern uint64_t expected_olds[2 * SLOTS];
-extern void *fuzz_edge; /* memory from here on cannot be read */
+extern void *fuzz_edge; /* memory is unreadable from here on */
 int64_t call_raw(void);
 void call_library(struct answer *a);
 /* True if the TLB request is carried out and reaches this page in this TLB. */

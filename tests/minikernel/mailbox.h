@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a program in dom0 tells the minikernel, as a domU, what to do: a page that
- * both have mapped, and whose frame the minikernel prints. dom0 fills in the
- * request and counts "asked" up; the minikernel counts "done" up behind.
+ * Requests of a program in dom0 to the minikernel, which runs as a domU. Both
+ * map one page, whose frame number the minikernel prints. dom0 fills in the
+ * request and increments "asked". The minikernel sets "done" to the same value
+ * after it has served the request.
  */
 #ifndef MAILBOX_H
 #define MAILBOX_H
@@ -14,22 +15,22 @@
 struct mailbox {
 	uint32_t asked, done;
 	uint32_t what;	/* MAILBOX_* */
-	uint32_t stock; /* by mmu_update, not by the new calls */
-	int32_t line;	/* where the last request failed, or 0 */
+	uint32_t stock; /* use mmu_update, not the new calls */
+	int32_t line;	/* source line of the last failure, or 0 */
 	uint32_t table_pfn;
 	uint64_t table; /* machine address of the L1 table in use */
-	/* The pages that its slots map lie inside these. */
+	/* The range that contains the pages of its slots. */
 	uint32_t first_pfn, last_pfn;
 	uint32_t pfn[MAILBOX_SLOTS];	/* of the page that a slot maps */
 	uint8_t reached[MAILBOX_SLOTS]; /* MAILBOX_READ | _WRITTEN */
 	uint64_t sum; /* of the table's entries, see mailbox_sum() */
 };
 
-/* Makes and takes away mappings, then writes through a part of them. */
+/* Adds and removes mappings, then writes through some of them. */
 #define MAILBOX_CHANGE 1u
-/* Sums the table up as the minikernel sees it, and tries all its slots. */
+/* Computes the table's sum in the minikernel, and accesses all its slots. */
 #define MAILBOX_LOOK 2u
-/* Is done with; powers off. */
+/* Ends the service; the minikernel powers off. */
 #define MAILBOX_END 3u
 
 #define MAILBOX_READ 1u

@@ -3,27 +3,27 @@
  * The command line is a list of words:
  *   test    the conformance suite and the tests that need a real Xen
  *   new     with test: this Xen must have the new calls
- *   old     with test: it must not
- *   race=N  the vCPUs against each other, N updates a test (see race.c)
- *   contend=N  of these only what two on one table cost, with N updates; with
- *           -icount a million ticks of the TSC are instructions of both vCPUs
+ *   old     with test: this Xen must not have the new calls
+ *   race=N  tests with several vCPUs, N updates a test (see race.c)
+ *   contend=N  only the cost of two vCPUs on one table, with N updates; with
+ *           -icount, the TSC ticks count instructions of both vCPUs
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
  *   quick   with bench: only the figures table, not every batch size
  *   fuzz=N  N random operations (see fuzz.c)
- *   seed=N  with fuzz: another sequence of them
- *   skip=N  with fuzz: from that operation on
- *   show    with fuzz: each is printed before it is done
- *   serve   as a domU: does what a program in dom0 asks for (see serve.c)
- *   load    as a domU: changes page tables until it is destroyed
- *   flask   as dom0, what a policy of FLASK's allows and denies
- *   l1tf    before anything else, an entry for which Xen shadows the domain
+ *   seed=N  with fuzz: another sequence of operations
+ *   skip=N  with fuzz: start at that operation
+ *   show    with fuzz: print each operation before it is performed
+ *   serve   as a domU: serve requests of a program in dom0 (see serve.c)
+ *   load    as a domU: change page tables until the domain is destroyed
+ *   flask   as dom0: test the rights under a FLASK policy
+ *   l1tf    first of all, write an entry that makes Xen shadow the domain
  * The last line printed is "minikernel: done, N failed".
  */
 #include "kernel.h"
 
 #include <xen/sched.h>
 
-/* Where the name ends of the first word that goes on so: '=', or 0 for its end. */
+/* Finds a word that is name followed by next, '=' or 0; returns name's end. */
 static const char *find_word(const char *name, char next)
 {
 	const char *s = (const char *)start_info->cmd_line;
@@ -50,7 +50,7 @@ static int has_word(const char *word)
 	return find_word(word, 0) != NULL;
 }
 
-/* The number after the = of a word, or what it is otherwise. */
+/* The number after "name=", or the default if the word is missing. */
 static uint64_t value_of(const char *name, uint64_t otherwise)
 {
 	const char *s = find_word(name, '=');
@@ -64,7 +64,7 @@ static uint64_t value_of(const char *name, uint64_t otherwise)
 	return otherwise;
 }
 
-/* Lets a probe (probe.S) return 1 if its first instruction faulted. */
+/* Makes a probe (probe.S) return 1 if its first instruction faulted. */
 static int probes_fault(struct regs *r, uint64_t va)
 {
 	(void)va;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests do with memory beyond the example's mm.c: they hide pages, and
- * give them back to Xen.
+ * Memory functions of the tests beyond the example's mm.c: hide pages, return
+ * them to Xen, and take new ones.
  */
 #include "kernel.h"
 
@@ -39,7 +39,7 @@ void hide_page(void *page)
 		panic("page %lx cannot be hidden", (uint64_t)page);
 }
 
-/* What memory_op takes for one page: its machine frame, or its place here. */
+/* The argument of memory_op for one page: its machine or its guest frame. */
 static struct xen_memory_reservation one(xen_pfn_t *frame)
 {
 	struct xen_memory_reservation r = { .nr_extents = 1,
@@ -99,7 +99,7 @@ int page_give(void *page)
 		return -1;
 	if (release_page(page))
 		return -2;
-	/* Another vCPU's call may hold a reference for a moment. */
+	/* Another vCPU's call may hold a reference for a short time. */
 	for (tries = 0; tries < 10000; tries++) {
 		if (update_va(page, mfn << 12 | P))
 			return 0;

@@ -18,8 +18,8 @@ probe_write_odd:
 	ret
 
 /*
- * The markers between which tests/xen/count counts: bench_begin is counted up
- * to its ret, bench_end not at all.
+ * The markers between which tests/xen/count counts instructions. The ret of
+ * bench_begin is counted; bench_end is not.
  */
 	.globl bench_begin, bench_end
 bench_begin:

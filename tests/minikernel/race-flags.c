@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * While vCPUs use pages, others protect and allow them: no A or D bit is lost,
- * and no store passes the flush that follows its protection.
+ * One vCPU protects and unprotects pages while the others access them. No A or
+ * D bit is lost, and no store succeeds after the flush that follows protection.
  */
 #include "race.h"
 
 /*
  * vCPU 0 makes slots read-only or absent, and writable again with A and D
- * clear; or takes A and D away only. The others write to and read from the
- * pages all the time.
+ * clear, or only clears A and D. The other vCPUs read and write the pages all
+ * the time.
  *
- * seq is odd while no write may go through, from the moment that the flush has
- * returned until before the call that gives the right back. It changes too
- * where A and D were taken and flushed. So what a vCPU did after it saw the seq
- * of now must have left its A or D in the entry or in an old value.
+ * seq is odd while no write may succeed: from the return of the flush until
+ * just before the call that makes the slot writable. seq also changes when A
+ * and D were cleared and flushed. So if a vCPU read the current seq before its
+ * access, the access must have left A or D in the entry or in an old value.
  */
 static struct {
 	uint64_t seq;
-	uint64_t wrote[SMP_MAX], read[SMP_MAX]; /* the seq seen before */
+	uint64_t wrote[SMP_MAX], read[SMP_MAX]; /* seq before access */
 	uint64_t content; /* when D was last known to be clear */
-	int a_flushed;	  /* nobody's TLB has an entry from before A went */
+	int a_flushed;	  /* no TLB entry is older than the clear of A */
 } slot[SLOTS];
 
 static uint32_t page_of(uint32_t i)
@@ -32,7 +32,7 @@ static uint64_t entry_of(uint32_t i)
 	return page_maddr(page_of(i)) | P | (i & 2 ? US : 0);
 }
 
-/* One word is each vCPU's; only the sum of all that was written is needed. */
+/* Each vCPU writes its own word; the sum changes with every write. */
 static uint64_t content(uint32_t i)
 {
 	volatile uint64_t *p = page_virt(page_of(i));
@@ -44,7 +44,7 @@ static uint64_t content(uint32_t i)
 	return n;
 }
 
-/* The slots whose turn it is: first, end << 16; and another number each time. */
+/* The slots that vCPU 0 changes: first, end << 16, and a number of the turn. */
 static uint64_t hot;
 #define HOT(first, len, n)                                                     \
 	((first) | ((first) + (len)) << 16 | (uint64_t)(n) << 32)
@@ -73,9 +73,9 @@ static void use(uint32_t i, unsigned int cpu, uint64_t n)
 }
 
 /*
- * Now here, now there; and while vCPU 0 goes through a range and takes RW away,
- * just in front of it, where an entry is about to change: that is where hardware
- * and hypervisor meet.
+ * Accesses random slots. While vCPU 0 removes RW from a range, accesses the
+ * slots just ahead of the change, where hardware and hypervisor are most likely
+ * to touch an entry at the same time.
  */
 static void user(unsigned int cpu)
 {
@@ -118,7 +118,7 @@ static uint64_t must_have(uint32_t i)
 	return bits | (content(i) != slot[i].content ? A | D : 0);
 }
 
-/* A request that reaches all vCPUs, in one of the ways to say so. */
+/* Encodes a TLB request that reaches all vCPUs, in a random way. */
 static uint64_t everywhere(uint32_t first, uint32_t len, int record,
 			   const struct ptebatch_tlb **tlb)
 {
@@ -163,7 +163,7 @@ static int64_t set_values(uint32_t first, uint32_t len, uint64_t flags,
 	return values((uint64_t)v, len, how, SELF, (uint64_t)tlb);
 }
 
-/* No write goes through afterwards; *absent: because nothing is there. */
+/* Prevents writes by a random method; *absent: by absent entries. */
 static uint32_t protect(uint32_t first, uint32_t len, int *absent, int *olds)
 {
 	uint64_t pte = slot_maddr(first), how;
@@ -187,12 +187,12 @@ static uint32_t protect(uint32_t first, uint32_t len, int *absent, int *olds)
 		r = run_at(pte, len, CLEAR, 0, 0, mine[0].olds);
 		return tally(by_list(&r, how, tlb), len, 1);
 	}
-	/* As Linux's PROT_NONE: absent, the frame inverted. */
+	/* As Linux does for PROT_NONE: absent, frame inverted. */
 	return tally(set_values(first, len, 0, KEEP, FRAME | P, how, tlb), len,
 		     0);
 }
 
-/* Writable, A and D clear. */
+/* Makes slots writable, with A and D clear. */
 static uint32_t allow(uint32_t first, uint32_t len, int absent, int flush)
 {
 	uint64_t pte = slot_maddr(first);
@@ -210,7 +210,7 @@ static uint32_t allow(uint32_t first, uint32_t len, int absent, int flush)
 	return tally(set_values(first, len, RW, EXACT, 0, how, NULL), len, 0);
 }
 
-/* A and D are taken, and the entries stay as they are otherwise. */
+/* Clears A and D, and leaves the entries unchanged otherwise. */
 static void harvest(uint32_t first, uint32_t len)
 {
 	static uint64_t must[SLOTS];

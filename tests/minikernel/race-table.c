@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* vCPUs change one table at the same time: their changes do not mix. */
+/* Several vCPUs change one table at the same time; no change is lost. */
 #include "race.h"
 
-/* A number in an entry's available bits. */
+/* Stores a number in an entry's available bits. */
 static uint64_t with_count(uint64_t entry, uint32_t n)
 {
 	return (entry & ~PTEBATCH_PTE_AVAIL) | (uint64_t)(n & 7) << 9 |
@@ -14,7 +14,7 @@ static uint32_t count_in(uint64_t entry)
 	return (uint32_t)(entry >> 9 & 7) | (uint32_t)(entry >> 53 & 0x3f) << 3;
 }
 
-/* Each vCPU has each cpus-th slot, and looks after each call what is there. */
+/* The vCPUs share the slots out, and each checks its own after every call. */
 static void disjoint(unsigned int cpu)
 {
 	struct mine *m = &mine[cpu];
@@ -61,7 +61,7 @@ static void disjoint(unsigned int cpu)
 	}
 }
 
-/* All the SOLE pages, each in one slot of the first table, and zeroed. */
+/* Maps each SOLE page by one slot of the first table, and zeroes the pages. */
 void fill_sole(void)
 {
 	uint32_t i;
@@ -71,7 +71,7 @@ void fill_sole(void)
 		memset(slot_va(i), 0, PAGE);
 }
 
-/* With these slots read-only or absent, nothing writable is left of a page. */
+/* Once the slots are read-only or absent, each page can become a table. */
 const char *sole_pages_are_free_of_writers(void)
 {
 	uint32_t i;
@@ -98,7 +98,7 @@ const char *batches_on_slots_side_by_side_do_not_mix(void)
 	return sole_pages_are_free_of_writers();
 }
 
-/* Each vCPU has a bit of its own in every slot; RW is everybody's. */
+/* Each vCPU has its own bit in every slot, and all of them change RW. */
 static void same_slots(unsigned int cpu)
 {
 	static const uint64_t bits[SMP_MAX] = { 1ul << 9,  1ul << 10, 1ul << 11,
@@ -151,8 +151,9 @@ const char *batches_on_the_same_slots_keep_each_others_bits(void)
 }
 
 /*
- * Everybody takes what is there, of any slots, and puts it back counted up by
- * one. What two had got would be counted once only.
+ * Each vCPU takes the entries out of random slots, and writes each back with
+ * its number incremented. If two vCPUs took the same entry, its number would
+ * be too small.
  */
 static uint32_t takes[SMP_MAX][SLOTS];
 
@@ -187,7 +188,7 @@ const char *what_is_taken_out_of_a_slot_only_one_gets(void)
 	const char *why;
 
 	fill_sole();
-	/* A third absent, bits 1 and 2 say that it is there all the same. */
+	/* A third are absent; bits 1 and 2 mark such a slot as not empty. */
 	for (i = 0; i < SLOTS; i += 3)
 		CHECK(!update_pte(slot_maddr(i), RW | US));
 	why = race(take);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tables and data pages change their types under batches: a page is changed
- * only while it is a table, and no table is ever mapped writable.
+ * Pages change between table and data while batches run. Batches write to a
+ * page only while it is a table, and no table is ever mapped writable.
  */
 #include "race.h"
 
-/* --- A table that comes and goes ----------------------------------------- */
+/* --- A page that becomes a table and data again -------------------------- */
 
-#define NR_MAPPED 64u /* pages that its entries map: the first of the SOLE */
+#define NR_MAPPED 64u /* its entries map the first SOLE pages */
 
-static uint64_t victim; /* its maddr */
+static uint64_t victim; /* the page's maddr */
 
-/* What batches do to it while it is one, or is not. */
+/* Updates its slots, whether it is a table or not. */
 static void batch_on_victim(unsigned int cpu)
 {
 	struct mine *m = &mine[cpu];
@@ -84,13 +84,13 @@ static void retype(unsigned int cpu)
 		batch_on_victim(cpu);
 		return;
 	}
-	/* Each round is worth a table of updates, if it is done or not. */
+	/* At least 64 rounds, even if the updates are done sooner. */
 	for (; (SUM(updates) < race_wanted || rounds < 64) && !load(&race_over);
 	     rounds++) {
-		/* Data that would let a table be written, were it one. */
+		/* Data that, as entries, would map an L4 table writable. */
 		fill_victim(1);
 		HOLDS(as_it_was());
-		/* A table, of this level or that. */
+		/* A table, of level 1 or 2. */
 		fill_victim(0);
 		mfn = victim >> 12;
 		if (some(4)) {
@@ -105,10 +105,10 @@ static void retype(unsigned int cpu)
 			HOLDS(as_it_was());
 		}
 		HOLDS(!mmuext(MMUEXT_UNPIN_TABLE, mfn, 0));
-		/* No table any more. */
+		/* The page is no longer a table. */
 		memcpy(copy, victim_page, PAGE);
 		HOLDS(as_it_was());
-		/* And not the domain's any more. */
+		/* Sometimes the page no longer belongs to the domain. */
 		if (!some(4)) {
 			HOLDS(!page_give(victim_page));
 			linger(2000);
@@ -135,7 +135,7 @@ const char *a_page_is_written_only_while_it_is_a_table(void)
 	set_writable(victim_page, 0);
 	CHECK(SUM(updates) && SUM(refusals));
 	why = sole_pages_are_free_of_writers();
-	/* Nor is another reference left: Xen takes them back. */
+	/* No other reference is left either: Xen takes the pages back. */
 	for (i = 0; i < NR_MAPPED && !why; i++) {
 		CHECK(!page_give(page_virt(SOLE + i)));
 		CHECK(!page_take(page_virt(SOLE + i)));
@@ -146,11 +146,12 @@ const char *a_page_is_written_only_while_it_is_a_table(void)
 
 /* --- Pages that become tables under writable mappings -------------------- */
 
-#define NR_PINNED 64u /* the first of the SOLE, by slots i and SLOTS + i */
+#define NR_PINNED 64u /* the first SOLE pages, by slots i and SLOTS + i */
 
 /*
- * To bits 8 to 11 of a word, so that it is an absent entry whenever Xen looks
- * at it. Aligned stores to a page table Xen would emulate.
+ * Writes bits 8 to 11 of a word, so that the word is always an absent entry.
+ * The store is unaligned, since Xen would emulate an aligned store to a page
+ * table.
  */
 static int write_odd(uint32_t i, unsigned int cpu, uint64_t n)
 {
@@ -231,7 +232,7 @@ static void pin(unsigned int cpu)
 		HOLDS(!(*slot_entry(SLOTS + i) & RW));
 		for (k = 0; k < SMP_MAX; k++)
 			before += p[k] << (k * 8);
-		/* Not for a moment: all the time somebody tries. */
+		/* RW must never appear, while the other vCPUs keep trying. */
 		for (k = some(4000); k--;)
 			seen |= *slot_entry(i) | *slot_entry(SLOTS + i);
 		HOLDS(!(seen & RW));

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The vCPUs against each other. Where QEMU runs them in parallel threads
- * (tests/xen/run --parallel) these are races; with -icount they take turns.
+ * Tests with several vCPUs at the same time. The tests are races if QEMU runs
+ * the vCPUs in parallel threads (tests/xen/run --parallel). With -icount the
+ * vCPUs take turns.
  *
  * All tests need the new calls and at least two vCPUs, but no right that a domU
  * lacks. Each test counts the events that it provoked, prints the counts, and
- * fails if one is zero: a race that did not happen shows nothing. "updates" is
- * the number of slots that a test has changed, without the refused ones.
+ * fails if one is zero, since a race that did not happen shows nothing.
+ * "updates" is the number of slots that a test has changed, without the refused
+ * ones.
  */
 #include "race.h"
 
@@ -32,10 +34,10 @@ const char *race(void (*fn)(unsigned int cpu))
 	return race_failure;
 }
 
-/* --- What it costs ------------------------------------------------------- */
+/* --- Cost ---------------------------------------------------------------- */
 
-static uint32_t cost_table[SMP_MAX]; /* where each works */
-static uint64_t cost_ticks, cost_updates; /* while vCPU 0 was at work */
+static uint32_t cost_table[SMP_MAX]; /* each vCPU's table */
+static uint64_t cost_ticks, cost_updates; /* while vCPU 0 ran */
 
 static void cost(unsigned int cpu)
 {
@@ -107,7 +109,7 @@ void race_run(uint64_t n, int cost_alone)
 	unsigned int all = smp_cpus();
 
 	race_wanted = n;
-	tap_result("race", "there are two vCPUs at least",
+	tap_result("race", "there are at least two vCPUs",
 		   all < 2 ? "there is one" : NULL);
 	tap_result("race", "Xen has the new calls",
 		   use_new_calls() ? NULL : "no");

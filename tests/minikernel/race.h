@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of races share. */
+/* Shared by the race tests. */
 #ifndef RACE_H
 #define RACE_H
 
@@ -70,7 +70,7 @@ static inline void fail(const char *why)
 	store(&race_over, 1);
 }
 
-/* As CHECK, on any vCPU. */
+/* CHECK for any vCPU. */
 #define HOLDS(x) CHECK_OR(x, return fail)
 
 static inline uint64_t sum(size_t member)
@@ -84,7 +84,7 @@ static inline uint64_t sum(size_t member)
 }
 #define SUM(member) sum(__builtin_offsetof(struct mine, member))
 
-/* A run as a record. */
+/* Makes the record of a run. */
 static inline struct ptebatch_run run_at(uint64_t pte, uint32_t count,
 					 uint32_t op, uint64_t clear,
 					 uint64_t set, uint64_t *olds)
@@ -100,8 +100,9 @@ static inline int64_t by_list(const struct ptebatch_run *r, uint64_t how,
 }
 
 /*
- * Counts the slots that a call of so many slots has done. "list" tells a list of
- * one run from the register form and from values. Returns the call's error.
+ * Adds the slots that a call has done to the counts. "slots" is how many it was
+ * asked to do. "list" is set for a list of one run, and clear for the register
+ * form and for values. Returns the call's error.
  */
 static inline uint32_t tally(int64_t ret, uint32_t slots, int list)
 {
@@ -121,7 +122,7 @@ static inline uint32_t tally(int64_t ret, uint32_t slots, int list)
 	return PTEBATCH_ERRNO(ret);
 }
 
-/* Runs fn on all vCPUs to its end, and prints what each has done. */
+/* Runs fn on all vCPUs until it returns, and prints the sums of the counts. */
 const char *race(void (*fn)(unsigned int cpu));
 
 /* race-table.c: the SOLE pages, each mapped by one slot of the first table */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * As a domU: what a program in dom0 asks for (mailbox.h), for tests in which
- * dom0 watches or takes part. One L1 table is in use; its slots map the pages
- * of which no other mapping is writable.
+ * As a domU, serve the requests of a program in dom0 (mailbox.h), for tests in
+ * which dom0 observes the domain or takes part. These use one L1 table, whose
+ * slots map the pages without another writable mapping.
  *
- * And load: changes of all kinds without an end, for dom0 to break into.
+ * As load, make changes of all kinds without an end, which dom0 interrupts.
  */
 #include "mailbox.h"
 #include "kernel.h"
@@ -16,7 +16,7 @@
 #define TABLE 3u
 #define SLOT(i) (TABLE * PTEBATCH_TABLE_SLOTS + (i))
 
-static struct ptebatch_run storage[1024]; /* long calls, to break into */
+static struct ptebatch_run storage[1024]; /* for long calls */
 static struct mailbox box __attribute__((aligned(4096)));
 static const struct ptebatch_tlb all = { PTEBATCH_TLB_ALL, 0, 0, 0, 0 };
 
@@ -35,14 +35,14 @@ static int set(uint32_t i, uint64_t entry, uint32_t mode)
 	return ptebatch_add_set(&batch, slot_maddr(SLOT(i)), entry, mode);
 }
 
-/* Seven ways for a mapping to be made; what is read or written through it. */
+/* Seven ways to change a mapping, and the access that follows. */
 enum way {
-	READ_ONLY, /* is all that it stays */
+	READ_ONLY, /* stays so, and is read */
 	AGAIN,	   /* writable again, and written */
 	UNUSED,	   /* the same, but not written */
-	KEPT,	   /* by a value that keeps A and D, and written */
-	ABSENT,	   /* taken away */
-	ANEW,	   /* taken away and mapped anew, and written */
+	KEPT,	   /* writable by a value that keeps A and D, and written */
+	ABSENT,	   /* removed; a read faults */
+	ANEW,	   /* removed and mapped again, and written */
 	HIDDEN,	   /* PROT_NONE and back, and read */
 	WAYS
 };
@@ -92,7 +92,7 @@ static int change(uint32_t round)
 	return ptebatch_flush(&batch, &all) ? __LINE__ : 0;
 }
 
-/* The accesses, past the library: is each as its entry says? */
+/* Accesses each page directly; each access must do what its entry allows. */
 static int use(uint32_t round)
 {
 	uint64_t seen;
@@ -171,7 +171,7 @@ unsigned int serve(void)
 	return failed;
 }
 
-/* A table that is pinned, too, and goes with its domain. */
+/* Also pins a table, which Xen frees with the domain. */
 void load(void)
 {
 	uint32_t i, round;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests, as TAP: the conformance suite over real page tables, with each
- * backend and with environments that lack something; then, with each backend,
- * the tests that need a real Xen: faults, flushes, page types.
+ * Tests with TAP output. The conformance suite runs on real page tables, with
+ * each backend and with environments that lack a feature. Then the tests that
+ * need a real Xen run with each backend: faults, flushes, page types.
  *
  * A CHECK that fails ends its test. The tables are cleared before each test.
  */
@@ -19,7 +19,7 @@ struct ptebatch_env env;
 
 static struct ptebatch_run storage[64];
 
-/* --- The conformance suite's world --------------------------------------- */
+/* --- Callbacks of the conformance suite ---------------------------------- */
 
 static void w_reset(struct conf_world *w)
 {
@@ -71,7 +71,7 @@ static uint64_t w_va(struct conf_world *w, uint32_t table, uint32_t i)
 	return (uint64_t)slot_va(table * PTEBATCH_TABLE_SLOTS + i);
 }
 
-/* Maps only slots of L1 tables, which are those of the world. */
+/* Maps a slot only if it lies in one of the L1 tables of world.c. */
 static volatile uint64_t *map_l1_slot(void *ctx, uint64_t slot)
 {
 	volatile uint64_t *p = xen_env.map(ctx, slot);
@@ -83,7 +83,7 @@ static volatile uint64_t *map_l1_slot(void *ctx, uint64_t slot)
 	return NULL;
 }
 
-/* A Xen with one of the two calls only, for the backend that uses both. */
+/* Hide one of the two calls from the hypercall backend, or both. */
 static int64_t without_runs(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
 			    uint64_t a3, uint64_t a4, uint64_t a5)
 {
@@ -113,7 +113,7 @@ static const struct variant {
 	const struct ptebatch_backend *backend;
 	int64_t (*hypercall)(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
 			     uint64_t a3, uint64_t a4, uint64_t a5);
-	uint32_t features; /* taken away (no real Xen lacks them), or added */
+	uint32_t features; /* removed (no real Xen lacks them) or added */
 	uint32_t have;	   /* expected of probe on a Xen with the new calls */
 } variants[] = {
 #define BOTH (PTEBATCH_HAVE_RUNS | PTEBATCH_HAVE_VALUES)
@@ -149,13 +149,13 @@ static void conformance(const struct variant *v)
 		.page = w_page,
 		.touch = w_touch,
 		.report = conformance_report,
-		/* A data page of ours, to which mmu_update would write. */
+		/* A data page of this domain; mmu_update would write to it. */
 		.not_a_table = page_maddr(0),
 		.va = w_va,
 	};
 	unsigned int count = 0, bad;
 
-	/* What Xen refuses comes as a page fault in the library then. */
+	/* The library then gets a page fault where Xen refuses an entry. */
 	if (env.have != BOTH && !(env.features & PTEBATCH_ENV_PRESERVE_AD))
 		w.without = CONF_NO_CHECKS;
 	bad = conformance_run(&w, &count);
@@ -166,7 +166,7 @@ static void conformance(const struct variant *v)
 
 /* --- Faults and flushes, with any backend -------------------------------- */
 
-/* Tables or pages can only be what their type counts say; see world.c. */
+/* Type counts decide what a page can become; see world.c. */
 static int pin_l1(uint32_t page)
 {
 	return mmuext(MMUEXT_PIN_L1_TABLE, page_maddr(page) >> 12, 0);
@@ -245,7 +245,7 @@ static const char *stores_obey_after_a_flush_by_vcpu_mask(void)
 
 	if (why)
 		return why;
-	/* Bits beyond the vCPUs that there are; more than 64. */
+	/* More than 64 bits, most of them beyond the existing vCPUs. */
 	mask[0] = mask[1] = ~0ul;
 	tlb.nr_vcpus = 128;
 	return store_faults(&tlb);
@@ -263,7 +263,7 @@ static const char *a_cleared_page_can_become_a_table_and_data_again(void)
 	CHECK(!flush_all());
 	CHECK(!pin_l1(SOLE));
 
-	/* Now it is a table: no mapping of it can be writable. */
+	/* The page is a table now, so no mapping of it can be writable. */
 	CHECK(!ptebatch_add_set(&batch, slot_maddr(0), entry | RW,
 				  PTEBATCH_SET_EXACT));
 	CHECK(flush_all() < 0);
@@ -275,7 +275,7 @@ static const char *a_cleared_page_can_become_a_table_and_data_again(void)
 	CHECK(!flush_all());
 	CHECK(!unpin(SOLE));
 
-	/* And data again. */
+	/* The page is data again. */
 	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 1, 0, RW));
 	CHECK(!flush_all());
 	CHECK(!probe_write(slot_va(0), 0));
@@ -299,12 +299,12 @@ static const char *a_read_only_page_can_become_a_table(void)
 	CHECK(batch.last.slot == slot_maddr(0));
 	CHECK(*slot_entry(0) == before);
 	CHECK(!unpin(SOLE));
-	CHECK(!flush_all()); /* the same record again, and now it may */
+	CHECK(!flush_all()); /* the same record, now allowed */
 	CHECK(*slot_entry(0) == (before | RW));
 	return NULL;
 }
 
-/* As Linux's PROT_NONE: P clear, the frame inverted. */
+/* As Linux does for PROT_NONE: P clear, frame inverted. */
 static uint64_t hidden(uint32_t page)
 {
 	return (~page_maddr(page) & FRAME) | 0x100;
@@ -348,7 +348,7 @@ static const char *a_hidden_page_can_become_a_table_and_data_again(void)
 	CHECK(!set_value(0, hidden(SOLE)));
 	CHECK(!pin_l1(SOLE));
 
-	/* A table: to be mapped for reading only. */
+	/* The page is a table now, so only read-only mappings are allowed. */
 	CHECK(set_value(0, entry | RW) < 0);
 	CHECK(batch.last.slot == slot_maddr(0));
 	CHECK(ptebatch_discard(&batch) == 1);
@@ -365,7 +365,7 @@ static const char *a_hidden_page_can_become_a_table_and_data_again(void)
 
 static const char *a_page_that_is_nobodys_is_not_mapped(void)
 {
-	/* Beyond all memory. */
+	/* A frame beyond the end of memory. */
 	CHECK(set_value(0, 0xffffffffff000ul | P | US | RW) < 0);
 	CHECK(ptebatch_discard(&batch) == 1);
 	CHECK(*slot_entry(0) == 0);
@@ -464,7 +464,7 @@ static const char *a_table_mapped_by_itself_stays_read_only(void)
 	return NULL;
 }
 
-/* --- The rest, with any backend ------------------------------------------ */
+/* --- Other tests, with any backend --------------------------------------- */
 
 static const char *eight_tables_go_in_one_flush(void)
 {
@@ -609,8 +609,8 @@ unsigned int tests_end(void)
 }
 
 /*
- * With pv-l1tf on, Xen puts a domain that hides a frame without inverting it on
- * shadow page tables, and the call goes on. That it did, dom0 can tell.
+ * With pv-l1tf on, a frame hidden without inversion makes Xen switch the domain
+ * to shadow mode, and the call then completes. dom0 checks that Xen did switch.
  */
 static const char *an_entry_unsafe_against_l1tf_is_written(void)
 {
@@ -657,19 +657,19 @@ void tests_run(int must_be_new, int must_be_old)
 		env.map = map_l1_slot;
 		if (v->hypercall)
 			env.hypercall = v->hypercall;
-		/* Without the calls, all of the hypercall's variants are one. */
+		/* Without the calls, all these variants are the same. */
 		if (v->have && v->have != BOTH && !is_new)
 			continue;
 		backend = v->backend;
 		if (backend->probe(&env) ||
 		    env.have != (is_new ? v->have : 0)) {
-			tap_result(v->name, "probe", "finds other calls");
+			tap_result(v->name, "probe", "finds the wrong calls");
 			continue;
 		}
 		conformance(v);
 		/*
-		 * Without PRESERVE_AD what Xen refuses comes as a page fault in
-		 * the library: these tests have Xen refuse things.
+		 * These tests make Xen refuse entries. Without PRESERVE_AD,
+		 * each refusal would be a page fault in the library.
 		 */
 		if (env.features & PTEBATCH_ENV_PRESERVE_AD)
 			run_tests(v->name, on_xen);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests share: TAP on the console, and the list of a file's tests. */
+/* Shared by the tests: TAP on the console, and the list of a file's tests. */
 #ifndef TESTS_H
 #define TESTS_H
 
@@ -9,18 +9,18 @@
 #include "tap.h"
 
 struct test {
-	const char *name; /* what holds when it passes */
+	const char *name; /* the property that a pass shows */
 	const char *(*run)(void);
-	int dom0; /* others have not the rights that it takes */
+	int dom0; /* needs rights that only dom0 has */
 };
 
 #define TEST(f) { #f, f, 0 }
 
-extern struct ptebatch batch; /* new for each test, with the backend's env */
+extern struct ptebatch batch; /* set up for each test with the backend's env */
 extern struct ptebatch_env env;
 
 void run_tests(const char *where, const struct test *t);
-/* Batches of what follows use them; 0 if this Xen has not got both. */
+/* Makes later batches use the new calls; 0 if this Xen lacks one of them. */
 int use_new_calls(void);
 
 /* The two calls themselves. */
@@ -37,7 +37,7 @@ static inline int64_t values(uint64_t what, uint64_t count, uint64_t how,
 			  a5);
 }
 
-/* abi.c: for a Xen that has the new calls, and for one that has not. */
+/* abi.c: for a Xen with the new calls, and for one without them. */
 extern const struct test abi_tests[], abi_tests_stock[];
 /* kinds.c */
 extern const struct test kinds_tests[];

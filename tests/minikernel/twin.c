@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tables and pages in pairs (twin.h). Frames change in the course of it, since
- * pages are exchanged and freed; so whose a frame is stands in a table here,
- * and not in Xen's, where a page that awaits its last mapping's end is gone.
+ * Tables and pages in pairs (twin.h). The frames of a page change, since pages
+ * are exchanged and freed. This file keeps its own table of frames: Xen's
+ * machine-to-physical table no longer lists a released page whose last mapping
+ * still exists.
  *
- * How many mappings a pair has, and how many writable ones, is counted from
- * the entries as they are compared. What Xen must allow and what it must
- * refuse follows from these two numbers.
+ * The entries are counted as they are compared: how many mappings a pair has,
+ * and how many of them are writable. Both numbers decide which operations on
+ * the pair Xen must allow, and which it must refuse.
  */
 #include "twin.h"
 
@@ -15,14 +16,14 @@
 struct twin_seen twin_seen;
 
 static struct pair {
-	void *page[2];	   /* in the direct map, where it is a place only */
+	void *page[2];	   /* in the direct map; most are not mapped */
 	uint64_t frame[2]; /* maddr */
 	uint32_t refs, writable; /* entries of one side's tables */
 	int pinned;
-	int gone; /* released, mapped still */
+	int gone; /* released, but still mapped */
 } pairs[TWIN_PAIRS];
 
-/* A new frame: empty, so that it can become a table, and mapped nowhere. */
+/* Adds a new frame: zeroed, so that it can become a table, and not mapped. */
 static void take_in(struct pair *p, uint32_t side)
 {
 	void *page = p->page[side];
@@ -36,20 +37,20 @@ static void take_in(struct pair *p, uint32_t side)
 static uint64_t table_frame[TWIN_TABLES][2];
 static uint64_t seen[TWIN_SLOTS][2]; /* as last compared */
 static uint32_t changed[16], changes;
-static uint32_t released; /* pairs that are gone */
-static uint64_t reserved; /* pages that the domain has */
+static uint32_t released; /* number of pairs that are gone */
+static uint64_t reserved; /* pages of the domain at the start */
 
-/* Of the world's last table: for mappings that last a moment. */
+/* A slot of the last table, for temporary mappings. */
 #define SCRATCH ((WORLD_TABLES - 1) * PTEBATCH_TABLE_SLOTS)
 
 #define DIFFER(...) (print("# " __VA_ARGS__), print("\n"), 1)
 
-/* --- Whose a frame is ---------------------------------------------------- */
+/* --- The table of frames ------------------------------------------------- */
 
 static struct {
 	uint64_t frame;
 	uint64_t other;
-	uint32_t pair; /* or TWIN_PAIRS: it is a table */
+	uint32_t pair; /* or TWIN_PAIRS for a table under test */
 } known[2048];
 #define KNOWN (sizeof(known) / sizeof(*known))
 
@@ -156,8 +157,8 @@ static int compare(uint32_t slot)
 }
 
 /*
- * Those whose last mapping is gone must be Xen's again, at once; others come
- * in their place.
+ * Released pages whose last mapping is gone must have returned to Xen at once.
+ * New pages replace them.
  */
 static int settle(void)
 {
@@ -250,7 +251,7 @@ static int is_direct(const struct pair *p)
 	return p < pairs + TWIN_DIRECT;
 }
 
-/* Both answers are the same, and that which the mappings call for. */
+/* Both results must be the same, and as the mappings require. */
 static int check(uint32_t pair, const char *what, const int answer[2],
 		 int allowed)
 {
@@ -277,7 +278,7 @@ int twin_become_table(uint32_t pair)
 	struct pair *p = &pairs[pair];
 	int answer[2], side;
 
-	/* Of a page that was released, the last reference would be ours. */
+	/* Pinning a released page could drop its last reference. */
 	if (p->gone || p->pinned)
 		return 0;
 	for (side = 0; side < 2; side++) {
@@ -364,13 +365,13 @@ int twin_release(uint32_t pair)
 	return settle();
 }
 
-/* Through both, if the entry maps a page of a pair; what is stored is 0. */
+/* Accesses both pages if the entry maps a page of a pair; it stores 0. */
 int twin_touch(uint32_t slot, int is_flushed)
 {
 	uint64_t entry = *slot_entry(slot), value;
 	const struct pair *p = pair_of(entry);
 	int fault[2][2], side;
-	/* Stores to a table are done by Xen. */
+	/* Xen emulates stores to a table. */
 	int allowed[2] = { entry & P, p && (p->pinned || (entry & RW)) };
 
 	if ((entry & P) && !p)
@@ -401,7 +402,7 @@ int twin_touch(uint32_t slot, int is_flushed)
 	return 0;
 }
 
-/* --- All of it ----------------------------------------------------------- */
+/* --- Whole tables -------------------------------------------------------- */
 
 static void clear_all(void)
 {
@@ -434,7 +435,7 @@ int twin_all_can_change_type(void)
 		    twin_exchange(i))
 			return 1;
 	}
-	/* The tables themselves become data, and tables again. */
+	/* Each table becomes data, and then a table again. */
 	for (i = 0; i < 2 * TWIN_TABLES; i++) {
 		uint64_t va = (uint64_t)slot_va(i * PTEBATCH_TABLE_SLOTS);
 
@@ -452,7 +453,7 @@ int twin_all_can_change_type(void)
 	return 0;
 }
 
-/* Pages that the world has mapped writable, and those it has not. */
+/* Direct pairs use pages of world.c that are mapped writable; others do not. */
 static uint32_t world_page(uint32_t pair, uint32_t side)
 {
 	if (pair < TWIN_DIRECT)

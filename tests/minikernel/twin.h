@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What fuzz.c works on: everything twice. The new calls change one of two, the
- * subject; stock mmu_update does the same to the other, the reference; and all
- * that a guest can see of the one must be so of the other.
+ * Tables and pages for fuzz.c, each of them twice. The new calls change the
+ * subject, and stock mmu_update changes the reference alike. Everything that a
+ * guest can observe of the subject must also hold for the reference.
  *
- * Slots 0 to TWIN_SLOTS - 1 of the world are the subject's, the next as many
- * the reference's. A pair is two pages with one story. Entries are the same if
- * they differ by the frames of one pair, or of a table and its twin, alone.
+ * The first TWIN_SLOTS slots of world.c belong to the subject, and as many
+ * after them to the reference. A pair is two pages, one for each, that are
+ * always treated alike. Two entries are the same if they differ only in the
+ * frame, and the two frames are a pair, or a table and its twin.
  */
 #ifndef TWIN_H
 #define TWIN_H
@@ -18,11 +19,11 @@
 /* Slots that operations use: the first and the last of each table. */
 #define TWIN_ACTIVE 128u
 #define TWIN_PAIRS 128u
-#define TWIN_DIRECT 16u /* of the pairs: mapped writable elsewhere, too */
+#define TWIN_DIRECT 16u /* the first pairs, also mapped writable elsewhere */
 
-/* How often something was seen, so that nothing is passed that never was. */
+/* Counts of events. A test whose event never occurred must not pass. */
 struct twin_seen {
-	uint32_t became_table, stayed_data; /* pins that were taken, refused */
+	uint32_t became_table, stayed_data; /* pins allowed, refused */
 	uint32_t became_writable, stayed_read_only;
 	uint32_t exchanged, not_exchanged;
 	uint32_t freed;	   /* by the last mapping */
@@ -31,28 +32,28 @@ struct twin_seen {
 };
 extern struct twin_seen twin_seen;
 
-void twin_begin(void); /* takes its pages out of the world */
+void twin_begin(void); /* takes its pages from world.c */
 void twin_end(void);   /* gives them back */
-/* The n-th of TWIN_TABLES * TWIN_ACTIVE. */
+/* The slot number of active slot n, below TWIN_TABLES * TWIN_ACTIVE. */
 uint32_t twin_active(uint32_t n);
-/* A maddr or a present entry, with the other frame if that is of a pair. */
+/* A maddr or a present entry, with its frame replaced by that frame's twin. */
 uint64_t twin_of(uint64_t x);
-uint64_t twin_frame(uint32_t pair); /* the subject's */
-/* Stock mmu_update of one slot: 0 or its error. */
+uint64_t twin_frame(uint32_t pair); /* the subject's frame */
+/* Updates one slot by stock mmu_update; returns 0 or the error. */
 int twin_update(uint64_t ptr, uint64_t val, uint32_t owner);
 
 /*
- * What follows is done to both; the answer is 0, or 1 if the two differ, which
- * is printed then.
+ * Each of these acts on both sides. It returns 0, or prints the difference and
+ * returns 1.
  */
 int twin_compare(int all); /* the active slots, or every slot */
-uint32_t twin_changed(uint32_t n); /* a pair of which an entry just changed */
-int twin_become_table(uint32_t pair); /* and data again, if it can */
-int twin_map_writable(uint32_t pair); /* for a moment, if it can be */
+uint32_t twin_changed(uint32_t n); /* a pair whose mappings just changed */
+int twin_become_table(uint32_t pair); /* and data again, if allowed */
+int twin_map_writable(uint32_t pair); /* and not again, if allowed */
 int twin_pin(uint32_t pair);	 /* becomes a table, or ceases to be one */
 int twin_exchange(uint32_t pair);
-int twin_release(uint32_t pair); /* is to be freed by its last mapping */
+int twin_release(uint32_t pair); /* freed with its last mapping */
 int twin_touch(uint32_t slot, int is_flushed); /* a load and a store */
-int twin_all_can_change_type(void); /* with all tables empty after */
+int twin_all_can_change_type(void); /* leaves all tables empty */
 
 #endif /* TWIN_H */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What tests and benchmarks work on: WORLD_TABLES L1 tables that are in use,
- * installed one after the other from TEST_BASE on, each readable through the
- * direct map, and WORLD_PAGES data pages of the domain's own.
+ * Tables and pages for tests and benchmarks. WORLD_TABLES L1 tables are
+ * installed one after the other from TEST_BASE on, and can be read through the
+ * direct map. WORLD_PAGES data pages belong to the domain.
  *
- * The first WORLD_SLOTS pages are mapped writable in the direct map as well,
- * so a writable slot takes their type count from 1 to 2. The WORLD_SOLE pages
- * after them are not: there a slot takes it from 0 to 1.
+ * The direct map also maps the first WORLD_SLOTS pages writable, so a writable
+ * slot takes their type count from 1 to 2. The direct map does not map the
+ * WORLD_SOLE pages after them writable, so there a slot takes the type count
+ * from 0 to 1.
  */
 #include "kernel.h"
 
@@ -92,7 +93,7 @@ void slots_fill(uint32_t first, uint32_t nr, uint32_t stride, uint32_t p,
 		}
 	}
 	apply(used);
-	/* All of it: stale entries would keep hardware from setting A and D. */
+	/* With stale TLB entries, hardware would not set A and D again. */
 	if (mmuext(MMUEXT_TLB_FLUSH_ALL, 0, 0))
 		panic("no TLB flush");
 }
