@@ -1,65 +1,69 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The type-count fast path, as a model that spin checks exhaustively.
+ * A model of the type-count fast path, which spin checks exhaustively.
  *
- * One data page is mapped by two PTEs, which lie in different L1 tables, so
- * that no lock is common to their updates. Running at once:
+ * Two PTEs map one data page. The PTEs lie in different L1 tables, so no lock
+ * is common to their updates. These processes run concurrently:
  *
- *   handler(0), handler(1)  each a vCPU in the handler, changing its PTE OPS
+ *   handler(0), handler(1)  two vCPUs in the handler. Each changes its PTE OPS
  *                           times: RW to RO, RO to RW, or test-and-clear A;
- *   retype                  a vCPU that makes the page a page table, and back;
- *   hardware                another CPU: walks, caches, writes, sets A and D,
- *                           and flushes its TLB now and then.
+ *   retype                  a vCPU that makes the page a page table and back;
+ *   hardware                another CPU: walks and caches PTEs, writes, sets A
+ *                           and D, and flushes its TLB up to FLUSHES times.
  *
  * Rules of the handler:
- *   1. A PTE is written by cmpxchg; by a plain store only where A and D are
- *      both set and stay set, so that hardware has nothing left to set.
- *   2. RW to RO: write the PTE, then drop the writable type. The drop is a
- *      cmpxchg where the count stays above 0, else Xen's put_page_type: if the
- *      count is 1, it stamps the page with the TLB clock, and in a second step
- *      drops the count by a cmpxchg, or starts over. So the clock is read after
- *      the write.
- *   3. RO to RW: take the type, then write the PTE. The take is a cmpxchg
- *      where the count is above 0 already, else Xen's get_page_type.
+ *   1. A PTE is written with a cmpxchg. A plain store is allowed only if A and
+ *      D are both set and stay set, so that hardware has nothing left to set.
+ *   2. RW to RO: write the PTE, then drop the writable type. If the count stays
+ *      above 0, the drop is a cmpxchg. Otherwise it is Xen's put_page_type,
+ *      which stamps the page with the TLB clock and in a second step drops the
+ *      count with a cmpxchg, or starts over. So the clock is read after the
+ *      write.
+ *   3. RO to RW: take the type, then write the PTE. If the count is above 0
+ *      already, the type is taken with a cmpxchg, otherwise with Xen's
+ *      get_page_type.
  *
- * Checked at every step: no A or D that hardware set is lost; the type count
- * is at least the number of writable PTEs; a page in use as a table has no
- * writable PTE, no writable TLB entry, and is not written. Checked at the end:
- * the counts balance.
+ * Checked at every step:
+ *   - No A or D bit that hardware has set is lost.
+ *   - The type count is at least the number of writable PTEs.
+ *   - A page in use as a table has no writable PTE and no writable TLB entry,
+ *     and is not written.
+ * Checked at the end: the counts balance.
  *
  * Assumed of Xen, not shown: a flush is one step, and the cmpxchg of
  * put_page_type fails where the count was written since the stamp. All stores
  * are seen at once: stamp.pml has the store buffer.
  *
  * -DPLAIN, -DDROP_FIRST, -DTAKE_LAST, -DNO_FLUSH, -DNO_STAMP, -DSTAMP_FIRST,
- * -DNO_PUT, -DCLEAR_PLAIN each break one rule; spin must find each.
+ * -DNO_PUT and -DCLEAR_PLAIN each break one rule. spin must find an error in
+ * each case.
  */
 #ifndef OPS
 #define OPS 2		/* changes that each handler makes */
 #endif
-#define FLUSHES 1	/* flushes of hardware's own accord */
+#define FLUSHES 1	/* TLB flushes by hardware itself */
 
-/* A PTE that is always present. */
+/* The flags of a PTE, which is always present. */
 #define RW 1
 #define A  2
 #define D  4
 
-/* type_info: count in the low bits. */
+/* type_info, with the count in the low bits. */
 #define COUNT(x)  ((x) & 7)
 #define VALIDATED 8
-#define WRITABLE  16	/* type; without it: page table */
+#define WRITABLE  16	/* the type; if clear, page table */
 #define FREE_W    (WRITABLE | VALIDATED) /* writable, count 0 */
 
 byte pte[2];
 byte ti;
 byte clock, cpu_stamp, page_stamp;
 
-/* hardware's TLB: an entry a PTE, with D as cached. */
+/* The TLB of hardware, with one entry per PTE and the cached RW and D. */
 bool tlb[2], tlb_rw[2], tlb_d[2];
 
-/* Ghosts: what hardware has set and no test-and-clear has handed back. */
+/* Ghost state: bits set by hardware that no test-and-clear has returned. */
 byte seen[2];
-/* Whether ti has stayed unwritten since the handler read it. */
+/* True if ti was not written since the handler read it. */
 bool same[2];
 byte done;
 
@@ -83,9 +87,9 @@ inline check()
 }
 
 /*
- * Changes PTE p by rule 1: the plain store where STORE_OK, else the cmpxchg,
- * which on failure leaves what it found in o, to try again. cleared: the bits
- * whose old values are handed back.
+ * Changes PTE p by rule 1: with the plain store if STORE_OK, otherwise with the
+ * cmpxchg. A failed cmpxchg leaves the current PTE in o for the next try. The
+ * old values of the bits in cleared are returned to the caller.
  */
 #ifdef PLAIN
 #define STORE_OK(o, n, cleared) true
@@ -117,7 +121,7 @@ inline write_pte(p, clr, set, cleared)
 	od
 }
 
-/* Rule 2's drop: the stamp belongs to the drop to 0 alone. */
+/* The drop of rule 2. Only a drop to 0 stamps the page. */
 #ifdef NO_STAMP
 #define NEEDS_STAMP(x) false
 #else
@@ -130,7 +134,7 @@ inline put_type(p)
 	do
 	:: true ->
 #ifndef STAMP_FIRST
-		/* A step of its own, before the cmpxchg. */
+		/* A separate step before the cmpxchg. */
 		if
 		:: NEEDS_STAMP(x) -> page_stamp = clock
 		:: else
@@ -154,8 +158,9 @@ inline put_type(p)
 }
 
 /*
- * Rule 3's take. Refused while the page is a table; 0 to 1 from a former
- * table needs no flush here, since nothing writable is left in any TLB.
+ * The take of rule 3. It is refused while the page is a table. A take from 0
+ * after the page was a table needs no flush here, since no TLB has a writable
+ * entry for the page.
  */
 inline get_type()
 {
@@ -216,7 +221,7 @@ proctype handler(byte p)
 		:: true ->			/* test-and-clear A */
 			write_pte(p, A, 0, A)
 		fi;
-		/* Dead values would only multiply states. */
+		/* Reset dead variables to reduce the number of states. */
 		atomic { o = 0; n = 0; x = 0; ok = 0; got = 0; same[p] = 0 }
 	:: else -> break
 	od;
@@ -253,7 +258,7 @@ proctype retype()
 	   } ->
 		if
 		:: x & WRITABLE ->
-			/* Changed: flush who has not since the stamp. */
+			/* Type changes: flush, if not done since the stamp. */
 #ifndef NO_FLUSH
 			d_step {
 				if
@@ -267,7 +272,7 @@ proctype retype()
 		:: else ->
 			d_step { ti = ti | VALIDATED; check() }
 		fi;
-		/* In use as a page table; then put. */
+		/* The page was in use as a page table; drop the type. */
 		d_step { ti = 0; page_stamp = clock }
 		break
 	:: true -> break	/* gives up */
@@ -290,18 +295,18 @@ proctype hardware()
 	byte flushes;
 
 end:	do
-	/* A read walks: A is set and the entry cached. */
+	/* A read walks the tables: sets A and caches the entry. */
 	:: d_step { !tlb[0] -> walk(0, A) }
 	:: d_step { !tlb[1] -> walk(1, A) }
-	/* A write that needs D set, or RW seen anew, walks. */
+	/* A write walks if the cached entry lacks D or RW. */
 	:: d_step { (pte[0] & RW) && !tlb_d[0] -> walk(0, A | D); assert(!IS_TABLE) }
 	:: d_step { (pte[1] & RW) && !tlb_d[1] -> walk(1, A | D); assert(!IS_TABLE) }
 	:: d_step { (pte[0] & RW) && !tlb_rw[0] -> walk(0, A | D); assert(!IS_TABLE) }
 	:: d_step { (pte[1] & RW) && !tlb_rw[1] -> walk(1, A | D); assert(!IS_TABLE) }
-	/* A write through the TLB, which asks no PTE. */
+	/* A write through the TLB alone, without a walk. */
 	:: d_step { tlb_rw[0] && tlb_d[0] && IS_TABLE -> assert(false) }
 	:: d_step { tlb_rw[1] && tlb_d[1] && IS_TABLE -> assert(false) }
-	/* Evicted. */
+	/* The TLB evicts an entry. */
 	:: d_step { tlb[0] -> drop_tlb(0) }
 	:: d_step { tlb[1] -> drop_tlb(1) }
 	:: d_step { flushes < FLUSHES -> flushes++; flush() }

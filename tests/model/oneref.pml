@@ -1,48 +1,55 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Entries that come and go, and the general reference, as a model that spin
- * checks exhaustively.
+ * A model of PTEs that become present and absent, and of the general reference
+ * to their frame. spin checks it exhaustively.
  *
- * One frame, which belongs to the domain at first. Two PTEs of the domain's,
- * in different L1 tables, map it or are absent. Running at once:
+ * There is one frame, which belongs to the domain at first. Two PTEs of the
+ * domain, in different L1 tables, map the frame or are absent. These processes
+ * run concurrently:
  *
- *   handler(0), handler(1)  each a vCPU in the handler: its PTE comes if it is
- *                           absent and goes if it is present, OPS times;
- *   allocator               whoever owns the frame gives it back, and once free
- *                           it goes to the domain or to another, ALLOCS times;
- *   hardware                another CPU of the domain: walks, caches, evicts,
- *                           and flushes its TLB now and then.
+ *   handler(0), handler(1)  two vCPUs in the handler. Each maps the frame if
+ *                           its PTE is absent, and unmaps the frame if its PTE
+ *                           is present, OPS times;
+ *   allocator               drops the owner's reference to the frame, and once
+ *                           the frame is free gives it to this domain or to
+ *                           another one, ALLOCS times;
+ *   hardware                another CPU of the domain: walks and caches PTEs,
+ *                           evicts TLB entries, and flushes its TLB up to
+ *                           FLUSHES times.
  *
  * Rules of the handler:
- *   1. A PTE comes: the owner is looked at, a reference is taken by cmpxchg
- *      from a count above 0, the owner is looked at again and the reference
- *      given back if it is another; then the PTE is written, by a plain store.
- *   2. A PTE goes: it is written, then its reference dropped. Whoever drops the
- *      last frees the frame, and stamps it with the TLB clock.
+ *   1. To map: check the owner; take a reference with a cmpxchg, from a count
+ *      above 0; check the owner again, and drop the reference if the owner has
+ *      changed. Then write the PTE with a plain store.
+ *   2. To unmap: write the PTE, then drop its reference. The drop of the last
+ *      reference frees the frame, and stamps it with the TLB clock.
  *
- * Checked at every step: a present PTE maps a frame of the domain's own, which
- * holds a reference for each; while the frame is another domain's, no TLB
- * entry of this domain maps it. Checked at the end: the count balances.
+ * Checked at every step:
+ *   - A present PTE maps a frame that the domain owns, with one reference per
+ *     present PTE.
+ *   - While another domain owns the frame, no TLB entry of this domain maps it.
+ * Checked at the end: the count balances.
  *
- * Assumed of Xen, not shown: the stamp belongs to the freeing, and whoever
- * allocates flushes all that have not flushed since. A flush is one step.
+ * Assumed of Xen, not shown: the stamp and the freeing are one step, and the
+ * allocation flushes every TLB that was not flushed since the stamp. A flush is
+ * one step.
  *
  * -DWRITE_FIRST, -DNO_SECOND_LOOK, -DFROM_ZERO, -DPUT_FIRST, -DNO_PUT,
- * -DNO_GIVING_BACK, -DSTAMP_FIRST, -DNO_FLUSH each break one rule; spin must
- * find each.
+ * -DNO_GIVING_BACK, -DSTAMP_FIRST and -DNO_FLUSH each break one rule. spin must
+ * find an error in each case.
  */
 #ifndef OPS
 #define OPS 2		/* changes that each handler makes */
 #endif
 #define ALLOCS 2
-#define FLUSHES 1	/* flushes of hardware's own accord */
+#define FLUSHES 1	/* TLB flushes by hardware itself */
 
 /* Owners of the frame. */
 #define NOBODY 0
 #define SELF   1
 #define OTHER  2
 
-bool pte[2];		/* present; the frame is the same */
+bool pte[2];		/* present; both map the one frame */
 bool tlb[2];
 byte owner = SELF, count;
 byte clock = 1, cpu_stamp = 1, page_stamp;
@@ -56,7 +63,7 @@ inline check()
 	assert(owner != OTHER || (!tlb[0] && !tlb[1]))
 }
 
-/* The last reference frees the frame: first the count, then whose it was. */
+/* The last reference frees the frame: the owner changes after the count. */
 inline put()
 {
 	x = count;
@@ -131,7 +138,7 @@ proctype handler(byte p)
 	:: i < OPS ->
 		i++;
 		if
-		:: pte[p] ->		/* goes */
+		:: pte[p] ->		/* unmap */
 #ifdef STAMP_FIRST
 			page_stamp = clock;
 #endif
@@ -144,7 +151,7 @@ proctype handler(byte p)
 			put()
 #endif
 #endif
-		:: !pte[p] && owner == SELF -> /* comes */
+		:: !pte[p] && owner == SELF -> /* map */
 #ifdef WRITE_FIRST
 			d_step { pte[p] = true; check() }
 			get()
@@ -155,9 +162,9 @@ proctype handler(byte p)
 			:: else		/* refused, unchanged */
 			fi
 #endif
-		:: !pte[p] && owner != SELF /* not an own page */
+		:: !pte[p] && owner != SELF /* not the domain's page */
 		fi;
-		/* Dead values would only multiply states. */
+		/* Reset dead variables to reduce the number of states. */
 		atomic { x = 0; ok = 0; got = 0 }
 	:: else -> break
 	od;
@@ -181,7 +188,7 @@ proctype allocator()
 	:: i < ALLOCS ->
 		i++;
 		put();			/* the owner's own reference */
-		owner == NOBODY;	/* until nothing else holds it */
+		owner == NOBODY;	/* wait for the last reference */
 #ifndef NO_FLUSH
 		d_step {
 			if
