@@ -16,7 +16,8 @@
 #define L1TF_MEMORY 0x200000000UL
 
 /*
- * The limit in xen-ptebatch.h; the number of records that the handlers may copy ahead.
+ * The limit in xen-ptebatch.h; the number of records that the handlers may
+ * copy ahead.
  */
 #define MOST_RECORDS 0x7fffffffU
 #define AHEAD 64U
@@ -88,8 +89,8 @@ static struct {
 static unsigned int nr_touched;
 
 /*
- * "dear": the number of expensive slots (hundreds of instructions each) since
- * the call began or continued. slots_before: the value of model_slots then.
+ * The number of expensive slots (hundreds of instructions each) since the call
+ * began or continued, and the value of model_slots at that time.
  */
 static unsigned int dear;
 static uint64_t slots_before;
