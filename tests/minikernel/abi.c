@@ -32,11 +32,10 @@ static int refused(int64_t ret, int err)
 	return ret == -err || (uint64_t)ret == PTEBATCH_ANSWER(0, 0, err);
 }
 
-static struct ptebatch_run run_of(uint32_t slot, uint32_t count, uint64_t clear,
+static struct ptebatch_run run_of(uint32_t i, uint32_t count, uint64_t clear,
 				  uint64_t set)
 {
-	struct ptebatch_run r = { slot_maddr(slot), count, FLAGS, clear, set,
-				  0 };
+	struct ptebatch_run r = { slot_maddr(i), count, FLAGS, clear, set, 0 };
 
 	return r;
 }
@@ -148,13 +147,13 @@ static const char *an_unaligned_slot_is_refused(void)
 	return NULL;
 }
 
-static const char *refused_everywhere(uint64_t maddr)
+static const char *refused_everywhere(uint64_t slot)
 {
-	struct ptebatch_run r = { maddr, 1, FLAGS, RW, 0, 0 };
-	struct ptebatch_value v = { maddr, 0 };
+	struct ptebatch_run r = { slot, 1, FLAGS, RW, 0, 0 };
+	struct ptebatch_value v = { slot, 0 };
 
-	CHECK(refused(runs(maddr, 1, FLAGS, RW, 0), EINVAL));
-	CHECK(refused(runs(maddr, 1, CLEAR, 0, 0), EINVAL));
+	CHECK(refused(runs(slot, 1, FLAGS, RW, 0), EINVAL));
+	CHECK(refused(runs(slot, 1, CLEAR, 0, 0), EINVAL));
 	CHECK(refused(runs(addr(&r), 1, LIST, SELF, 0), EINVAL));
 	CHECK(refused(values(addr(&v), 1, 0, SELF, 0), EINVAL));
 	return NULL;

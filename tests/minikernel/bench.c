@@ -65,7 +65,7 @@ static const struct {
 static enum direction dir;
 static uint32_t nr, stride;
 static uint64_t clear, set;
-static uint64_t maddr[PAGES_MAX], target[PAGES_MAX], before[PAGES_MAX];
+static uint64_t slot[PAGES_MAX], target[PAGES_MAX], before[PAGES_MAX];
 static volatile uint64_t *entry[PAGES_MAX];
 static uint64_t old[PAGES_MAX], plain[PAGES_MAX];
 static struct ptebatch_run one;
@@ -97,8 +97,8 @@ static int runs(void)
 	for (i = 0; i < nr && !err; i += n) {
 		n = piece(i);
 		err = dir == DIR_CLEAR
-			? ptebatch_add_clear(&batch, maddr[i], n, NULL)
-			: ptebatch_add_flags(&batch, maddr[i], n, clear, set);
+			? ptebatch_add_clear(&batch, slot[i], n, NULL)
+			: ptebatch_add_flags(&batch, slot[i], n, clear, set);
 	}
 	return err ? err : ptebatch_flush(&batch, NULL);
 }
@@ -106,26 +106,26 @@ static int runs(void)
 /* Queues each PTE separately. Those of sparse cannot merge into runs. */
 static int singles(void)
 {
-	const uint64_t c = clear, st = set, *m = maddr, *end = maddr + nr;
+	const uint64_t c = clear, st = set, *s = slot, *end = slot + nr;
 	int err = 0;
 
 	if (dir == DIR_CLEAR)
-		for (; m < end && !err; m++)
-			err = ptebatch_add_clear(&batch, *m, 1, NULL);
+		for (; s < end && !err; s++)
+			err = ptebatch_add_clear(&batch, *s, 1, NULL);
 	else
-		for (; m < end && !err; m++)
-			err = ptebatch_add_flags(&batch, *m, 1, c, st);
+		for (; s < end && !err; s++)
+			err = ptebatch_add_flags(&batch, *s, 1, c, st);
 	return err ? err : ptebatch_flush(&batch, NULL);
 }
 
 /* The mode is a compile-time constant, as it is in a guest. */
 static inline int queue_values(uint32_t mode)
 {
-	const uint64_t *m = maddr, *t = target, *end = maddr + nr;
+	const uint64_t *s = slot, *t = target, *end = slot + nr;
 	int err;
 
-	while (m != end) {
-		err = ptebatch_add_set(&batch, *m++, *t++, mode);
+	while (s != end) {
+		err = ptebatch_add_set(&batch, *s++, *t++, mode);
 		if (err)
 			return err;
 	}
@@ -149,8 +149,8 @@ static int with_old(void)
 	for (i = 0; i < nr && !err; i += n) {
 		n = piece(i);
 		err = dir == DIR_CLEAR
-			? ptebatch_add_clear(&batch, maddr[i], n, &old[i])
-			: ptebatch_add_flags_old(&batch, maddr[i], n, clear, set,
+			? ptebatch_add_clear(&batch, slot[i], n, &old[i])
+			: ptebatch_add_flags_old(&batch, slot[i], n, clear, set,
 					       &old[i]);
 	}
 	return err ? err : ptebatch_flush(&batch, NULL);
@@ -177,7 +177,7 @@ static int straight_invlpg_at(void)
 
 static int one_value_invlpg_at(void)
 {
-	const struct ptebatch_value value = { maddr[0] | PTEBATCH_SET_KEEP_AD,
+	const struct ptebatch_value value = { slot[0] | PTEBATCH_SET_KEEP_AD,
 					      target[0] };
 
 	return ptebatch_apply_set(batch.backend, &env_at, &value, &page,
@@ -195,7 +195,7 @@ static int update_va_invlpg(void)
 
 static int multicall_invlpg(void)
 {
-	mmu_update_t u = { maddr[0] | MMU_PT_UPDATE_PRESERVE_AD, target[0] };
+	mmu_update_t u = { slot[0] | MMU_PT_UPDATE_PRESERVE_AD, target[0] };
 	struct mmuext_op op = { .cmd = MMUEXT_INVLPG_LOCAL };
 	multicall_entry_t m[2];
 
@@ -227,7 +227,7 @@ static int mmu_update_one(void)
 	uint32_t i;
 
 	for (i = 0; i < nr && !err; i++) {
-		mmu_update_t u = { maddr[i] | mode, target[i] };
+		mmu_update_t u = { slot[i] | mode, target[i] };
 
 		err = hypercall5(__HYPERVISOR_mmu_update, (uint64_t)&u, 1, 0,
 				 DOMID_SELF, 0);
@@ -251,7 +251,7 @@ static int mmu_update_raw(void)
 	uint32_t i;
 
 	for (i = 0; i < nr; i++) {
-		u[i].ptr = maddr[i] | MMU_PT_UPDATE_PRESERVE_AD;
+		u[i].ptr = slot[i] | MMU_PT_UPDATE_PRESERVE_AD;
 		u[i].val = target[i];
 	}
 	calls++;
@@ -400,7 +400,7 @@ static void set_up(const struct method *m)
 		map_foreign();
 	for (i = 0; i < nr; i++) {
 		entry[i] = slot_entry(i * stride);
-		maddr[i] = slot_maddr(i * stride);
+		slot[i] = slot_maddr(i * stride);
 		old[i] = ~0ul;
 	}
 	for (i = 0; i < nr; i++) {
@@ -411,11 +411,11 @@ static void set_up(const struct method *m)
 		if (dir != DIR_MAP && dir != DIR_MAP_RO)
 			continue;
 		before[i] = hidden(target[i]);
-		if (update_pte(maddr[i], before[i]))
+		if (update_pte(slot[i], before[i]))
 			panic("Xen refuses %lx", before[i]);
 	}
 	one = (struct ptebatch_run){
-		maddr[0], 1,
+		slot[0], 1,
 		dir == DIR_CLEAR ? PTEBATCH_OP_CLEAR : PTEBATCH_OP_FLAGS,
 		clear, set, 0,
 	};

@@ -49,7 +49,7 @@ int once_in(uint32_t n)
 static uint32_t home, cursor; /* table, current active slot */
 
 /* Often where the previous record ended, else mostly in the same table. */
-static uint32_t any_slot(void)
+static uint32_t any_index(void)
 {
 	if (once_in(8))
 		home = below(TWIN_TABLES);
@@ -208,7 +208,7 @@ static void any_run(struct ptebatch_run *r, uint32_t most, uint32_t first,
 		    int raw)
 {
 	static const uint8_t log2[] = { 0, 0, 0, 1, 2, 3, 5, 6 };
-	uint32_t n = any_slot();
+	uint32_t n = any_index();
 	uint32_t count = 1 + below(1u << log2[below(8)]);
 	uint32_t room = TWIN_ACTIVE / 2 - n % (TWIN_ACTIVE / 2);
 
@@ -249,11 +249,11 @@ static void any_run(struct ptebatch_run *r, uint32_t most, uint32_t first,
 
 static void any_single(struct ptebatch_value *v, int raw)
 {
-	uint32_t slot = twin_active(any_slot());
+	uint32_t i = twin_active(any_index());
 
 	cursor++;
-	v->slot = slot_maddr(slot) | (once_in(2) ? KEEP : 0);
-	v->pte = any_value(*slot_entry(slot));
+	v->slot = slot_maddr(i) | (once_in(2) ? KEEP : 0);
+	v->pte = any_value(*slot_entry(i));
 	if (raw && once_in(60))
 		v->slot = bad_slot(v->slot);
 }

@@ -90,7 +90,7 @@ static int same_olds(void)
 }
 
 /* The first slot that a record names, if it belongs to the subject. */
-static uint32_t named_slot(uint32_t record)
+static uint32_t named_index(uint32_t record)
 {
 	uint64_t slot = op.form == VALUES || op.form == LIB_VALUES
 			       ? op.value[record].slot & ~7ul
@@ -110,14 +110,14 @@ static int both_ways(void)
 		op.form == LIST || op.form == LIB_RUN || op.form == LIB_RUNS;
 	struct answer got = { 0, 0, 0, 0, 0 }, twin;
 	/* If the call flushes, first access a page to fill the TLB. */
-	const uint32_t slot = op.tlb.who ? named_slot(below(op.nr)) : NOWHERE;
+	const uint32_t index = op.tlb.who ? named_index(below(op.nr)) : NOWHERE;
 	int flushed;
 	uint32_t i;
 
 	if (has_olds)
 		for (i = 0; i < 2 * SLOTS; i++)
 			fuzz_olds[i] = expected_olds[i] = ~0ul;
-	if ((slot != NOWHERE && twin_touch(slot, 0)) || twin_compare(0))
+	if ((index != NOWHERE && twin_touch(index, 0)) || twin_compare(0))
 		return 1;
 
 	if (op.form <= VALUES) {
@@ -144,8 +144,8 @@ static int both_ways(void)
 	i = twin_changed(below(16));
 	if (twin_become_table(i) || (once_in(4) && twin_map_writable(i)))
 		return 1;
-	return flushed && slot != NOWHERE && reaches((uint64_t)slot_va(slot)) &&
-	       twin_touch(slot, 1);
+	return flushed && index != NOWHERE &&
+	       reaches((uint64_t)slot_va(index)) && twin_touch(index, 1);
 }
 
 /* Changes to pages between two operations. */
@@ -182,7 +182,7 @@ static int fill(uint64_t seed, uint64_t number)
 
 static void fuzz_init(void)
 {
-	const uint32_t slot = (WORLD_TABLES - 1) * PTEBATCH_TABLE_SLOTS + 8;
+	const uint32_t first = (WORLD_TABLES - 1) * PTEBATCH_TABLE_SLOTS + 8;
 	const uint64_t l4 = virt_to_maddr((void *)start_info->pt_base);
 	uint32_t i;
 
@@ -206,8 +206,8 @@ static void fuzz_init(void)
 	foreign_frames[7] = start_info->shared_info & FRAME;
 
 	/* Two pages, followed by an absent one. */
-	slots_fill(slot, 2, 1, TWIN_DIRECT * 2, P | US | RW | A | D);
-	fuzz_edge = slot_va(slot + 2);
+	slots_fill(first, 2, 1, TWIN_DIRECT * 2, P | US | RW | A | D);
+	fuzz_edge = slot_va(first + 2);
 	for (i = 0; i < sizeof(fuzz_mask) / sizeof(*fuzz_mask); i++)
 		fuzz_mask[i] = ~0ul;
 	memset(forms_seen, 0, sizeof(forms_seen));

@@ -66,9 +66,9 @@ uint64_t pages_reserved(void);	/* of the domain, counted by Xen */
 #define WORLD_PAGES (WORLD_SLOTS + WORLD_SOLE)
 void world_init(void);
 void world_reset(void);
-uint64_t slot_maddr(uint32_t slot);	    /* 0 .. WORLD_SLOTS - 1 */
-volatile uint64_t *slot_entry(uint32_t slot); /* mapped read-only */
-uint64_t *slot_va(uint32_t slot);	    /* maps the slot's page */
+uint64_t slot_maddr(uint32_t i);	   /* 0 .. WORLD_SLOTS - 1 */
+volatile uint64_t *slot_entry(uint32_t i); /* read-only mapping of it */
+uint64_t *slot_va(uint32_t i);		   /* what the slot maps */
 void *page_virt(uint32_t page);
 uint64_t page_maddr(uint32_t page);
 /*

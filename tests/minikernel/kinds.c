@@ -315,12 +315,12 @@ static int grants_init(void)
 	return 0;
 }
 
-/* Grants the domain's own page to itself, and maps the grant by a slot. */
-static int grant_map(uint32_t ref, uint32_t page, uint32_t slot,
+/* Grants the domain's own page to itself, and maps the grant by entry i. */
+static int grant_map(uint32_t ref, uint32_t page, uint32_t i,
 		     grant_handle_t *handle)
 {
 	struct gnttab_map_grant_ref map = {
-		.host_addr = slot_maddr(slot),
+		.host_addr = slot_maddr(i),
 		.flags = GNTMAP_host_map | GNTMAP_contains_pte |
 			 GNTMAP_application_map,
 		.ref = ref,
@@ -337,9 +337,9 @@ static int grant_map(uint32_t ref, uint32_t page, uint32_t slot,
 	return 0;
 }
 
-static int grant_unmap(uint32_t ref, uint32_t slot, grant_handle_t handle)
+static int grant_unmap(uint32_t ref, uint32_t i, grant_handle_t handle)
 {
-	struct gnttab_unmap_grant_ref unmap = { .host_addr = slot_maddr(slot),
+	struct gnttab_unmap_grant_ref unmap = { .host_addr = slot_maddr(i),
 						.handle = handle };
 
 	if (grant_op(GNTTABOP_unmap_grant_ref, &unmap))

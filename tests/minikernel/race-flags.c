@@ -19,8 +19,8 @@ static struct {
 	uint64_t seq;
 	uint64_t wrote[SMP_MAX], read[SMP_MAX]; /* seq before access */
 	uint64_t content; /* when D was last known to be clear */
-	int a_flushed;	  /* no TLB entry is older than the clear of A */
-} slot[SLOTS];
+	int a_flushed;	  /* nobody's TLB has an entry from before A went */
+} state[SLOTS];
 
 static uint32_t page_of(uint32_t i)
 {
@@ -53,11 +53,11 @@ static void use(uint32_t i, unsigned int cpu, uint64_t n)
 {
 	struct mine *m = &mine[cpu];
 	volatile uint64_t *va = slot_va(i) + cpu;
-	uint64_t seq = load(&slot[i].seq), seen;
+	uint64_t seq = load(&state[i].seq), seen;
 
 	if (!some(4)) {
 		if (!probe_read(va, &seen))
-			store(&slot[i].read[cpu], seq);
+			store(&state[i].read[cpu], seq);
 		return;
 	}
 	if (probe_write(va, n)) {
@@ -65,10 +65,10 @@ static void use(uint32_t i, unsigned int cpu, uint64_t n)
 		return;
 	}
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (seq & 1 && load(&slot[i].seq) == seq)
+	if (seq & 1 && load(&state[i].seq) == seq)
 		fail("a store went through a read-only mapping after its "
 		     "flush");
-	store(&slot[i].wrote[cpu], seq);
+	store(&state[i].wrote[cpu], seq);
 	m->stores++;
 }
 
@@ -106,16 +106,16 @@ static void user(unsigned int cpu)
 
 static uint64_t must_have(uint32_t i)
 {
-	uint64_t seq = slot[i].seq, bits = 0;
+	uint64_t seq = state[i].seq, bits = 0;
 	unsigned int cpu;
 
 	for (cpu = 1; cpu < race_cpus; cpu++) {
-		if (load(&slot[i].wrote[cpu]) == seq)
+		if (load(&state[i].wrote[cpu]) == seq)
 			bits |= A | D;
-		if (slot[i].a_flushed && load(&slot[i].read[cpu]) == seq)
+		if (state[i].a_flushed && load(&state[i].read[cpu]) == seq)
 			bits |= A;
 	}
-	return bits | (content(i) != slot[i].content ? A | D : 0);
+	return bits | (content(i) != state[i].content ? A | D : 0);
 }
 
 /* Encodes a TLB request that reaches all vCPUs, in a random way. */
@@ -166,7 +166,7 @@ static int64_t set_values(uint32_t first, uint32_t len, uint64_t flags,
 /* Prevents writes by a random method; *absent: by absent entries. */
 static uint32_t protect(uint32_t first, uint32_t len, int *absent, int *olds)
 {
-	uint64_t pte = slot_maddr(first), how;
+	uint64_t slot = slot_maddr(first), how;
 	const struct ptebatch_tlb *tlb;
 	uint32_t way = some(5);
 	struct ptebatch_run r;
@@ -176,15 +176,15 @@ static uint32_t protect(uint32_t first, uint32_t len, int *absent, int *olds)
 	*olds = way == 1 || way == 3;
 	switch (way) {
 	case 0:
-		return tally(runs(pte, len, FLAGS | how, RW, 0), len, 0);
+		return tally(runs(slot, len, FLAGS | how, RW, 0), len, 0);
 	case 1:
-		r = run_at(pte, len, FLAGS, RW, 0, mine[0].olds);
+		r = run_at(slot, len, FLAGS, RW, 0, mine[0].olds);
 		return tally(by_list(&r, how, tlb), len, 1);
 	case 2:
 		return tally(set_values(first, len, 0, KEEP, 0, how, tlb), len,
 			     0);
 	case 3:
-		r = run_at(pte, len, CLEAR, 0, 0, mine[0].olds);
+		r = run_at(slot, len, CLEAR, 0, 0, mine[0].olds);
 		return tally(by_list(&r, how, tlb), len, 1);
 	}
 	/* As Linux does for PROT_NONE: absent, frame inverted. */
@@ -195,16 +195,16 @@ static uint32_t protect(uint32_t first, uint32_t len, int *absent, int *olds)
 /* Makes slots writable, with A and D clear. */
 static uint32_t allow(uint32_t first, uint32_t len, int absent, int flush)
 {
-	uint64_t pte = slot_maddr(first);
+	uint64_t slot = slot_maddr(first);
 	uint64_t how = PTEBATCH_HOW_TLB(flush ? PTEBATCH_TLB_ALL
 					      : PTEBATCH_TLB_NONE);
 	struct ptebatch_run r;
 
 	switch (absent ? 2 : some(3)) {
 	case 0:
-		return tally(runs(pte, len, FLAGS | how, A | D, RW), len, 0);
+		return tally(runs(slot, len, FLAGS | how, A | D, RW), len, 0);
 	case 1:
-		r = run_at(pte, len, FLAGS, A | D, RW, mine[0].olds);
+		r = run_at(slot, len, FLAGS, A | D, RW, mine[0].olds);
 		return tally(by_list(&r, how, NULL), len, 1);
 	}
 	return tally(set_values(first, len, RW, EXACT, 0, how, NULL), len, 0);
@@ -227,9 +227,9 @@ static void harvest(uint32_t first, uint32_t len)
 	for (i = 0; i < len; i++) {
 		HOLDS(!(must[i] & ~olds[i] & D));
 		HOLDS(!(must[i] & ~olds[i] & A));
-		slot[first + i].content = content(first + i);
-		slot[first + i].a_flushed = 1;
-		store(&slot[first + i].seq, slot[first + i].seq + 2);
+		state[first + i].content = content(first + i);
+		state[first + i].a_flushed = 1;
+		store(&state[first + i].seq, state[first + i].seq + 2);
 	}
 }
 
@@ -246,29 +246,29 @@ static void protect_and_allow(uint32_t first, uint32_t len)
 		uint64_t bits = absent && olds ? mine[0].olds[i - first]
 					       : *slot_entry(i);
 
-		store(&slot[i].seq, slot[i].seq + 1);
-		if (content(i) != slot[i].content)
+		store(&state[i].seq, state[i].seq + 1);
+		if (content(i) != state[i].content)
 			must[i] |= A | D;
 		HOLDS(!(*slot_entry(i) & RW));
 		HOLDS(!(must[i] & ~bits & D));
 		HOLDS(!(must[i] & ~bits & A));
 		if (olds)
 			HOLDS(!(mine[0].olds[i - first] & ~bits & (A | D)));
-		slot[i].content = content(i);
+		state[i].content = content(i);
 	}
 	linger(64);
 	for (i = first; i < first + len; i++) {
-		HOLDS(content(i) == slot[i].content);
-		slot[i].a_flushed = 0;
-		store(&slot[i].seq, slot[i].seq + 1);
+		HOLDS(content(i) == state[i].content);
+		state[i].a_flushed = 0;
+		store(&state[i].seq, state[i].seq + 1);
 	}
 	HOLDS(!allow(first, len, absent, flush));
 	for (i = first; i < first + len; i++) {
 		HOLDS((*slot_entry(i) & (P | RW | FRAME)) ==
 		      ((entry_of(i) & (P | FRAME)) | RW));
 		if (flush) {
-			slot[i].a_flushed = 1;
-			store(&slot[i].seq, slot[i].seq + 2);
+			state[i].a_flushed = 1;
+			store(&state[i].seq, state[i].seq + 2);
 		}
 	}
 	linger(64);
@@ -299,12 +299,12 @@ const char *no_a_or_d_is_lost_and_no_store_passes_its_flush(void)
 	uint32_t i;
 	const char *why;
 
-	memset(slot, 0, sizeof(slot));
+	memset(state, 0, sizeof(state));
 	hot = 0;
 	for (i = 0; i < SLOTS; i++) {
 		CHECK(!update_pte(slot_maddr(i), entry_of(i) | RW));
-		slot[i].seq = 2;
-		slot[i].content = content(i);
+		state[i].seq = 2;
+		state[i].content = content(i);
 	}
 	why = race(a_and_d);
 	if (why)

@@ -18,25 +18,25 @@ static void batch_on_victim(unsigned int cpu)
 
 	while (!load(&race_over)) {
 		uint32_t first, len = some_run(&first), i;
-		uint64_t pte = load(&victim) + first * 8;
+		uint64_t slot = load(&victim) + first * 8;
 		struct ptebatch_run r;
 		uint32_t err;
 
 		switch (some(4)) {
 		case 0:
-			err = tally(runs(pte, len, FLAGS, RW, NX), len, 0);
+			err = tally(runs(slot, len, FLAGS, RW, NX), len, 0);
 			break;
 		case 1:
-			err = tally(runs(pte, len, FLAGS, NX, RW), len, 0);
+			err = tally(runs(slot, len, FLAGS, NX, RW), len, 0);
 			break;
 		case 2:
-			r = run_at(pte, len, CLEAR, 0, 0, m->olds);
+			r = run_at(slot, len, CLEAR, 0, 0, m->olds);
 			err = tally(by_list(&r, 0, NULL), len, 1);
 			break;
 		default:
 			for (i = 0; i < len; i++) {
-				m->values[i].slot = (pte + i * 8) |
-						   (some(2) ? KEEP : EXACT);
+				m->values[i].slot = (slot + i * 8) |
+						    (some(2) ? KEEP : EXACT);
 				m->values[i].pte =
 					page_maddr(SOLE + some(NR_MAPPED)) |
 					(some(2) ? DATA : DATA | RW);
@@ -166,13 +166,13 @@ static void make_writable_and_write(unsigned int cpu)
 	while (!load(&race_over)) {
 		uint32_t first = some(NR_PINNED), len = 1 + some(8), i;
 		uint32_t base = some(2) * SLOTS, err = 0, way = some(8);
-		uint64_t pte, how = PTEBATCH_HOW_TLB(
-				      some(8) ? PTEBATCH_TLB_NONE
-					      : PTEBATCH_TLB_ALL);
+		uint64_t slot, how = PTEBATCH_HOW_TLB(
+				       some(8) ? PTEBATCH_TLB_NONE
+					       : PTEBATCH_TLB_ALL);
 
 		if (len > NR_PINNED - first)
 			len = NR_PINNED - first;
-		pte = slot_maddr(base + first);
+		slot = slot_maddr(base + first);
 		for (i = 0; i < 8; i++)
 			if (write_odd(some(NR_PINNED), cpu, ++n))
 				m->faults++;
@@ -181,14 +181,16 @@ static void make_writable_and_write(unsigned int cpu)
 		switch (way) {
 		case 0:
 		case 1:
-			err = tally(runs(pte, len, FLAGS | how, 0, RW), len, 0);
+			err = tally(runs(slot, len, FLAGS | how, 0, RW), len,
+				    0);
 			break;
 		case 2:
 		case 3:
-			err = tally(runs(pte, len, FLAGS | how, RW, 0), len, 0);
+			err = tally(runs(slot, len, FLAGS | how, RW, 0), len,
+				    0);
 			break;
 		case 4:
-			err = tally(runs(pte, len, CLEAR | how, 0, 0), len, 0);
+			err = tally(runs(slot, len, CLEAR | how, 0, 0), len, 0);
 			break;
 		default:
 			for (i = 0; i < len; i++) {
@@ -197,7 +199,7 @@ static void make_writable_and_write(unsigned int cpu)
 
 				if (way == 7)
 					val ^= FRAME | P | US;
-				m->values[i].slot = (pte + i * 8) | KEEP;
+				m->values[i].slot = (slot + i * 8) | KEEP;
 				m->values[i].pte = val;
 			}
 			err = tally(values((uint64_t)m->values, len, how, SELF,

@@ -42,12 +42,12 @@ static uint64_t cost_ticks, cost_updates; /* while vCPU 0 ran */
 static void cost(unsigned int cpu)
 {
 	struct mine *m = &mine[cpu];
-	uint64_t pte = slot_maddr(cost_table[cpu] * SLOTS + cpu * 64);
+	uint64_t slot = slot_maddr(cost_table[cpu] * SLOTS + cpu * 64);
 	uint64_t began = rdtsc(), before = SUM(updates);
 
 	while (!load(&race_over)) {
-		HOLDS(runs(pte, 64, FLAGS, RW, 0) == 64);
-		HOLDS(runs(pte, 64, FLAGS, 0, RW) == 64);
+		HOLDS(runs(slot, 64, FLAGS, RW, 0) == 64);
+		HOLDS(runs(slot, 64, FLAGS, 0, RW) == 64);
 		m->updates += 128;
 		if (!cpu && m->updates >= race_wanted)
 			store(&race_over, 1);

@@ -85,11 +85,11 @@ static inline uint64_t sum(size_t member)
 #define SUM(member) sum(__builtin_offsetof(struct mine, member))
 
 /* Makes the record of a run. */
-static inline struct ptebatch_run run_at(uint64_t pte, uint32_t count,
+static inline struct ptebatch_run run_at(uint64_t slot, uint32_t count,
 					 uint32_t op, uint64_t clear,
 					 uint64_t set, uint64_t *olds)
 {
-	return (struct ptebatch_run){ pte, count, op, clear, set,
+	return (struct ptebatch_run){ slot, count, op, clear, set,
 				      (uint64_t)olds };
 }
 

@@ -432,19 +432,19 @@ static const char *all_pages_can_change_type_after_many_updates(void)
 
 static const char *a_cleared_table_can_be_removed_and_reused(void)
 {
-	uint32_t last = WORLD_TABLES - 1, slot = last * PTEBATCH_TABLE_SLOTS;
-	uint64_t va = (uint64_t)slot_va(slot);
+	uint32_t last = WORLD_TABLES - 1, first = last * PTEBATCH_TABLE_SLOTS;
+	uint64_t va = (uint64_t)slot_va(first);
 
-	slots_fill(slot, PTEBATCH_TABLE_SLOTS, 1, 0, DATA | RW);
-	CHECK(!ptebatch_add_clear(&batch, slot_maddr(slot),
+	slots_fill(first, PTEBATCH_TABLE_SLOTS, 1, 0, DATA | RW);
+	CHECK(!ptebatch_add_clear(&batch, slot_maddr(first),
 				  PTEBATCH_TABLE_SLOTS, NULL));
 	CHECK(!flush_all());
 	remove_table(va);
 	CHECK(!probe_write(table_virt(last), 1));
 	CHECK(!probe_write(table_virt(last), 0));
 	install_table(va, table_virt(last));
-	slots_fill(slot, 1, 1, 0, DATA | RW);
-	CHECK(!probe_write(slot_va(slot), 0));
+	slots_fill(first, 1, 1, 0, DATA | RW);
+	CHECK(!probe_write(slot_va(first), 0));
 	return NULL;
 }
 

@@ -109,11 +109,11 @@ uint64_t twin_frame(uint32_t pair)
 
 uint32_t twin_active(uint32_t n)
 {
-	uint32_t slot = n % TWIN_ACTIVE;
+	uint32_t i = n % TWIN_ACTIVE;
 
-	if (slot >= TWIN_ACTIVE / 2)
-		slot += PTEBATCH_TABLE_SLOTS - TWIN_ACTIVE;
-	return n / TWIN_ACTIVE * PTEBATCH_TABLE_SLOTS + slot;
+	if (i >= TWIN_ACTIVE / 2)
+		i += PTEBATCH_TABLE_SLOTS - TWIN_ACTIVE;
+	return n / TWIN_ACTIVE * PTEBATCH_TABLE_SLOTS + i;
 }
 
 /* --- Tables -------------------------------------------------------------- */
@@ -138,20 +138,19 @@ static void count(uint64_t entry, uint32_t add)
 		changed[changes++] = (uint32_t)(p - pairs);
 }
 
-static int compare(uint32_t slot)
+static int compare(uint32_t i)
 {
-	uint64_t subject = *slot_entry(slot);
-	uint64_t reference = *slot_entry(slot + TWIN_SLOTS);
+	uint64_t subject = *slot_entry(i);
+	uint64_t reference = *slot_entry(i + TWIN_SLOTS);
 
 	if ((subject & P ? twin_of(subject) : subject) != reference)
 		return DIFFER("slot %u is %016lx, by mmu_update %016lx, "
 			      "they were %016lx and %016lx",
-			      slot, subject, reference, seen[slot][0],
-			      seen[slot][1]);
-	count(seen[slot][0], -1u);
+			      i, subject, reference, seen[i][0], seen[i][1]);
+	count(seen[i][0], -1u);
 	count(subject, 1);
-	seen[slot][0] = subject;
-	seen[slot][1] = reference;
+	seen[i][0] = subject;
+	seen[i][1] = reference;
 	twin_seen.changes++;
 	return 0;
 }
@@ -191,16 +190,16 @@ static int settle(void)
 	return 0;
 }
 
-static int compare_slots(uint32_t slot, uint32_t nr)
+static int compare_entries(uint32_t first, uint32_t nr)
 {
-	volatile const uint64_t *subject = slot_entry(slot);
-	volatile const uint64_t *reference = slot_entry(slot + TWIN_SLOTS);
+	volatile const uint64_t *subject = slot_entry(first);
+	volatile const uint64_t *reference = slot_entry(first + TWIN_SLOTS);
 	uint32_t i;
 
 	for (i = 0; i < nr; i++)
-		if ((subject[i] != seen[slot + i][0] ||
-		     reference[i] != seen[slot + i][1]) &&
-		    compare(slot + i))
+		if ((subject[i] != seen[first + i][0] ||
+		     reference[i] != seen[first + i][1]) &&
+		    compare(first + i))
 			return 1;
 	return 0;
 }
@@ -214,8 +213,8 @@ int twin_compare(int all)
 	changes = 0;
 	for (i = 0; i < TWIN_TABLES; i++) {
 		first = i * PTEBATCH_TABLE_SLOTS;
-		if (compare_slots(first, nr) ||
-		    (!all && compare_slots(first + last, nr)))
+		if (compare_entries(first, nr) ||
+		    (!all && compare_entries(first + last, nr)))
 			return 1;
 	}
 	for (i = 0; i < changes; i++) {
@@ -366,9 +365,9 @@ int twin_release(uint32_t pair)
 }
 
 /* Accesses both pages if the entry maps a page of a pair; it stores 0. */
-int twin_touch(uint32_t slot, int is_flushed)
+int twin_touch(uint32_t i, int is_flushed)
 {
-	uint64_t entry = *slot_entry(slot), value;
+	uint64_t entry = *slot_entry(i), value;
 	const struct pair *p = pair_of(entry);
 	int fault[2][2], side;
 	/* Xen emulates stores to a table. */
@@ -379,7 +378,7 @@ int twin_touch(uint32_t slot, int is_flushed)
 	if (!is_flushed && mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0, 0))
 		panic("no TLB flush");
 	for (side = 0; side < 2; side++) {
-		uint64_t *va = slot_va(slot + (side ? TWIN_SLOTS : 0));
+		uint64_t *va = slot_va(i + (side ? TWIN_SLOTS : 0));
 
 		if (side && is_flushed)
 			invlpg((uint64_t)va);
@@ -391,7 +390,7 @@ int twin_touch(uint32_t slot, int is_flushed)
 		    fault[0][side] == !allowed[side])
 			continue;
 		return DIFFER("slot %u is %016lx: a %s %s, in its twin it %s",
-			      slot, entry, side ? "store" : "load",
+			      i, entry, side ? "store" : "load",
 			      fault[0][side] ? "faults" : "is done",
 			      fault[1][side] ? "faults" : "is done");
 	}

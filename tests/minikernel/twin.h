@@ -52,8 +52,8 @@ int twin_become_table(uint32_t pair); /* and data again, if allowed */
 int twin_map_writable(uint32_t pair); /* and not again, if allowed */
 int twin_pin(uint32_t pair);	 /* becomes a table, or ceases to be one */
 int twin_exchange(uint32_t pair);
-int twin_release(uint32_t pair); /* freed with its last mapping */
-int twin_touch(uint32_t slot, int is_flushed); /* a load and a store */
-int twin_all_can_change_type(void); /* leaves all tables empty */
+int twin_release(uint32_t pair); /* is to be freed by its last mapping */
+int twin_touch(uint32_t i, int is_flushed); /* a load and a store */
+int twin_all_can_change_type(void); /* with all tables empty after */
 
 #endif /* TWIN_H */

@@ -35,20 +35,20 @@ void *table_virt(uint32_t t)
 	return table[t];
 }
 
-uint64_t slot_maddr(uint32_t slot)
+uint64_t slot_maddr(uint32_t i)
 {
-	return virt_to_maddr((void *)slot_entry(slot));
+	return virt_to_maddr((void *)slot_entry(i));
 }
 
-volatile uint64_t *slot_entry(uint32_t slot)
+volatile uint64_t *slot_entry(uint32_t i)
 {
-	return (uint64_t *)table[slot / PTEBATCH_TABLE_SLOTS] +
-	       slot % PTEBATCH_TABLE_SLOTS;
+	return (uint64_t *)table[i / PTEBATCH_TABLE_SLOTS] +
+	       i % PTEBATCH_TABLE_SLOTS;
 }
 
-uint64_t *slot_va(uint32_t slot)
+uint64_t *slot_va(uint32_t i)
 {
-	return (uint64_t *)(TEST_BASE + slot * PAGE);
+	return (uint64_t *)(TEST_BASE + i * PAGE);
 }
 
 void *page_virt(uint32_t p)
@@ -81,11 +81,11 @@ void slots_fill(uint32_t first, uint32_t nr, uint32_t stride, uint32_t p,
 
 	for (i = 0; i < nr; i++) {
 		uint64_t entry = flags ? page_maddr(p + i) | flags : 0;
-		uint32_t slot = first + i * stride;
+		uint32_t index = first + i * stride;
 
-		if (*slot_entry(slot) == entry)
+		if (*slot_entry(index) == entry)
 			continue;
-		batch[used].ptr = slot_maddr(slot) | MMU_NORMAL_PT_UPDATE;
+		batch[used].ptr = slot_maddr(index) | MMU_NORMAL_PT_UPDATE;
 		batch[used].val = entry;
 		if (++used == PTEBATCH_TABLE_SLOTS) {
 			apply(used);
