@@ -35,7 +35,7 @@ static int refused(int64_t ret, int err)
 static struct ptebatch_run run_of(uint32_t i, uint32_t count, uint64_t clear,
 				  uint64_t set)
 {
-	struct ptebatch_run r = { slot_maddr(i), count, FLAGS, clear, set, 0 };
+	struct ptebatch_run r = { slot_at(i), count, FLAGS, clear, set, 0 };
 
 	return r;
 }
@@ -47,9 +47,9 @@ static void fill(void)
 {
 	uint32_t i;
 
-	slots_fill(0, PTEBATCH_TABLE_SLOTS, 1, 0, DATA | RW);
+	fill_entries(0, PTEBATCH_TABLE_SLOTS, 1, 0, DATA | RW);
 	for (i = 0; i < PTEBATCH_TABLE_SLOTS; i++)
-		entries[i] = *slot_entry(i);
+		entries[i] = *entry_at(i);
 }
 
 static int unchanged(void)
@@ -57,7 +57,7 @@ static int unchanged(void)
 	uint32_t i, changed = 0;
 
 	for (i = 0; i < PTEBATCH_TABLE_SLOTS; i++)
-		changed += *slot_entry(i) != entries[i];
+		changed += *entry_at(i) != entries[i];
 	return !changed;
 }
 
@@ -66,10 +66,10 @@ static int read_only(void)
 {
 	uint32_t i, n = 0;
 
-	while (n < PTEBATCH_TABLE_SLOTS && !(*slot_entry(n) & RW))
+	while (n < PTEBATCH_TABLE_SLOTS && !(*entry_at(n) & RW))
 		n++;
 	for (i = n; i < PTEBATCH_TABLE_SLOTS; i++)
-		if (*slot_entry(i) != entries[i])
+		if (*entry_at(i) != entries[i])
 			return -1;
 	return (int)n;
 }
@@ -104,15 +104,15 @@ static const char *masks_with_other_bits_are_refused(void)
 
 		if (mask & PTEBATCH_RUN_FLAGS)
 			continue;
-		CHECK(refused(runs(slot_maddr(0), 1, FLAGS, mask, 0), EINVAL));
-		CHECK(refused(runs(slot_maddr(0), 1, FLAGS, 0, mask), EINVAL));
+		CHECK(refused(runs(slot_at(0), 1, FLAGS, mask, 0), EINVAL));
+		CHECK(refused(runs(slot_at(0), 1, FLAGS, 0, mask), EINVAL));
 		r = run_of(0, 1, RW | mask, 0);
 		CHECK(refused(runs(addr(&r), 1, LIST, SELF, 0), EINVAL));
 		r = run_of(0, 1, RW, mask);
 		CHECK(refused(runs(addr(&r), 1, LIST, SELF, 0), EINVAL));
 	}
-	CHECK(refused(runs(slot_maddr(0), 1, CLEAR, RW, 0), EINVAL));
-	CHECK(refused(runs(slot_maddr(0), 1, CLEAR, 0, RW), EINVAL));
+	CHECK(refused(runs(slot_at(0), 1, CLEAR, RW, 0), EINVAL));
+	CHECK(refused(runs(slot_at(0), 1, CLEAR, 0, RW), EINVAL));
 	CHECK(unchanged());
 	return NULL;
 }
@@ -122,9 +122,9 @@ static const char *a_run_past_its_table_is_refused(void)
 	struct ptebatch_run r = run_of(511, 2, RW, 0);
 
 	fill();
-	CHECK(refused(runs(slot_maddr(511), 2, FLAGS, RW, 0), EINVAL));
-	CHECK(refused(runs(slot_maddr(0), 513, FLAGS, RW, 0), EINVAL));
-	CHECK(refused(runs(slot_maddr(1), 512, CLEAR, 0, 0), EINVAL));
+	CHECK(refused(runs(slot_at(511), 2, FLAGS, RW, 0), EINVAL));
+	CHECK(refused(runs(slot_at(0), 513, FLAGS, RW, 0), EINVAL));
+	CHECK(refused(runs(slot_at(1), 512, CLEAR, 0, 0), EINVAL));
 	CHECK(refused(runs(addr(&r), 1, LIST, SELF, 0), EINVAL));
 	CHECK(unchanged());
 	return NULL;
@@ -137,9 +137,9 @@ static const char *an_unaligned_slot_is_refused(void)
 
 	fill();
 	for (i = 1; i < 8; i++) {
-		CHECK(refused(runs(slot_maddr(0) + i, 1, FLAGS, RW, 0),
+		CHECK(refused(runs(slot_at(0) + i, 1, FLAGS, RW, 0),
 			      EINVAL));
-		v = (struct ptebatch_value){ slot_maddr(0) + i, 0 };
+		v = (struct ptebatch_value){ slot_at(0) + i, 0 };
 		if (i != PTEBATCH_SET_KEEP_AD)
 			CHECK(refused(values(addr(&v), 1, 0, SELF, 0), EINVAL));
 	}
@@ -201,7 +201,7 @@ static const char *a_frame_that_is_no_l1_table_is_refused(void)
 	l3 = *maddr_to_virt(l4 + (TEST_BASE >> 36 & 0xff8)) & FRAME;
 	l2 = *maddr_to_virt(l3 + (TEST_BASE >> 27 & 0xff8)) & FRAME;
 	seen = *maddr_to_virt(l2);
-	CHECK((seen & FRAME) == slot_maddr(0));
+	CHECK((seen & FRAME) == slot_at(0));
 	why = refused_everywhere(l2);
 	if (why)
 		return why;
@@ -214,16 +214,16 @@ static const char *counts_of_0_and_of_2_to_the_32_minus_1(void)
 {
 	const uint64_t most = 0xffffffff;
 	struct ptebatch_run r[2] = { run_of(0, 0, RW, 0), run_of(0, 1, RW, 0) };
-	struct ptebatch_value v = { slot_maddr(0), 0 };
+	struct ptebatch_value v = { slot_at(0), 0 };
 
 	fill();
 	/* A call without records succeeds. */
-	CHECK(runs(slot_maddr(0), 0, FLAGS, RW, 0) == 0);
+	CHECK(runs(slot_at(0), 0, FLAGS, RW, 0) == 0);
 	CHECK(runs(addr(r), 0, LIST, SELF, 0) == 0);
 	CHECK(values(addr(&v), 0, 0, SELF, 0) == 0);
 	CHECK(refused(runs(addr(r), 1, LIST, SELF, 0), EINVAL));
 	/* The greatest count. */
-	CHECK(refused(runs(slot_maddr(0), most, FLAGS, RW, 0), EINVAL));
+	CHECK(refused(runs(slot_at(0), most, FLAGS, RW, 0), EINVAL));
 	CHECK(refused(runs(addr(&r[1]), most, LIST, SELF, 0), EINVAL));
 	CHECK(refused(values(addr(&v), most, 0, SELF, 0), EINVAL));
 	r[0].count = 0xffffffff;
@@ -239,7 +239,7 @@ static const char *forged_progress_passes_over_and_no_more(void)
 	const uint64_t one_done = 1ul << 32;
 
 	fill();
-	CHECK(refused(runs(slot_maddr(0), 2 | 3 * one_done, FLAGS, RW, 0),
+	CHECK(refused(runs(slot_at(0), 2 | 3 * one_done, FLAGS, RW, 0),
 		      EINVAL));
 	CHECK(refused(runs(addr(r), 1 | 2 * one_done, LIST, SELF, 0), EINVAL));
 	CHECK(refused(values(addr(r), 1 | 2 * one_done, 0, SELF, 0), EINVAL));
@@ -249,25 +249,25 @@ static const char *forged_progress_passes_over_and_no_more(void)
 
 	/* The last slot of record 1, and record 2. */
 	CHECK(runs(addr(r), 3 | one_done, LIST, SELF | 3 * one_done, 0) == 3);
-	CHECK(*slot_entry(0) == entries[0]);
-	CHECK(*slot_entry(6) == entries[6]);
-	CHECK(*slot_entry(7) == (entries[7] & ~RW));
-	CHECK(*slot_entry(11) == (entries[11] & ~RW));
-	CHECK(*slot_entry(12) == entries[12]);
+	CHECK(*entry_at(0) == entries[0]);
+	CHECK(*entry_at(6) == entries[6]);
+	CHECK(*entry_at(7) == (entries[7] & ~RW));
+	CHECK(*entry_at(11) == (entries[11] & ~RW));
+	CHECK(*entry_at(12) == entries[12]);
 	return NULL;
 }
 
 static const char *reserved_bits_are_refused(void)
 {
 	struct ptebatch_run r = run_of(0, 1, RW, 0);
-	struct ptebatch_value v = { slot_maddr(0), 0 };
+	struct ptebatch_value v = { slot_at(0), 0 };
 	uint32_t bit;
 
 	fill();
 	for (bit = 7; bit < 64; bit++) {
 		uint64_t how = 1ul << bit;
 
-		CHECK(refused(runs(slot_maddr(0), 1, FLAGS | how, RW, 0),
+		CHECK(refused(runs(slot_at(0), 1, FLAGS | how, RW, 0),
 			      EINVAL));
 		CHECK(refused(runs(addr(&r), 1, LIST | how, SELF, 0), EINVAL));
 		CHECK(refused(values(addr(&v), 1, how, SELF, 0), EINVAL));
@@ -281,7 +281,7 @@ static const char *reserved_bits_are_refused(void)
 	/* A TLB record that "how" does not announce; a page, but no flush. */
 	CHECK(refused(runs(addr(&r), 1, LIST, SELF, 8), EINVAL));
 	CHECK(refused(values(addr(&v), 1, 0, SELF, 8), EINVAL));
-	CHECK(refused(runs(slot_maddr(0), 1, PTEBATCH_HOW_TLB_PAGE, RW, 0),
+	CHECK(refused(runs(slot_at(0), 1, PTEBATCH_HOW_TLB_PAGE, RW, 0),
 		      EINVAL));
 	CHECK(unchanged());
 	return NULL;
@@ -290,13 +290,13 @@ static const char *reserved_bits_are_refused(void)
 static const char *an_operation_not_known_is_not_supported(void)
 {
 	struct ptebatch_run r = run_of(0, 1, RW, 0);
-	struct ptebatch_value v = { slot_maddr(0), 0 };
+	struct ptebatch_value v = { slot_at(0), 0 };
 	uint32_t op;
 
 	fill();
 	for (op = 1; op < 15; op++) {
 		if (op != CLEAR && op != LIST)
-			CHECK(runs(slot_maddr(0), 1, op, RW, 0) == -EOPNOTSUPP);
+			CHECK(runs(slot_at(0), 1, op, RW, 0) == -EOPNOTSUPP);
 		CHECK(values(addr(&v), 1, op, SELF, 0) == -EOPNOTSUPP);
 	}
 	r.op = 2;
@@ -313,7 +313,7 @@ static const char *an_owner_that_does_not_exist_is_refused(void)
 					   0x1235u << 16 | 0x1234,
 					   0xffffu << 16 | SELF };
 	struct ptebatch_run r = run_of(0, 1, RW, 0);
-	struct ptebatch_value v = { slot_maddr(0), 0 };
+	struct ptebatch_value v = { slot_at(0), 0 };
 	uint32_t i;
 
 	fill();
@@ -328,8 +328,8 @@ static const char *an_owner_that_does_not_exist_is_refused(void)
 /* The result of mmu_update for one entry, whose value does not change. */
 static int64_t stock_answer(uint64_t owner)
 {
-	mmu_update_t u = { slot_maddr(0) | MMU_PT_UPDATE_PRESERVE_AD,
-			   *slot_entry(0) };
+	mmu_update_t u = { slot_at(0) | MMU_PT_UPDATE_PRESERVE_AD,
+			   *entry_at(0) };
 
 	return hypercall5(__HYPERVISOR_mmu_update, (uint64_t)&u, 1, 0, owner,
 			  0);
@@ -353,12 +353,12 @@ static const char *oneself_can_be_named_by_number(void)
 	struct ptebatch_value v;
 
 	fill();
-	v = (struct ptebatch_value){ slot_maddr(0), entries[0] };
+	v = (struct ptebatch_value){ slot_at(0), entries[0] };
 	CHECK(!self == !!(start_info->flags & SIF_INITDOMAIN));
 	CHECK(runs(addr(&r), 1, LIST, (self + 1) << 16 | SELF, 0) == 1);
-	CHECK(*slot_entry(0) == (entries[0] & ~RW));
+	CHECK(*entry_at(0) == (entries[0] & ~RW));
 	CHECK(values(addr(&v), 1, 0, (self + 1) << 16 | SELF, 0) == 1);
-	CHECK(*slot_entry(0) == entries[0]);
+	CHECK(*entry_at(0) == entries[0]);
 	return NULL;
 }
 
@@ -375,7 +375,7 @@ static const char *owners_are_refused_as_mmu_update_refuses_them(void)
 
 	fill();
 	r = run_of(0, 1, 0, RW);
-	v = (struct ptebatch_value){ slot_maddr(0) | PTEBATCH_SET_KEEP_AD,
+	v = (struct ptebatch_value){ slot_at(0) | PTEBATCH_SET_KEEP_AD,
 				     entries[0] };
 	for (pt = 0; pt <= 5; pt++) {
 		for (pg = 0; pg < sizeof(who) / sizeof(*who); pg++) {
@@ -420,7 +420,7 @@ static const char *bad_tlb_records_are_refused(void)
 	struct ptebatch_tlb tlb = { PTEBATCH_TLB_VCPUS, 64, 0, 0,
 				    NOTHING_THERE };
 	struct ptebatch_run r = run_of(0, 1, RW, 0);
-	struct ptebatch_value v = { slot_maddr(0), 0 };
+	struct ptebatch_value v = { slot_at(0), 0 };
 	const uint64_t by_record = PTEBATCH_HOW_TLB(PTEBATCH_TLB_VCPUS);
 	uint32_t i;
 
@@ -439,7 +439,7 @@ static const char *bad_tlb_records_are_refused(void)
 	tlb.vcpus = XENS_MEMORY;
 	CHECK(runs(addr(&r), 1, BY_RECORD, SELF, addr(&tlb)) == -EFAULT);
 	/* The register form has no argument for a TLB record. */
-	CHECK(runs(slot_maddr(0), 1, by_record, RW, 0) == -EINVAL);
+	CHECK(runs(slot_at(0), 1, by_record, RW, 0) == -EINVAL);
 	CHECK(unchanged());
 	return NULL;
 }
@@ -449,8 +449,8 @@ static const char *bad_tlb_records_are_refused(void)
 /* A buffer at the end of a page: slot 600 maps page 600, slot 601 is absent. */
 static void *before_the_end(size_t bytes)
 {
-	slots_fill(600, 1, 1, 600, P | US | RW | A | D);
-	return (char *)slot_va(601) - bytes;
+	fill_entries(600, 1, 1, 600, P | US | RW | A | D);
+	return (char *)va_at(601) - bytes;
 }
 
 static const char *a_list_that_faults_half_way_stops_there(void)
@@ -479,7 +479,7 @@ static const char *values_that_fault_half_way_stop_there(void)
 	fill();
 	for (i = 0; i < 100; i++)
 		v[i] = (struct ptebatch_value){
-			slot_maddr(i) | PTEBATCH_SET_KEEP_AD, entries[i] & ~RW
+			slot_at(i) | PTEBATCH_SET_KEEP_AD, entries[i] & ~RW
 		};
 	ret = values(addr(v), 160, 0, SELF, 0);
 	done = PTEBATCH_DONE(ret);
@@ -557,8 +557,8 @@ static const char *forged_progress_does_not_reach_xens_memory(void)
 	ret = runs(addr(&r), 1, LIST, SELF | 256ul << 32, 0);
 	CHECK(PTEBATCH_ERRNO(ret) == EFAULT && !PTEBATCH_DONE(ret));
 	CHECK(PTEBATCH_SLOTS(ret) > 256 && PTEBATCH_SLOTS(ret) <= 320);
-	CHECK(*slot_entry(255) == entries[255]);
-	CHECK(*slot_entry(320) == entries[320]);
+	CHECK(*entry_at(255) == entries[255]);
+	CHECK(*entry_at(320) == entries[320]);
 	return NULL;
 }
 
@@ -632,7 +632,7 @@ static void mixture(uint32_t first, uint32_t sole)
 	uint32_t i;
 
 	for (i = 0; i < 64; i++)
-		slots_fill(first + i, 1, 1, i % 3 ? i : sole + i, flags[i % 8]);
+		fill_entries(first + i, 1, 1, i % 3 ? i : sole + i, flags[i % 8]);
 }
 
 static const char *the_register_form_does_what_the_list_form_does(void)
@@ -649,21 +649,21 @@ static const char *the_register_form_does_what_the_list_form_does(void)
 	uint32_t i, k;
 
 	for (i = 0; i < sizeof(ops) / sizeof(*ops); i++) {
-		struct ptebatch_run r = { slot_maddr(512), 64, ops[i].op,
+		struct ptebatch_run r = { slot_at(512), 64, ops[i].op,
 					  ops[i].clear, ops[i].set, 0 };
 		int64_t by_register, by_list;
 
 		/* Each side has sole pages, so that type counts match too. */
 		mixture(0, WORLD_SLOTS);
 		mixture(512, WORLD_SLOTS + 64);
-		by_register = runs(slot_maddr(0), 64, ops[i].op, ops[i].clear,
+		by_register = runs(slot_at(0), 64, ops[i].op, ops[i].clear,
 				   ops[i].set);
 		by_list = runs(addr(&r), 1, LIST, SELF, 0);
 		CHECK(by_register == 64);
 		CHECK(by_list == 1);
 		for (k = 0; k < 64; k++)
-			CHECK((*slot_entry(k) & ~FRAME) ==
-			      (*slot_entry(512 + k) & ~FRAME));
+			CHECK((*entry_at(k) & ~FRAME) ==
+			      (*entry_at(512 + k) & ~FRAME));
 	}
 	return NULL;
 }
@@ -680,11 +680,11 @@ static const char *a_plain_model_agrees_with_every_change(void)
 		for (s = 0; s < n; s++) {
 			mixture(0, WORLD_SLOTS);
 			for (k = 0; k < 64; k++)
-				before[k] = *slot_entry(k);
-			CHECK(runs(slot_maddr(0), 64, FLAGS, masks[c],
+				before[k] = *entry_at(k);
+			CHECK(runs(slot_at(0), 64, FLAGS, masks[c],
 				   masks[s]) == 64);
 			for (k = 0; k < 64; k++)
-				CHECK(*slot_entry(k) ==
+				CHECK(*entry_at(k) ==
 				      (before[k] & P
 					       ? (before[k] & ~masks[c]) |
 							 masks[s]
@@ -703,25 +703,25 @@ static const char *both_calls_work_inside_a_multicall(void)
 		{ .op = __HYPERVISOR_ptebatch_values,
 		  .args = { addr(v), 2, 0, SELF, 0 } },
 		{ .op = __HYPERVISOR_ptebatch_runs,
-		  .args = { slot_maddr(0), 4, CLEAR, 0, 0 } },
+		  .args = { slot_at(0), 4, CLEAR, 0, 0 } },
 		{ .op = __HYPERVISOR_ptebatch_runs,
-		  .args = { slot_maddr(511), 2, FLAGS, RW, 0 } },
+		  .args = { slot_at(511), 2, FLAGS, RW, 0 } },
 	};
 
 	fill();
-	v[0] = (struct ptebatch_value){ slot_maddr(14), entries[14] };
-	v[1] = (struct ptebatch_value){ slot_maddr(15), 0 };
+	v[0] = (struct ptebatch_value){ slot_at(14), entries[14] };
+	v[1] = (struct ptebatch_value){ slot_at(15), 0 };
 	CHECK(!hypercall5(__HYPERVISOR_multicall, addr(calls), 4, 0, 0, 0));
 	CHECK(calls[0].result == 2);
 	CHECK(calls[1].result == 2);
 	CHECK(calls[2].result == 4);
 	CHECK(refused((int64_t)calls[3].result, EINVAL));
-	CHECK(*slot_entry(0) == 0 && *slot_entry(3) == 0);
-	CHECK(*slot_entry(4) == (entries[4] & ~RW));
-	CHECK(*slot_entry(13) == (entries[13] & ~RW));
-	CHECK(*slot_entry(14) == entries[14]);
-	CHECK(*slot_entry(15) == 0);
-	CHECK(*slot_entry(16) == entries[16]);
+	CHECK(*entry_at(0) == 0 && *entry_at(3) == 0);
+	CHECK(*entry_at(4) == (entries[4] & ~RW));
+	CHECK(*entry_at(13) == (entries[13] & ~RW));
+	CHECK(*entry_at(14) == entries[14]);
+	CHECK(*entry_at(15) == 0);
+	CHECK(*entry_at(16) == entries[16]);
 	return NULL;
 }
 
@@ -744,12 +744,12 @@ static const char *a_long_list_is_done_to_its_end(void)
 	static struct ptebatch_run r[WORLD_SLOTS];
 	uint32_t i, wrong = 0;
 
-	slots_fill(0, WORLD_SLOTS, 1, 0, DATA | RW);
+	fill_entries(0, WORLD_SLOTS, 1, 0, DATA | RW);
 	for (i = 0; i < WORLD_SLOTS; i++)
 		r[i] = run_of(i, 1, RW | A, NX);
 	CHECK(runs(addr(r), WORLD_SLOTS, LIST, SELF, 0) == WORLD_SLOTS);
 	for (i = 0; i < WORLD_SLOTS; i++)
-		wrong += (*slot_entry(i) & (P | RW | NX | A | D | FRAME)) !=
+		wrong += (*entry_at(i) & (P | RW | NX | A | D | FRAME)) !=
 			 (page_maddr(i) | P | NX);
 	CHECK(!wrong);
 	return NULL;
@@ -758,7 +758,7 @@ static const char *a_long_list_is_done_to_its_end(void)
 static const char *the_calls_are_answered_enosys(void)
 {
 	struct ptebatch_run r = run_of(0, 1, RW, 0);
-	struct ptebatch_value v = { slot_maddr(0), 0 };
+	struct ptebatch_value v = { slot_at(0), 0 };
 
 	fill();
 	CHECK(runs(PTEBATCH_MAGIC, 0, PTEBATCH_HOW_PROBE, 0, 0) ==
@@ -790,7 +790,7 @@ static const char *dom0_alone_turns_the_calls_off_and_on(void)
 		return NULL;
 	}
 	CHECK(set_parameter(path, sizeof(path), 0) == 0);
-	if (runs(slot_maddr(0), 1, FLAGS, RW, 0) != -PTEBATCH_ENOSYS)
+	if (runs(slot_at(0), 1, FLAGS, RW, 0) != -PTEBATCH_ENOSYS)
 		why = "the register form is still there";
 	else
 		why = the_calls_are_answered_enosys();

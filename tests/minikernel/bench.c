@@ -189,7 +189,7 @@ static int update_va_invlpg(void)
 	calls++;
 	flushes++;
 	return (int)hypercall5(__HYPERVISOR_update_va_mapping,
-			       (uint64_t)slot_va(0), target[0],
+			       (uint64_t)va_at(0), target[0],
 			       UVMF_INVLPG | UVMF_LOCAL, 0, 0);
 }
 
@@ -199,7 +199,7 @@ static int multicall_invlpg(void)
 	struct mmuext_op op = { .cmd = MMUEXT_INVLPG_LOCAL };
 	multicall_entry_t m[2];
 
-	op.arg1.linear_addr = (uint64_t)slot_va(0);
+	op.arg1.linear_addr = (uint64_t)va_at(0);
 	m[0].op = __HYPERVISOR_mmu_update;
 	m[0].args[0] = (uint64_t)&u;
 	m[0].args[1] = 1;
@@ -242,7 +242,7 @@ static int mmu_update_invlpg(void)
 
 	calls++;
 	flushes++;
-	return err ? err : mmuext(MMUEXT_INVLPG_LOCAL, (uint64_t)slot_va(0), 0);
+	return err ? err : mmuext(MMUEXT_INVLPG_LOCAL, (uint64_t)va_at(0), 0);
 }
 
 static int mmu_update_raw(void)
@@ -376,7 +376,7 @@ static void map_foreign(void)
 				 (uint64_t)&list, 0, 0, 0))
 		panic("Xen does not name its machine-to-physical table");
 	for (i = 0; i < nr; i++) {
-		mmu_update_t u = { slot_maddr(i) | MMU_NORMAL_PT_UPDATE,
+		mmu_update_t u = { slot_at(i) | MMU_NORMAL_PT_UPDATE,
 				   (first + i % 512) << 12 | P | US | A };
 
 		if (hypercall5(__HYPERVISOR_mmu_update, (uint64_t)&u, 1, 0,
@@ -393,14 +393,14 @@ static void set_up(const struct method *m)
 	stride = m->how & SPARSE ? 2 : 1;
 	clear = directions[dir].clear;
 	set = directions[dir].set;
-	slots_fill(0, nr, stride, page0, flags);
+	fill_entries(0, nr, stride, page0, flags);
 	if (stride == 2)
-		slots_fill(1, nr, stride, 0, 0);
+		fill_entries(1, nr, stride, 0, 0);
 	if (m->how & FOREIGN)
 		map_foreign();
 	for (i = 0; i < nr; i++) {
-		entry[i] = slot_entry(i * stride);
-		slot[i] = slot_maddr(i * stride);
+		entry[i] = entry_at(i * stride);
+		slot[i] = slot_at(i * stride);
 		old[i] = ~0ul;
 	}
 	for (i = 0; i < nr; i++) {
@@ -432,7 +432,7 @@ static int is_right(const struct method *m)
 		if ((m->how & OLD) && old[i] != before[i])
 			wrong++;
 		/* The slot between two sparse slots stays absent. */
-		if (stride == 2 && *slot_entry(2 * i + 1))
+		if (stride == 2 && *entry_at(2 * i + 1))
 			wrong++;
 	}
 	if (wrong)

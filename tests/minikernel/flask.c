@@ -52,14 +52,14 @@ static uint32_t owner(void)
 
 static uint64_t slot(uint32_t i)
 {
-	return tables == OTHERS ? others_table << 12 | i * 8 : slot_maddr(i);
+	return tables == OTHERS ? others_table << 12 | i * 8 : slot_at(i);
 }
 
 static uint64_t entry(uint32_t i)
 {
-	volatile uint64_t *window = slot_va(WINDOW);
+	volatile uint64_t *window = va_at(WINDOW);
 
-	return tables == OTHERS ? window[i] : *slot_entry(i);
+	return tables == OTHERS ? window[i] : *entry_at(i);
 }
 
 static uint64_t page_of(enum whose whose, uint32_t i)
@@ -139,7 +139,7 @@ static int begin(void)
 	for (i = 0; i < SLOTS; i++)
 		if (twin_update(slot(i), 0, owner()))
 			return 1;
-	return twin_update(slot_maddr(WINDOW), others_table << 12 | P | A,
+	return twin_update(slot_at(WINDOW), others_table << 12 | P | A,
 			   other);
 }
 
@@ -407,10 +407,10 @@ static void make_other(uint32_t sid)
 
 	/* A debug Xen fills new pages with a pattern that is no valid entry. */
 	others_table = populate(PAGES);
-	if (twin_update(slot_maddr(WINDOW), others_table << 12 | DATA | RW,
+	if (twin_update(slot_at(WINDOW), others_table << 12 | DATA | RW,
 			other))
 		panic("the other domain's page cannot be mapped");
-	memset(slot_va(WINDOW), 0, PAGE);
+	memset(va_at(WINDOW), 0, PAGE);
 	world_reset();
 	pin.arg1.mfn = others_table;
 	if (hypercall5(__HYPERVISOR_mmuext_op, (uint64_t)&pin, 1, 0, other, 0))

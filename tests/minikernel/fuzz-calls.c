@@ -99,7 +99,7 @@ void call_library(struct answer *a)
 /* Asks Xen about the owner: mmu_update writes 0 to an absent slot. */
 static int owner_error(uint32_t owner)
 {
-	return -twin_update(slot_maddr(TWIN_SLOTS + 200), 0, owner);
+	return -twin_update(slot_at(TWIN_SLOTS + 200), 0, owner);
 }
 
 static int is_subject(uint64_t slot)
@@ -108,7 +108,7 @@ static int is_subject(uint64_t slot)
 	uint32_t i;
 
 	for (i = 0; i < TWIN_TABLES; i++)
-		if (table == slot_maddr(i * PTEBATCH_TABLE_SLOTS))
+		if (table == slot_at(i * PTEBATCH_TABLE_SLOTS))
 			return 1;
 	return 0;
 }

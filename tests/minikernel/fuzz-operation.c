@@ -215,7 +215,7 @@ static void any_run(struct ptebatch_run *r, uint32_t most, uint32_t first,
 	count = count < room ? count : room;
 	count = count < most ? count : most;
 	*r = (struct ptebatch_run){
-		slot_maddr(twin_active(n)), count, PTEBATCH_OP_FLAGS, 0, 0, 0
+		slot_at(twin_active(n)), count, PTEBATCH_OP_FLAGS, 0, 0, 0
 	};
 	cursor = n + count;
 	if (once_in(5))
@@ -252,8 +252,8 @@ static void any_single(struct ptebatch_value *v, int raw)
 	uint32_t i = twin_active(any_index());
 
 	cursor++;
-	v->slot = slot_maddr(i) | (once_in(2) ? KEEP : 0);
-	v->pte = any_value(*slot_entry(i));
+	v->slot = slot_at(i) | (once_in(2) ? KEEP : 0);
+	v->pte = any_value(*entry_at(i));
 	if (raw && once_in(60))
 		v->slot = bad_slot(v->slot);
 }
@@ -397,7 +397,7 @@ void any_operation(uint64_t seed, uint64_t number)
 		for (i = 0; i < op.nr; i++)
 			any_single(&op.value[i], raw);
 	}
-	any_tlb((uint64_t)slot_va(twin_active(home * TWIN_ACTIVE)));
+	any_tlb((uint64_t)va_at(twin_active(home * TWIN_ACTIVE)));
 	op.readable = op.nr;
 	if (!raw)
 		return;

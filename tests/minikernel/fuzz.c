@@ -98,7 +98,7 @@ static uint32_t named_index(uint32_t record)
 	uint32_t i;
 
 	for (i = 0; i < TWIN_TABLES; i++)
-		if ((slot & ~0xffful) == slot_maddr(i * PTEBATCH_TABLE_SLOTS) &&
+		if ((slot & ~0xffful) == slot_at(i * PTEBATCH_TABLE_SLOTS) &&
 		    !(slot & 7))
 			return i * PTEBATCH_TABLE_SLOTS + (slot & 0xff8) / 8;
 	return NOWHERE;
@@ -145,7 +145,7 @@ static int both_ways(void)
 	if (twin_become_table(i) || (once_in(4) && twin_map_writable(i)))
 		return 1;
 	return flushed && index != NOWHERE &&
-	       reaches((uint64_t)slot_va(index)) && twin_touch(index, 1);
+	       reaches((uint64_t)va_at(index)) && twin_touch(index, 1);
 }
 
 /* Changes to pages between two operations. */
@@ -164,7 +164,7 @@ static int fill(uint64_t seed, uint64_t number)
 
 	random_seed(~seed, number);
 	for (i = 0; i < TWIN_TABLES * TWIN_ACTIVE; i++) {
-		uint64_t slot = slot_maddr(twin_active(i));
+		uint64_t slot = slot_at(twin_active(i));
 		uint64_t val = any_value(0);
 
 		if (twin_update(slot, val, SELF) !=
@@ -206,8 +206,8 @@ static void fuzz_init(void)
 	foreign_frames[7] = start_info->shared_info & FRAME;
 
 	/* Two pages, followed by an absent one. */
-	slots_fill(first, 2, 1, TWIN_DIRECT * 2, P | US | RW | A | D);
-	fuzz_edge = slot_va(first + 2);
+	fill_entries(first, 2, 1, TWIN_DIRECT * 2, P | US | RW | A | D);
+	fuzz_edge = va_at(first + 2);
 	for (i = 0; i < sizeof(fuzz_mask) / sizeof(*fuzz_mask); i++)
 		fuzz_mask[i] = ~0ul;
 	memset(forms_seen, 0, sizeof(forms_seen));

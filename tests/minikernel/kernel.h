@@ -66,9 +66,9 @@ uint64_t pages_reserved(void);	/* of the domain, counted by Xen */
 #define WORLD_PAGES (WORLD_SLOTS + WORLD_SOLE)
 void world_init(void);
 void world_reset(void);
-uint64_t slot_maddr(uint32_t i);	   /* 0 .. WORLD_SLOTS - 1 */
-volatile uint64_t *slot_entry(uint32_t i); /* read-only mapping of it */
-uint64_t *slot_va(uint32_t i);		   /* what the slot maps */
+uint64_t slot_at(uint32_t i);	   /* 0 .. WORLD_SLOTS - 1 */
+volatile uint64_t *entry_at(uint32_t i); /* read-only mapping of it */
+uint64_t *va_at(uint32_t i);		   /* what the slot maps */
 void *page_virt(uint32_t page);
 uint64_t page_maddr(uint32_t page);
 /*
@@ -76,7 +76,7 @@ uint64_t page_maddr(uint32_t page);
  * pages from page on with exactly these flags. With flags 0 the entries become
  * absent.
  */
-void slots_fill(uint32_t first, uint32_t nr, uint32_t stride, uint32_t page,
+void fill_entries(uint32_t first, uint32_t nr, uint32_t stride, uint32_t page,
 		uint64_t flags);
 void *table_virt(uint32_t table);
 

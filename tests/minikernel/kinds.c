@@ -45,7 +45,7 @@ static int error_of(int64_t ret)
 
 static int set_twin(uint64_t val, uint32_t mode, uint32_t owner)
 {
-	mmu_update_t u = { slot_maddr(TWIN) | mode, val };
+	mmu_update_t u = { slot_at(TWIN) | mode, val };
 
 	return (int)-hypercall5(__HYPERVISOR_mmu_update, (uint64_t)&u, 1, 0,
 				owner, 0);
@@ -53,14 +53,14 @@ static int set_twin(uint64_t val, uint32_t mode, uint32_t owner)
 
 static int set_mine(uint64_t val, uint32_t mode, uint32_t owner)
 {
-	struct ptebatch_value v = { slot_maddr(MINE) | mode, val };
+	struct ptebatch_value v = { slot_at(MINE) | mode, val };
 
 	return error_of(values((uint64_t)&v, 1, 0, owner, 0));
 }
 
 static int run_mine(uint32_t op, uint64_t clear, uint64_t set, uint32_t owner)
 {
-	struct ptebatch_run r = { slot_maddr(MINE), 1, op, clear, set, 0 };
+	struct ptebatch_run r = { slot_at(MINE), 1, op, clear, set, 0 };
 
 	if (owner == SELF && some(2))
 		return error_of(runs(r.slot, 1, op, clear, set));
@@ -75,7 +75,7 @@ static int run_mine(uint32_t op, uint64_t clear, uint64_t set, uint32_t owner)
 static const char *walk(uint64_t mine, uint64_t twin, uint32_t owner,
 			uint64_t bits, uint64_t never, uint32_t mapped[2])
 {
-	volatile uint64_t *m = slot_entry(MINE), *t = slot_entry(TWIN);
+	volatile uint64_t *m = entry_at(MINE), *t = entry_at(TWIN);
 	uint32_t i;
 
 	rng = 0x123456789abcdef ^ mine;
@@ -185,8 +185,8 @@ static const char *page_tables_are_never_mapped_writable(void)
 	uint32_t i, mapped[2];
 	const char *why;
 
-	frames[0] = slot_maddr(MINE) & FRAME; /* the entry's own table */
-	frames[1] = slot_maddr(4096) & FRAME;
+	frames[0] = slot_at(MINE) & FRAME; /* the entry's own table */
+	frames[1] = slot_at(4096) & FRAME;
 	frames[2] = l4;
 	frames[3] = *maddr_to_virt(l4 + (TEST_BASE >> 36 & 0xff8)) & FRAME;
 	frames[4] = *maddr_to_virt(frames[3] + (TEST_BASE >> 27 & 0xff8)) &
@@ -283,7 +283,7 @@ static const char *pages_of_xens_are_mapped_read_only(void)
 	CHECK(!set_mine(page | OWN, PTEBATCH_SET_EXACT, DOMID_XEN));
 	CHECK(run_mine(PTEBATCH_OP_FLAGS, 0, RW, SELF));
 	CHECK(!run_mine(PTEBATCH_OP_FLAGS, 0, NX | A, SELF));
-	CHECK((*slot_entry(MINE) & (RW | NX | A | P)) == (NX | A | P));
+	CHECK((*entry_at(MINE) & (RW | NX | A | P)) == (NX | A | P));
 	CHECK(!run_mine(PTEBATCH_OP_CLEAR, 0, 0, SELF));
 	return NULL;
 }
@@ -309,9 +309,9 @@ static int grants_init(void)
 
 	set_xen_guest_handle(setup.frame_list, &frame);
 	if (grant_op(GNTTABOP_setup_table, &setup) || setup.status ||
-	    update_pte(slot_maddr(3), frame << 12 | OWN | RW | A | D))
+	    update_pte(slot_at(3), frame << 12 | OWN | RW | A | D))
 		return -1;
-	grants = (void *)slot_va(3);
+	grants = (void *)va_at(3);
 	return 0;
 }
 
@@ -320,7 +320,7 @@ static int grant_map(uint32_t ref, uint32_t page, uint32_t i,
 		     grant_handle_t *handle)
 {
 	struct gnttab_map_grant_ref map = {
-		.host_addr = slot_maddr(i),
+		.host_addr = slot_at(i),
 		.flags = GNTMAP_host_map | GNTMAP_contains_pte |
 			 GNTMAP_application_map,
 		.ref = ref,
@@ -339,7 +339,7 @@ static int grant_map(uint32_t ref, uint32_t page, uint32_t i,
 
 static int grant_unmap(uint32_t ref, uint32_t i, grant_handle_t handle)
 {
-	struct gnttab_unmap_grant_ref unmap = { .host_addr = slot_maddr(i),
+	struct gnttab_unmap_grant_ref unmap = { .host_addr = slot_at(i),
 						.handle = handle };
 
 	if (grant_op(GNTTABOP_unmap_grant_ref, &unmap))
@@ -359,7 +359,7 @@ static int grant_unmap(uint32_t ref, uint32_t i, grant_handle_t handle)
 static const char *a_granted_page_keeps_its_references(void)
 {
 	static const uint64_t masks[] = { NX, A, D, A | D, 1ul << 9, 1ul << 58 };
-	volatile uint64_t *m = slot_entry(MINE), *t = slot_entry(TWIN);
+	volatile uint64_t *m = entry_at(MINE), *t = entry_at(TWIN);
 	grant_handle_t mine, twin;
 	const char *why;
 	uint32_t i, k;
@@ -433,16 +433,16 @@ static const char *an_unsafe_absent_entry_is_written_all_the_same(void)
 	uint32_t i, wrong = 0;
 
 	for (i = 0; i < 64; i++) {
-		v[i].slot = slot_maddr(i * 8);
+		v[i].slot = slot_at(i * 8);
 		v[i].pte = i & 1 ? page_maddr(i) | US : ~page_maddr(i) & FRAME;
 	}
 	CHECK(values((uint64_t)v, 64, 0, SELF, 0) == 64);
 	for (i = 0; i < 64; i++)
-		wrong += *slot_entry(i * 8) != v[i].pte;
+		wrong += *entry_at(i * 8) != v[i].pte;
 	CHECK(!wrong);
-	CHECK(runs(slot_maddr(0), 512, PTEBATCH_OP_CLEAR, 0, 0) == 512);
+	CHECK(runs(slot_at(0), 512, PTEBATCH_OP_CLEAR, 0, 0) == 512);
 	for (i = 0; i < 512; i++)
-		wrong += !!*slot_entry(i);
+		wrong += !!*entry_at(i);
 	CHECK(!wrong);
 	return NULL;
 }

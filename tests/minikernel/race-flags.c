@@ -52,7 +52,7 @@ static uint64_t hot;
 static void use(uint32_t i, unsigned int cpu, uint64_t n)
 {
 	struct mine *m = &mine[cpu];
-	volatile uint64_t *va = slot_va(i) + cpu;
+	volatile uint64_t *va = va_at(i) + cpu;
 	uint64_t seq = load(&state[i].seq), seen;
 
 	if (!some(4)) {
@@ -94,7 +94,7 @@ static void user(unsigned int cpu)
 		first = i = now & 0xffff;
 		end = now >> 16 & 0xffff;
 		while (i < end && load(&hot) == now && !load(&race_over)) {
-			while (i < end && !(*slot_entry(i) & RW))
+			while (i < end && !(*entry_at(i) & RW))
 				i++;
 			if (i > first && i + 4 < end)
 				use(i + some(4), cpu, ++n);
@@ -134,7 +134,7 @@ static uint64_t everywhere(uint32_t first, uint32_t len, int record,
 		m->tlb = (struct ptebatch_tlb){ PTEBATCH_TLB_VCPUS, SMP_MAX, 0,
 						0, (uint64_t)&m->mask };
 		if (some(2)) {
-			m->tlb.addr = (uint64_t)slot_va(first);
+			m->tlb.addr = (uint64_t)va_at(first);
 			m->tlb.pages = len;
 		}
 		*tlb = &m->tlb;
@@ -143,7 +143,7 @@ static uint64_t everywhere(uint32_t first, uint32_t len, int record,
 		if (len > PTEBATCH_HOW_TLB_PAGES_MAX)
 			break;
 		how = PTEBATCH_HOW_TLB(PTEBATCH_TLB_ALL) |
-		      PTEBATCH_HOW_TLB_PAGE | (uint64_t)slot_va(first);
+		      PTEBATCH_HOW_TLB_PAGE | (uint64_t)va_at(first);
 		return how | (uint64_t)(len - 1) << PTEBATCH_HOW_TLB_MORE_SHIFT;
 	}
 	return PTEBATCH_HOW_TLB(PTEBATCH_TLB_ALL);
@@ -157,7 +157,7 @@ static int64_t set_values(uint32_t first, uint32_t len, uint64_t flags,
 	uint32_t i;
 
 	for (i = 0; i < len; i++) {
-		v[i].slot = slot_maddr(first + i) | mode;
+		v[i].slot = slot_at(first + i) | mode;
 		v[i].pte = (entry_of(first + i) | flags) ^ invert;
 	}
 	return values((uint64_t)v, len, how, SELF, (uint64_t)tlb);
@@ -166,7 +166,7 @@ static int64_t set_values(uint32_t first, uint32_t len, uint64_t flags,
 /* Prevents writes by a random method; *absent: by absent entries. */
 static uint32_t protect(uint32_t first, uint32_t len, int *absent, int *olds)
 {
-	uint64_t slot = slot_maddr(first), how;
+	uint64_t slot = slot_at(first), how;
 	const struct ptebatch_tlb *tlb;
 	uint32_t way = some(5);
 	struct ptebatch_run r;
@@ -195,7 +195,7 @@ static uint32_t protect(uint32_t first, uint32_t len, int *absent, int *olds)
 /* Makes slots writable, with A and D clear. */
 static uint32_t allow(uint32_t first, uint32_t len, int absent, int flush)
 {
-	uint64_t slot = slot_maddr(first);
+	uint64_t slot = slot_at(first);
 	uint64_t how = PTEBATCH_HOW_TLB(flush ? PTEBATCH_TLB_ALL
 					      : PTEBATCH_TLB_NONE);
 	struct ptebatch_run r;
@@ -216,7 +216,7 @@ static void harvest(uint32_t first, uint32_t len)
 	static uint64_t must[SLOTS];
 	uint64_t *olds = mine[0].olds;
 	const struct ptebatch_tlb *tlb;
-	struct ptebatch_run r = run_at(slot_maddr(first), len, FLAGS, A | D, 0,
+	struct ptebatch_run r = run_at(slot_at(first), len, FLAGS, A | D, 0,
 				       olds);
 	uint64_t how = everywhere(first, len, 1, &tlb);
 	uint32_t i;
@@ -244,12 +244,12 @@ static void protect_and_allow(uint32_t first, uint32_t len)
 	HOLDS(!protect(first, len, &absent, &olds));
 	for (i = first; i < first + len; i++) {
 		uint64_t bits = absent && olds ? mine[0].olds[i - first]
-					       : *slot_entry(i);
+					       : *entry_at(i);
 
 		store(&state[i].seq, state[i].seq + 1);
 		if (content(i) != state[i].content)
 			must[i] |= A | D;
-		HOLDS(!(*slot_entry(i) & RW));
+		HOLDS(!(*entry_at(i) & RW));
 		HOLDS(!(must[i] & ~bits & D));
 		HOLDS(!(must[i] & ~bits & A));
 		if (olds)
@@ -264,7 +264,7 @@ static void protect_and_allow(uint32_t first, uint32_t len)
 	}
 	HOLDS(!allow(first, len, absent, flush));
 	for (i = first; i < first + len; i++) {
-		HOLDS((*slot_entry(i) & (P | RW | FRAME)) ==
+		HOLDS((*entry_at(i) & (P | RW | FRAME)) ==
 		      ((entry_of(i) & (P | FRAME)) | RW));
 		if (flush) {
 			state[i].a_flushed = 1;
@@ -302,7 +302,7 @@ const char *no_a_or_d_is_lost_and_no_store_passes_its_flush(void)
 	memset(state, 0, sizeof(state));
 	hot = 0;
 	for (i = 0; i < SLOTS; i++) {
-		CHECK(!update_pte(slot_maddr(i), entry_of(i) | RW));
+		CHECK(!update_pte(slot_at(i), entry_of(i) | RW));
 		state[i].seq = 2;
 		state[i].content = content(i);
 	}

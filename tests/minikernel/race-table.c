@@ -24,7 +24,7 @@ static void disjoint(unsigned int cpu)
 	uint32_t i;
 
 	for (i = cpu; i < SLOTS; i += race_cpus)
-		model[i] = *slot_entry(i);
+		model[i] = *entry_at(i);
 	while (m->updates < race_wanted / race_cpus && !load(&race_over)) {
 		uint32_t n = 0, k, skip = some(2), way = some(3);
 		int64_t ret;
@@ -37,14 +37,14 @@ static void disjoint(unsigned int cpu)
 				continue;
 			if (way == 0) {
 				new = model[i] & RW ? 0 : RW;
-				r[n] = run_at(slot_maddr(i), 1, FLAGS,
+				r[n] = run_at(slot_at(i), 1, FLAGS,
 					      (RW | NX | PTEBATCH_PTE_AVAIL) &
 						      ~new,
 					      new | with_count(0, count), NULL);
 				new = (model[i] & ~r[n].clear) | r[n].set;
 			} else {
 				new = with_count(model[i], count) ^ RW;
-				m->values[n].slot = slot_maddr(i) |
+				m->values[n].slot = slot_at(i) |
 						   (way == 1 ? KEEP : EXACT);
 				m->values[n].pte = new;
 			}
@@ -56,7 +56,7 @@ static void disjoint(unsigned int cpu)
 		HOLDS(ret == n);
 		m->updates += n;
 		for (i = cpu, k = 0; i < SLOTS; i += race_cpus)
-			k += *slot_entry(i) != model[i];
+			k += *entry_at(i) != model[i];
 		HOLDS(!k);
 	}
 }
@@ -66,9 +66,9 @@ void fill_sole(void)
 {
 	uint32_t i;
 
-	slots_fill(0, SLOTS, 1, SOLE, DATA | RW);
+	fill_entries(0, SLOTS, 1, SOLE, DATA | RW);
 	for (i = 0; i < SLOTS; i++)
-		memset(slot_va(i), 0, PAGE);
+		memset(va_at(i), 0, PAGE);
 }
 
 /* Once the slots are read-only or absent, each page can become a table. */
@@ -94,7 +94,7 @@ const char *batches_on_slots_side_by_side_do_not_mix(void)
 	if (why)
 		return why;
 	CHECK(SUM(updates) >= race_wanted / race_cpus * race_cpus);
-	CHECK(runs(slot_maddr(0), SLOTS, FLAGS, RW, 0) == SLOTS);
+	CHECK(runs(slot_at(0), SLOTS, FLAGS, RW, 0) == SLOTS);
 	return sole_pages_are_free_of_writers();
 }
 
@@ -114,7 +114,7 @@ static void same_slots(unsigned int cpu)
 		uint32_t first, len = some_run(&first);
 		uint64_t mask = some(2) ? bit | RW : bit;
 		int on = (int)some(2), olds = (int)some(2);
-		struct ptebatch_run r = run_at(slot_maddr(first), len, FLAGS,
+		struct ptebatch_run r = run_at(slot_at(first), len, FLAGS,
 					       on ? 0 : mask, on ? mask : 0,
 					       m->olds);
 
@@ -129,7 +129,7 @@ static void same_slots(unsigned int cpu)
 			if (olds)
 				wrong += !!(m->olds[i] & bit) != *was;
 			*was = (unsigned char)on;
-			wrong += !!(*slot_entry(first + i) & bit) != on;
+			wrong += !!(*entry_at(first + i) & bit) != on;
 		}
 		HOLDS(!wrong);
 	}
@@ -145,8 +145,8 @@ const char *batches_on_the_same_slots_keep_each_others_bits(void)
 	if (why)
 		return why;
 	for (i = 0; i < SLOTS; i++)
-		CHECK((*slot_entry(i) & FRAME) == page_maddr(SOLE + i));
-	CHECK(runs(slot_maddr(0), SLOTS, FLAGS, RW, 0) == SLOTS);
+		CHECK((*entry_at(i) & FRAME) == page_maddr(SOLE + i));
+	CHECK(runs(slot_at(0), SLOTS, FLAGS, RW, 0) == SLOTS);
 	return sole_pages_are_free_of_writers();
 }
 
@@ -165,7 +165,7 @@ static void take(unsigned int cpu)
 	memset(takes[cpu], 0, sizeof(takes[cpu]));
 	while (m->updates < race_wanted / race_cpus && !load(&race_over)) {
 		uint32_t first, len = some_run(&first);
-		struct ptebatch_run r = run_at(slot_maddr(first), len, CLEAR, 0,
+		struct ptebatch_run r = run_at(slot_at(first), len, CLEAR, 0,
 					       0, m->olds);
 
 		HOLDS(!tally(by_list(&r, 0, NULL), len, 1));
@@ -173,7 +173,7 @@ static void take(unsigned int cpu)
 			if (!m->olds[i])
 				continue;
 			takes[cpu][first + i]++;
-			m->values[n].slot = slot_maddr(first + i) |
+			m->values[n].slot = slot_at(first + i) |
 					   (some(2) ? KEEP : EXACT);
 			m->values[n++].pte = with_count(
 				m->olds[i], count_in(m->olds[i]) + 1);
@@ -190,7 +190,7 @@ const char *what_is_taken_out_of_a_slot_only_one_gets(void)
 	fill_sole();
 	/* A third are absent; bits 1 and 2 mark such a slot as not empty. */
 	for (i = 0; i < SLOTS; i += 3)
-		CHECK(!update_pte(slot_maddr(i), RW | US));
+		CHECK(!update_pte(slot_at(i), RW | US));
 	why = race(take);
 	if (why)
 		return why;
@@ -199,12 +199,12 @@ const char *what_is_taken_out_of_a_slot_only_one_gets(void)
 
 		for (cpu = 0; cpu < race_cpus; cpu++)
 			all += takes[cpu][i];
-		CHECK(count_in(*slot_entry(i)) == all % 512);
+		CHECK(count_in(*entry_at(i)) == all % 512);
 		taken += !!all;
-		CHECK((*slot_entry(i) & FRAME) ==
+		CHECK((*entry_at(i) & FRAME) ==
 		      (i % 3 ? page_maddr(SOLE + i) : 0));
 	}
 	CHECK(taken > SLOTS / 2);
-	CHECK(runs(slot_maddr(0), SLOTS, CLEAR, 0, 0) == SLOTS);
+	CHECK(runs(slot_at(0), SLOTS, CLEAR, 0, 0) == SLOTS);
 	return sole_pages_are_free_of_writers();
 }

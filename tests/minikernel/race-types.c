@@ -155,7 +155,7 @@ const char *a_page_is_written_only_while_it_is_a_table(void)
  */
 static int write_odd(uint32_t i, unsigned int cpu, uint64_t n)
 {
-	return probe_write_odd(slot_va(some(2) * SLOTS + i) + cpu, n & 0xf);
+	return probe_write_odd(va_at(some(2) * SLOTS + i) + cpu, n & 0xf);
 }
 
 static void make_writable_and_write(unsigned int cpu)
@@ -172,7 +172,7 @@ static void make_writable_and_write(unsigned int cpu)
 
 		if (len > NR_PINNED - first)
 			len = NR_PINNED - first;
-		slot = slot_maddr(base + first);
+		slot = slot_at(base + first);
 		for (i = 0; i < 8; i++)
 			if (write_odd(some(NR_PINNED), cpu, ++n))
 				m->faults++;
@@ -230,20 +230,20 @@ static void pin(unsigned int cpu)
 		if (mmuext(MMUEXT_PIN_L1_TABLE, page_maddr(SOLE + i) >> 12, 0))
 			continue;
 		pinned++;
-		HOLDS(!(*slot_entry(i) & RW));
-		HOLDS(!(*slot_entry(SLOTS + i) & RW));
+		HOLDS(!(*entry_at(i) & RW));
+		HOLDS(!(*entry_at(SLOTS + i) & RW));
 		for (k = 0; k < SMP_MAX; k++)
 			before += p[k] << (k * 8);
 		/* RW must never appear, while the other vCPUs keep trying. */
 		for (k = some(4000); k--;)
-			seen |= *slot_entry(i) | *slot_entry(SLOTS + i);
+			seen |= *entry_at(i) | *entry_at(SLOTS + i);
 		HOLDS(!(seen & RW));
 		for (k = 0; k < SMP_MAX; k++)
 			after += p[k] << (k * 8);
 		HOLDS(before == after);
 		HOLDS(write_odd(i, 0, 0) && write_odd(i, 0, 0));
-		HOLDS(!(*slot_entry(i) & RW));
-		HOLDS(!(*slot_entry(SLOTS + i) & RW));
+		HOLDS(!(*entry_at(i) & RW));
+		HOLDS(!(*entry_at(SLOTS + i) & RW));
 		HOLDS(!mmuext(MMUEXT_UNPIN_TABLE, page_maddr(SOLE + i) >> 12,
 			      0));
 	}
@@ -255,8 +255,8 @@ const char *a_page_table_is_never_mapped_writable(void)
 	const char *why;
 
 	fill_sole();
-	slots_fill(0, SLOTS, 1, SOLE, DATA);
-	slots_fill(SLOTS, NR_PINNED, 1, SOLE, DATA);
+	fill_entries(0, SLOTS, 1, SOLE, DATA);
+	fill_entries(SLOTS, NR_PINNED, 1, SOLE, DATA);
 	why = race(pin);
 	if (why)
 		return why;

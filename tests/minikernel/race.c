@@ -42,7 +42,7 @@ static uint64_t cost_ticks, cost_updates; /* while vCPU 0 ran */
 static void cost(unsigned int cpu)
 {
 	struct mine *m = &mine[cpu];
-	uint64_t slot = slot_maddr(cost_table[cpu] * SLOTS + cpu * 64);
+	uint64_t slot = slot_at(cost_table[cpu] * SLOTS + cpu * 64);
 	uint64_t began = rdtsc(), before = SUM(updates);
 
 	while (!load(&race_over)) {
@@ -79,7 +79,7 @@ static const char *two_batches_on_one_table_get_on(void)
 {
 	const char *why;
 
-	slots_fill(0, WORLD_SLOTS / 2, 1, 0, DATA | RW);
+	fill_entries(0, WORLD_SLOTS / 2, 1, 0, DATA | RW);
 	why = cost_of("one vCPU", 1, 0);
 	if (!why)
 		why = cost_of("two vCPUs, a table each", 2, 0);

@@ -32,7 +32,7 @@ static uint64_t entry_of(uint32_t i, uint64_t flags)
 
 static int set(uint32_t i, uint64_t entry, uint32_t mode)
 {
-	return ptebatch_add_set(&batch, slot_maddr(SLOT(i)), entry, mode);
+	return ptebatch_add_set(&batch, slot_at(SLOT(i)), entry, mode);
 }
 
 /* Seven ways to change a mapping, and the access that follows. */
@@ -52,25 +52,25 @@ static int change(uint32_t round)
 	uint32_t i, way;
 
 	for (i = 0; i < MAILBOX_SLOTS; i++)
-		if (!(*slot_entry(SLOT(i)) & P) &&
+		if (!(*entry_at(SLOT(i)) & P) &&
 		    set(i, entry_of(i, P | US | RW), PTEBATCH_SET_EXACT))
 			return __LINE__;
-	if (ptebatch_add_flags(&batch, slot_maddr(SLOT(0)), MAILBOX_SLOTS, RW,
+	if (ptebatch_add_flags(&batch, slot_at(SLOT(0)), MAILBOX_SLOTS, RW,
 			       0) ||
 	    ptebatch_flush(&batch, &all))
 		return __LINE__;
 	for (i = 0; i < MAILBOX_SLOTS; i++)
-		if (!probe_write(slot_va(SLOT(i)), round))
+		if (!probe_write(va_at(SLOT(i)), round))
 			return __LINE__;
 
 	for (i = 0; i < MAILBOX_SLOTS; i++) {
 		way = (i + round) % WAYS;
 		if (way == AGAIN || way == UNUSED) {
-			if (ptebatch_add_flags(&batch, slot_maddr(SLOT(i)), 1,
+			if (ptebatch_add_flags(&batch, slot_at(SLOT(i)), 1,
 					       0, RW))
 				return __LINE__;
 		} else if (way == ABSENT || way == ANEW) {
-			if (ptebatch_add_clear(&batch, slot_maddr(SLOT(i)), 1,
+			if (ptebatch_add_clear(&batch, slot_at(SLOT(i)), 1,
 					       NULL))
 				return __LINE__;
 		}
@@ -103,16 +103,16 @@ static int use(uint32_t round)
 
 		box.reached[i] = 0;
 		if (way == ABSENT) {
-			if (!probe_read(slot_va(SLOT(i)), &seen))
+			if (!probe_read(va_at(SLOT(i)), &seen))
 				return __LINE__;
 			continue;
 		}
-		if (probe_read(slot_va(SLOT(i)), &seen))
+		if (probe_read(va_at(SLOT(i)), &seen))
 			return __LINE__;
 		box.reached[i] = MAILBOX_READ;
 		if (way != AGAIN && way != KEPT && way != ANEW)
 			continue;
-		if (probe_write(slot_va(SLOT(i)), round))
+		if (probe_write(va_at(SLOT(i)), round))
 			return __LINE__;
 		box.reached[i] |= MAILBOX_WRITTEN;
 	}
@@ -124,12 +124,12 @@ static void look(void)
 	uint64_t seen;
 	uint32_t i;
 
-	box.sum = mailbox_sum(slot_entry(SLOT(0)));
+	box.sum = mailbox_sum(entry_at(SLOT(0)));
 	for (i = 0; i < MAILBOX_SLOTS; i++) {
 		box.reached[i] = 0;
-		if (!probe_read(slot_va(SLOT(i)), &seen))
+		if (!probe_read(va_at(SLOT(i)), &seen))
 			box.reached[i] |= MAILBOX_READ;
-		if (!probe_write(slot_va(SLOT(i)), 1))
+		if (!probe_write(va_at(SLOT(i)), 1))
 			box.reached[i] |= MAILBOX_WRITTEN;
 	}
 }
@@ -142,12 +142,12 @@ unsigned int serve(void)
 
 	if (!use_new_calls())
 		panic("no new calls");
-	slots_fill(SLOT(0), MAILBOX_SLOTS, 1, WORLD_SLOTS, DATA | RW);
+	fill_entries(SLOT(0), MAILBOX_SLOTS, 1, WORLD_SLOTS, DATA | RW);
 	for (i = 0; i < MAILBOX_SLOTS; i++)
 		box.pfn[i] = virt_to_pfn(page_virt(WORLD_SLOTS + i));
 	box.first_pfn = virt_to_pfn(page_virt(0));
 	box.last_pfn = virt_to_pfn(page_virt(WORLD_PAGES - 1));
-	box.table = slot_maddr(SLOT(0));
+	box.table = slot_at(SLOT(0));
 	box.table_pfn = virt_to_pfn(table_virt(TABLE));
 	print("minikernel: mailbox %lu\n", virt_to_maddr(&box) >> 12);
 	do {
@@ -187,20 +187,20 @@ void load(void)
 	for (round = 0;; round++) {
 		for (i = 0; i < WORLD_SLOTS; i++)
 			if (ptebatch_add_set(
-				    &batch, slot_maddr(i),
+				    &batch, slot_at(i),
 				    page_maddr((i + round) % WORLD_SLOTS) |
 					    DATA | RW,
 				    round & 1 ? PTEBATCH_SET_KEEP_AD
 					      : PTEBATCH_SET_EXACT))
 				panic("line %u", __LINE__);
 		for (i = 0; i < WORLD_TABLES; i++)
-			if (ptebatch_add_flags(&batch, slot_maddr(i * 512), 512,
+			if (ptebatch_add_flags(&batch, slot_at(i * 512), 512,
 					       RW, 0) ||
-			    ptebatch_add_flags(&batch, slot_maddr(i * 512), 512,
+			    ptebatch_add_flags(&batch, slot_at(i * 512), 512,
 					       0, RW))
 				panic("line %u", __LINE__);
 		for (i = 0; i < WORLD_TABLES; i += 1 + round % 3)
-			if (ptebatch_add_clear(&batch, slot_maddr(i * 512), 512,
+			if (ptebatch_add_clear(&batch, slot_at(i * 512), 512,
 					       NULL))
 				panic("line %u", __LINE__);
 		if (ptebatch_flush(&batch, &all))

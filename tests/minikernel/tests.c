@@ -30,13 +30,13 @@ static void w_reset(struct conf_world *w)
 static uint64_t w_slot(struct conf_world *w, uint32_t table, uint32_t i)
 {
 	(void)w;
-	return slot_maddr(table * PTEBATCH_TABLE_SLOTS + i);
+	return slot_at(table * PTEBATCH_TABLE_SLOTS + i);
 }
 
 static uint64_t w_read(struct conf_world *w, uint32_t table, uint32_t i)
 {
 	(void)w;
-	return *slot_entry(table * PTEBATCH_TABLE_SLOTS + i);
+	return *entry_at(table * PTEBATCH_TABLE_SLOTS + i);
 }
 
 static void w_write(struct conf_world *w, uint32_t table, uint32_t i,
@@ -57,7 +57,7 @@ static uint64_t w_page(struct conf_world *w, uint32_t page)
 
 static void w_touch(struct conf_world *w, uint32_t table, uint32_t i, int write)
 {
-	uint64_t *va = slot_va(table * PTEBATCH_TABLE_SLOTS + i), seen;
+	uint64_t *va = va_at(table * PTEBATCH_TABLE_SLOTS + i), seen;
 
 	(void)w;
 	invlpg((uint64_t)va);
@@ -68,7 +68,7 @@ static void w_touch(struct conf_world *w, uint32_t table, uint32_t i, int write)
 static uint64_t w_va(struct conf_world *w, uint32_t table, uint32_t i)
 {
 	(void)w;
-	return (uint64_t)slot_va(table * PTEBATCH_TABLE_SLOTS + i);
+	return (uint64_t)va_at(table * PTEBATCH_TABLE_SLOTS + i);
 }
 
 /* Maps a slot only if it lies in one of the L1 tables of world.c. */
@@ -186,19 +186,19 @@ static int flush_all(void)
 
 static const char *store_faults(const struct ptebatch_tlb *tlb)
 {
-	uint64_t *va = slot_va(7), *direct = page_virt(7);
+	uint64_t *va = va_at(7), *direct = page_virt(7);
 
-	slots_fill(7, 1, 1, 7, DATA | RW);
+	fill_entries(7, 1, 1, 7, DATA | RW);
 	CHECK(!probe_write(va, 1));
-	CHECK(!ptebatch_add_flags(&batch, slot_maddr(7), 1, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, slot_at(7), 1, RW, 0));
 	CHECK(!ptebatch_flush(&batch, tlb));
 	CHECK(probe_write(va, 2));
 	CHECK(*direct == 1);
-	CHECK(!ptebatch_add_flags(&batch, slot_maddr(7), 1, 0, RW));
+	CHECK(!ptebatch_add_flags(&batch, slot_at(7), 1, 0, RW));
 	CHECK(!ptebatch_flush(&batch, tlb));
 	CHECK(!probe_write(va, 3));
 	CHECK(*direct == 3);
-	CHECK(!ptebatch_add_clear(&batch, slot_maddr(7), 1, NULL));
+	CHECK(!ptebatch_add_clear(&batch, slot_at(7), 1, NULL));
 	CHECK(!ptebatch_flush(&batch, tlb));
 	CHECK(probe_write(va, 4));
 	CHECK(*direct == 3);
@@ -209,7 +209,7 @@ static const char *store_faults(const struct ptebatch_tlb *tlb)
 static const char *stores_obey_after_a_local_flush_of_one_page(void)
 {
 	struct ptebatch_tlb tlb = { PTEBATCH_TLB_LOCAL, 0,
-				    (uint64_t)slot_va(7), 1, 0 };
+				    (uint64_t)va_at(7), 1, 0 };
 
 	return store_faults(&tlb);
 }
@@ -230,7 +230,7 @@ static const char *stores_obey_after_a_flush_of_all_vcpus(void)
 
 static const char *stores_obey_after_a_range_flush(void)
 {
-	struct ptebatch_tlb tlb = { PTEBATCH_TLB_ALL, 0, (uint64_t)slot_va(0),
+	struct ptebatch_tlb tlb = { PTEBATCH_TLB_ALL, 0, (uint64_t)va_at(0),
 				    64, 0 };
 
 	return store_faults(&tlb);
@@ -257,28 +257,28 @@ static const char *a_cleared_page_can_become_a_table_and_data_again(void)
 {
 	uint64_t entry = page_maddr(SOLE) | DATA;
 
-	slots_fill(0, 1, 1, SOLE, DATA | RW);
+	fill_entries(0, 1, 1, SOLE, DATA | RW);
 	CHECK(pin_l1(SOLE));
-	CHECK(!ptebatch_add_clear(&batch, slot_maddr(0), 1, NULL));
+	CHECK(!ptebatch_add_clear(&batch, slot_at(0), 1, NULL));
 	CHECK(!flush_all());
 	CHECK(!pin_l1(SOLE));
 
 	/* The page is a table now, so no mapping of it can be writable. */
-	CHECK(!ptebatch_add_set(&batch, slot_maddr(0), entry | RW,
+	CHECK(!ptebatch_add_set(&batch, slot_at(0), entry | RW,
 				  PTEBATCH_SET_EXACT));
 	CHECK(flush_all() < 0);
-	CHECK(batch.last.slot == slot_maddr(0));
+	CHECK(batch.last.slot == slot_at(0));
 	CHECK(ptebatch_discard(&batch) == 1);
-	CHECK(*slot_entry(0) == 0);
-	CHECK(!ptebatch_add_set(&batch, slot_maddr(0), entry,
+	CHECK(*entry_at(0) == 0);
+	CHECK(!ptebatch_add_set(&batch, slot_at(0), entry,
 				  PTEBATCH_SET_EXACT));
 	CHECK(!flush_all());
 	CHECK(!unpin(SOLE));
 
 	/* The page is data again. */
-	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 1, 0, RW));
+	CHECK(!ptebatch_add_flags(&batch, slot_at(0), 1, 0, RW));
 	CHECK(!flush_all());
-	CHECK(!probe_write(slot_va(0), 0));
+	CHECK(!probe_write(va_at(0), 0));
 	CHECK(pin_l1(SOLE));
 	return NULL;
 }
@@ -287,20 +287,20 @@ static const char *a_read_only_page_can_become_a_table(void)
 {
 	uint64_t before;
 
-	slots_fill(0, 2, 1, SOLE, DATA | RW);
+	fill_entries(0, 2, 1, SOLE, DATA | RW);
 	CHECK(pin_l1(SOLE));
-	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 2, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, slot_at(0), 2, RW, 0));
 	CHECK(!flush_all());
 	CHECK(!pin_l1(SOLE));
-	before = *slot_entry(0);
+	before = *entry_at(0);
 	CHECK(!(before & RW));
-	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 1, 0, RW));
+	CHECK(!ptebatch_add_flags(&batch, slot_at(0), 1, 0, RW));
 	CHECK(flush_all() < 0);
-	CHECK(batch.last.slot == slot_maddr(0));
-	CHECK(*slot_entry(0) == before);
+	CHECK(batch.last.slot == slot_at(0));
+	CHECK(*entry_at(0) == before);
 	CHECK(!unpin(SOLE));
 	CHECK(!flush_all()); /* the same record, now allowed */
-	CHECK(*slot_entry(0) == (before | RW));
+	CHECK(*entry_at(0) == (before | RW));
 	return NULL;
 }
 
@@ -312,7 +312,7 @@ static uint64_t hidden(uint32_t page)
 
 static int set_value(uint32_t slot, uint64_t val)
 {
-	int err = ptebatch_add_set(&batch, slot_maddr(slot), val,
+	int err = ptebatch_add_set(&batch, slot_at(slot), val,
 				     PTEBATCH_SET_KEEP_AD);
 
 	return err ? err : flush_all();
@@ -322,19 +322,19 @@ static const char *a_hidden_page_is_out_of_reach_until_it_is_back(void)
 {
 	uint64_t *direct = page_virt(7), seen;
 
-	slots_fill(7, 1, 1, 7, DATA | RW);
-	CHECK(!probe_write(slot_va(7), 1));
+	fill_entries(7, 1, 1, 7, DATA | RW);
+	CHECK(!probe_write(va_at(7), 1));
 	CHECK(!set_value(7, hidden(7)));
-	CHECK(*slot_entry(7) == (hidden(7) | A | D));
-	CHECK(probe_write(slot_va(7), 2));
-	CHECK(probe_read(slot_va(7), &seen));
+	CHECK(*entry_at(7) == (hidden(7) | A | D));
+	CHECK(probe_write(va_at(7), 2));
+	CHECK(probe_read(va_at(7), &seen));
 	CHECK(!set_value(7, page_maddr(7) | P | US));
-	CHECK((*slot_entry(7) & ~XENS_BITS) == (page_maddr(7) | P | A | D));
-	CHECK(!probe_read(slot_va(7), &seen) && seen == 1);
-	CHECK(probe_write(slot_va(7), 3));
+	CHECK((*entry_at(7) & ~XENS_BITS) == (page_maddr(7) | P | A | D));
+	CHECK(!probe_read(va_at(7), &seen) && seen == 1);
+	CHECK(probe_write(va_at(7), 3));
 	CHECK(!set_value(7, hidden(7)));
 	CHECK(!set_value(7, page_maddr(7) | P | US | RW));
-	CHECK(!probe_write(slot_va(7), 4) && *direct == 4);
+	CHECK(!probe_write(va_at(7), 4) && *direct == 4);
 	*direct = 0;
 	return NULL;
 }
@@ -343,22 +343,22 @@ static const char *a_hidden_page_can_become_a_table_and_data_again(void)
 {
 	uint64_t entry = page_maddr(SOLE) | P | US;
 
-	slots_fill(0, 1, 1, SOLE, DATA | RW);
+	fill_entries(0, 1, 1, SOLE, DATA | RW);
 	CHECK(pin_l1(SOLE));
 	CHECK(!set_value(0, hidden(SOLE)));
 	CHECK(!pin_l1(SOLE));
 
 	/* The page is a table now, so only read-only mappings are allowed. */
 	CHECK(set_value(0, entry | RW) < 0);
-	CHECK(batch.last.slot == slot_maddr(0));
+	CHECK(batch.last.slot == slot_at(0));
 	CHECK(ptebatch_discard(&batch) == 1);
-	CHECK(*slot_entry(0) == (hidden(SOLE) | A | D));
+	CHECK(*entry_at(0) == (hidden(SOLE) | A | D));
 	CHECK(!set_value(0, entry));
 	CHECK(!set_value(0, hidden(SOLE)));
 	CHECK(!unpin(SOLE));
 
 	CHECK(!set_value(0, entry | RW));
-	CHECK(!probe_write(slot_va(0), 0));
+	CHECK(!probe_write(va_at(0), 0));
 	CHECK(pin_l1(SOLE));
 	return NULL;
 }
@@ -368,43 +368,43 @@ static const char *a_page_that_is_nobodys_is_not_mapped(void)
 	/* A frame beyond the end of memory. */
 	CHECK(set_value(0, 0xffffffffff000ul | P | US | RW) < 0);
 	CHECK(ptebatch_discard(&batch) == 1);
-	CHECK(*slot_entry(0) == 0);
+	CHECK(*entry_at(0) == 0);
 	return NULL;
 }
 
 static const char *a_refused_slot_is_named_and_can_be_skipped(void)
 {
-	slots_fill(0, 5, 1, SOLE, DATA);
+	fill_entries(0, 5, 1, SOLE, DATA);
 	CHECK(!pin_l1(SOLE + 2));
-	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 5, 0, RW));
+	CHECK(!ptebatch_add_flags(&batch, slot_at(0), 5, 0, RW));
 	CHECK(flush_all() < 0);
 	CHECK(batch.last.slots == 2);
-	CHECK(batch.last.slot == slot_maddr(2));
+	CHECK(batch.last.slot == slot_at(2));
 	CHECK(ptebatch_pending(&batch) == 3);
-	CHECK(*slot_entry(1) & RW);
-	CHECK(!(*slot_entry(2) & RW));
-	CHECK(!(*slot_entry(3) & RW));
+	CHECK(*entry_at(1) & RW);
+	CHECK(!(*entry_at(2) & RW));
+	CHECK(!(*entry_at(3) & RW));
 	CHECK(ptebatch_skip(&batch) == 1);
 	CHECK(!flush_all());
-	CHECK(!(*slot_entry(2) & RW));
-	CHECK(*slot_entry(3) & RW);
-	CHECK(*slot_entry(4) & RW);
+	CHECK(!(*entry_at(2) & RW));
+	CHECK(*entry_at(3) & RW);
+	CHECK(*entry_at(4) & RW);
 	CHECK(!unpin(SOLE + 2));
 	return NULL;
 }
 
 static const char *two_writable_mappings_are_two_references(void)
 {
-	slots_fill(0, 1, 1, SOLE, DATA | RW);
-	slots_fill(600, 1, 1, SOLE, DATA | RW);
-	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 1, RW, 0));
+	fill_entries(0, 1, 1, SOLE, DATA | RW);
+	fill_entries(600, 1, 1, SOLE, DATA | RW);
+	CHECK(!ptebatch_add_flags(&batch, slot_at(0), 1, RW, 0));
 	CHECK(!flush_all());
 	CHECK(pin_l1(SOLE));
-	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 1, 0, RW));
-	CHECK(!ptebatch_add_clear(&batch, slot_maddr(600), 1, NULL));
+	CHECK(!ptebatch_add_flags(&batch, slot_at(0), 1, 0, RW));
+	CHECK(!ptebatch_add_clear(&batch, slot_at(600), 1, NULL));
 	CHECK(!flush_all());
 	CHECK(pin_l1(SOLE));
-	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 1, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, slot_at(0), 1, RW, 0));
 	CHECK(!flush_all());
 	CHECK(!pin_l1(SOLE));
 	CHECK(!unpin(SOLE));
@@ -416,11 +416,11 @@ static const char *all_pages_can_change_type_after_many_updates(void)
 	uint32_t i, round;
 
 	for (round = 0; round < 8; round++) {
-		slots_fill(0, 64, 1, SOLE, DATA | RW);
-		CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 64, RW, NX));
-		CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 64, NX | A, RW));
-		CHECK(!ptebatch_add_flags(&batch, slot_maddr(32), 32, RW | D, 0));
-		CHECK(!ptebatch_add_clear(&batch, slot_maddr(0), 64, NULL));
+		fill_entries(0, 64, 1, SOLE, DATA | RW);
+		CHECK(!ptebatch_add_flags(&batch, slot_at(0), 64, RW, NX));
+		CHECK(!ptebatch_add_flags(&batch, slot_at(0), 64, NX | A, RW));
+		CHECK(!ptebatch_add_flags(&batch, slot_at(32), 32, RW | D, 0));
+		CHECK(!ptebatch_add_clear(&batch, slot_at(0), 64, NULL));
 		CHECK(!flush_all());
 	}
 	for (i = 0; i < 64; i++) {
@@ -433,18 +433,18 @@ static const char *all_pages_can_change_type_after_many_updates(void)
 static const char *a_cleared_table_can_be_removed_and_reused(void)
 {
 	uint32_t last = WORLD_TABLES - 1, first = last * PTEBATCH_TABLE_SLOTS;
-	uint64_t va = (uint64_t)slot_va(first);
+	uint64_t va = (uint64_t)va_at(first);
 
-	slots_fill(first, PTEBATCH_TABLE_SLOTS, 1, 0, DATA | RW);
-	CHECK(!ptebatch_add_clear(&batch, slot_maddr(first),
+	fill_entries(first, PTEBATCH_TABLE_SLOTS, 1, 0, DATA | RW);
+	CHECK(!ptebatch_add_clear(&batch, slot_at(first),
 				  PTEBATCH_TABLE_SLOTS, NULL));
 	CHECK(!flush_all());
 	remove_table(va);
 	CHECK(!probe_write(table_virt(last), 1));
 	CHECK(!probe_write(table_virt(last), 0));
 	install_table(va, table_virt(last));
-	slots_fill(first, 1, 1, 0, DATA | RW);
-	CHECK(!probe_write(slot_va(first), 0));
+	fill_entries(first, 1, 1, 0, DATA | RW);
+	CHECK(!probe_write(va_at(first), 0));
 	return NULL;
 }
 
@@ -452,14 +452,14 @@ static const char *a_table_mapped_by_itself_stays_read_only(void)
 {
 	uint64_t entry = virt_to_maddr(table_virt(0)) | P | US | A;
 
-	CHECK(!update_pte(slot_maddr(3), entry));
-	CHECK(!ptebatch_add_flags(&batch, slot_maddr(3), 1, 0, RW));
+	CHECK(!update_pte(slot_at(3), entry));
+	CHECK(!ptebatch_add_flags(&batch, slot_at(3), 1, 0, RW));
 	CHECK(flush_all() < 0);
-	CHECK(batch.last.slot == slot_maddr(3));
-	CHECK(!(*slot_entry(3) & RW));
+	CHECK(batch.last.slot == slot_at(3));
+	CHECK(!(*entry_at(3) & RW));
 	ptebatch_discard(&batch);
-	CHECK(!ptebatch_add_flags(&batch, slot_maddr(3), 1, 0, NX));
-	CHECK(!ptebatch_add_clear(&batch, slot_maddr(3), 1, NULL));
+	CHECK(!ptebatch_add_flags(&batch, slot_at(3), 1, 0, NX));
+	CHECK(!ptebatch_add_clear(&batch, slot_at(3), 1, NULL));
 	CHECK(!flush_all());
 	return NULL;
 }
@@ -470,17 +470,17 @@ static const char *eight_tables_go_in_one_flush(void)
 {
 	uint32_t i, wrong = 0;
 
-	slots_fill(0, 4096, 1, 0, DATA | RW);
+	fill_entries(0, 4096, 1, 0, DATA | RW);
 	for (i = 0; i < 8; i++)
-		CHECK(!ptebatch_add_flags(&batch, slot_maddr(i * 512), 512, RW,
+		CHECK(!ptebatch_add_flags(&batch, slot_at(i * 512), 512, RW,
 					NX));
 	CHECK(!flush_all());
 	for (i = 0; i < 4096; i++)
-		wrong += (*slot_entry(i) & (P | RW | NX | A | D | FRAME)) !=
+		wrong += (*entry_at(i) & (P | RW | NX | A | D | FRAME)) !=
 			 (page_maddr(i) | P | NX | A | D);
 	CHECK(!wrong);
 	for (i = 0; i < 8; i++)
-		CHECK(probe_write(slot_va(i * 512 + i), 1));
+		CHECK(probe_write(va_at(i * 512 + i), 1));
 	CHECK(batch.counters.flushed == 4096);
 	CHECK(batch.counters.tlb_flushes == 1);
 	if (env.have & PTEBATCH_HAVE_RUNS)
@@ -493,18 +493,18 @@ static const char *an_owner_that_does_not_exist_is_refused(void)
 	const uint32_t nobody = 0x1234;
 	uint64_t before;
 
-	slots_fill(0, 1, 1, 0, DATA | RW);
-	before = *slot_entry(0);
+	fill_entries(0, 1, 1, 0, DATA | RW);
+	before = *entry_at(0);
 	CHECK(!ptebatch_set_owner(&batch, PTEBATCH_DOMID_SELF, nobody));
-	CHECK(!ptebatch_add_flags(&batch, slot_maddr(0), 1, RW, 0));
+	CHECK(!ptebatch_add_flags(&batch, slot_at(0), 1, RW, 0));
 	CHECK(ptebatch_flush(&batch, NULL) == -PTEBATCH_ESRCH);
 	CHECK(ptebatch_discard(&batch) == 1);
 	CHECK(!ptebatch_set_owner(&batch, nobody, nobody));
-	CHECK(!ptebatch_add_set(&batch, slot_maddr(0), 0,
+	CHECK(!ptebatch_add_set(&batch, slot_at(0), 0,
 				  PTEBATCH_SET_EXACT));
 	CHECK(ptebatch_flush(&batch, NULL) == -PTEBATCH_ESRCH);
 	CHECK(ptebatch_discard(&batch) == 1);
-	CHECK(*slot_entry(0) == before);
+	CHECK(*entry_at(0) == before);
 	return NULL;
 }
 
@@ -542,15 +542,15 @@ static const char *hardware_sets_a_and_d_anew_after_a_flush(void)
 {
 	uint64_t old = 0;
 
-	slots_fill(0, 1, 1, 0, DATA | RW);
-	CHECK(!ptebatch_add_flags_old(&batch, slot_maddr(0), 1, A | D, 0, &old));
+	fill_entries(0, 1, 1, 0, DATA | RW);
+	CHECK(!ptebatch_add_flags_old(&batch, slot_at(0), 1, A | D, 0, &old));
 	CHECK(!flush_all());
 	CHECK((old & (A | D)) == (A | D));
-	CHECK(!(*slot_entry(0) & (A | D)));
-	CHECK(!probe_read(slot_va(0), &old));
-	CHECK((*slot_entry(0) & (A | D)) == A);
-	CHECK(!probe_write(slot_va(0), 0));
-	CHECK((*slot_entry(0) & (A | D)) == (A | D));
+	CHECK(!(*entry_at(0) & (A | D)));
+	CHECK(!probe_read(va_at(0), &old));
+	CHECK((*entry_at(0) & (A | D)) == A);
+	CHECK(!probe_write(va_at(0), 0));
+	CHECK((*entry_at(0) & (A | D)) == (A | D));
 	return NULL;
 }
 
@@ -616,13 +616,13 @@ static const char *an_entry_unsafe_against_l1tf_is_written(void)
 {
 	uint64_t unsafe = page_maddr(0) | US | RW;
 
-	slots_fill(0, 4, 1, 0, DATA | RW);
+	fill_entries(0, 4, 1, 0, DATA | RW);
 	CHECK(!set_value(0, page_maddr(0) | P | US));
 	CHECK(!set_value(1, unsafe));
-	CHECK(*slot_entry(1) == (unsafe | A | D));
+	CHECK(*entry_at(1) == (unsafe | A | D));
 	CHECK(!set_value(2, unsafe));
-	CHECK(probe_write(slot_va(1), 1));
-	CHECK(!probe_write(slot_va(3), 0));
+	CHECK(probe_write(va_at(1), 1));
+	CHECK(!probe_write(va_at(3), 0));
 	return NULL;
 }
 

@@ -140,8 +140,8 @@ static void count(uint64_t entry, uint32_t add)
 
 static int compare(uint32_t i)
 {
-	uint64_t subject = *slot_entry(i);
-	uint64_t reference = *slot_entry(i + TWIN_SLOTS);
+	uint64_t subject = *entry_at(i);
+	uint64_t reference = *entry_at(i + TWIN_SLOTS);
 
 	if ((subject & P ? twin_of(subject) : subject) != reference)
 		return DIFFER("slot %u is %016lx, by mmu_update %016lx, "
@@ -192,8 +192,8 @@ static int settle(void)
 
 static int compare_entries(uint32_t first, uint32_t nr)
 {
-	volatile const uint64_t *subject = slot_entry(first);
-	volatile const uint64_t *reference = slot_entry(first + TWIN_SLOTS);
+	volatile const uint64_t *subject = entry_at(first);
+	volatile const uint64_t *reference = entry_at(first + TWIN_SLOTS);
 	uint32_t i;
 
 	for (i = 0; i < nr; i++)
@@ -298,9 +298,9 @@ int twin_map_writable(uint32_t pair)
 	if (p->gone)
 		return 0;
 	for (side = 0; side < 2; side++) {
-		answer[side] = update_pte(slot_maddr(SCRATCH),
+		answer[side] = update_pte(slot_at(SCRATCH),
 					  p->frame[side] | P | RW | US);
-		err = update_pte(slot_maddr(SCRATCH), 0);
+		err = update_pte(slot_at(SCRATCH), 0);
 		if (err)
 			panic("the scratch slot cannot be cleared: %d", err);
 	}
@@ -367,7 +367,7 @@ int twin_release(uint32_t pair)
 /* Accesses both pages if the entry maps a page of a pair; it stores 0. */
 int twin_touch(uint32_t i, int is_flushed)
 {
-	uint64_t entry = *slot_entry(i), value;
+	uint64_t entry = *entry_at(i), value;
 	const struct pair *p = pair_of(entry);
 	int fault[2][2], side;
 	/* Xen emulates stores to a table. */
@@ -378,7 +378,7 @@ int twin_touch(uint32_t i, int is_flushed)
 	if (!is_flushed && mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0, 0))
 		panic("no TLB flush");
 	for (side = 0; side < 2; side++) {
-		uint64_t *va = slot_va(i + (side ? TWIN_SLOTS : 0));
+		uint64_t *va = va_at(i + (side ? TWIN_SLOTS : 0));
 
 		if (side && is_flushed)
 			invlpg((uint64_t)va);
@@ -408,7 +408,7 @@ static void clear_all(void)
 	uint32_t i;
 
 	for (i = 0; i < 2 * TWIN_SLOTS; i++)
-		if (*slot_entry(i) && update_pte(slot_maddr(i), 0))
+		if (*entry_at(i) && update_pte(slot_at(i), 0))
 			panic("slot %u cannot be cleared", i);
 }
 
@@ -436,7 +436,7 @@ int twin_all_can_change_type(void)
 	}
 	/* Each table becomes data, and then a table again. */
 	for (i = 0; i < 2 * TWIN_TABLES; i++) {
-		uint64_t va = (uint64_t)slot_va(i * PTEBATCH_TABLE_SLOTS);
+		uint64_t va = (uint64_t)va_at(i * PTEBATCH_TABLE_SLOTS);
 
 		remove_table(va);
 		err = hypercall5(__HYPERVISOR_ptebatch_runs,

@@ -35,18 +35,18 @@ void *table_virt(uint32_t t)
 	return table[t];
 }
 
-uint64_t slot_maddr(uint32_t i)
+uint64_t slot_at(uint32_t i)
 {
-	return virt_to_maddr((void *)slot_entry(i));
+	return virt_to_maddr((void *)entry_at(i));
 }
 
-volatile uint64_t *slot_entry(uint32_t i)
+volatile uint64_t *entry_at(uint32_t i)
 {
 	return (uint64_t *)table[i / PTEBATCH_TABLE_SLOTS] +
 	       i % PTEBATCH_TABLE_SLOTS;
 }
 
-uint64_t *slot_va(uint32_t i)
+uint64_t *va_at(uint32_t i)
 {
 	return (uint64_t *)(TEST_BASE + i * PAGE);
 }
@@ -74,7 +74,7 @@ static void apply(uint32_t nr)
 		      batch[done].ptr, batch[done].val);
 }
 
-void slots_fill(uint32_t first, uint32_t nr, uint32_t stride, uint32_t p,
+void fill_entries(uint32_t first, uint32_t nr, uint32_t stride, uint32_t p,
 		uint64_t flags)
 {
 	uint32_t i, used = 0;
@@ -83,9 +83,9 @@ void slots_fill(uint32_t first, uint32_t nr, uint32_t stride, uint32_t p,
 		uint64_t entry = flags ? page_maddr(p + i) | flags : 0;
 		uint32_t index = first + i * stride;
 
-		if (*slot_entry(index) == entry)
+		if (*entry_at(index) == entry)
 			continue;
-		batch[used].ptr = slot_maddr(index) | MMU_NORMAL_PT_UPDATE;
+		batch[used].ptr = slot_at(index) | MMU_NORMAL_PT_UPDATE;
 		batch[used].val = entry;
 		if (++used == PTEBATCH_TABLE_SLOTS) {
 			apply(used);
@@ -100,5 +100,5 @@ void slots_fill(uint32_t first, uint32_t nr, uint32_t stride, uint32_t p,
 
 void world_reset(void)
 {
-	slots_fill(0, WORLD_SLOTS, 1, 0, 0);
+	fill_entries(0, WORLD_SLOTS, 1, 0, 0);
 }
