@@ -164,18 +164,18 @@ static bool shows_writes(void)
 
 /* ---- A foreign owner ---- */
 
-static volatile uint64_t *slot(void *ctx, uint64_t maddr)
+static volatile uint64_t *map_slot(void *ctx, uint64_t slot)
 {
 	(void)ctx;
-	if ((maddr ^ box->table) & ~0xfffull)
+	if ((slot ^ box->table) & ~0xfffull)
 		return NULL;
-	return (volatile uint64_t *)table + (maddr & 0xfff) / 8;
+	return (volatile uint64_t *)table + (slot & 0xfff) / 8;
 }
 
 static struct ptebatch_xencall dom0;
 static struct ptebatch_env env = {
 	.hypercall = ptebatch_xencall,
-	.map = slot,
+	.map = map_slot,
 	.ctx = &dom0,
 	.features = PTEBATCH_ENV_PRESERVE_AD,
 };
@@ -183,7 +183,7 @@ static struct ptebatch batch;
 static uint64_t storage[5 * 256];
 static uint64_t was[SLOTS], wanted[SLOTS], old[SLOTS];
 
-static uint64_t maddr(uint32_t i)
+static uint64_t slot_at(uint32_t i)
 {
 	return box->table + 8 * i;
 }
@@ -207,18 +207,18 @@ static bool change_runs(bool stock)
 
 	for (i = 0; i < 256; i++) {
 		wanted[i] = was[i] & P ? (was[i] & ~RW) | NX : was[i];
-		if (ptebatch_add_flags(&batch, maddr(i), 1, RW, NX))
+		if (ptebatch_add_flags(&batch, slot_at(i), 1, RW, NX))
 			return false;
 	}
 	for (i = 300; i < SLOTS; i += 2) {
 		wanted[i] = was[i] & P ? was[i] | 0x200 : was[i];
-		if (ptebatch_add_flags(&batch, maddr(i), 1, 0, 0x200))
+		if (ptebatch_add_flags(&batch, slot_at(i), 1, 0, 0x200))
 			return false;
 	}
 	/* The mmu_update backend gives no old values of a foreign table. */
 	for (i = 256; i < 300; i++)
 		wanted[i] = 0;
-	if (ptebatch_add_clear(&batch, maddr(256), 44, stock ? NULL : old))
+	if (ptebatch_add_clear(&batch, slot_at(256), 44, stock ? NULL : old))
 		return false;
 	if (ptebatch_flush(&batch, NULL))
 		return false;
@@ -236,7 +236,7 @@ static bool change_values(void)
 		wanted[i] = was[i];
 		if (i == 17 || i == 18)
 			wanted[i] = was[35 - i];
-		if (ptebatch_add_set(&batch, maddr(i), wanted[i],
+		if (ptebatch_add_set(&batch, slot_at(i), wanted[i],
 				     PTEBATCH_SET_EXACT))
 			return false;
 	}
@@ -308,7 +308,7 @@ static bool refused(uint32_t tables, uint32_t pages, int err)
 	bool as_said;
 
 	if (ptebatch_set_owner(&batch, tables, pages) ||
-	    ptebatch_add_set(&batch, maddr(0), table[0], PTEBATCH_SET_EXACT))
+	    ptebatch_add_set(&batch, slot_at(0), table[0], PTEBATCH_SET_EXACT))
 		return false;
 	as_said = ptebatch_flush(&batch, NULL) == err;
 	if (!as_said)
