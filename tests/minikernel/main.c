@@ -5,7 +5,8 @@
  *   new     with test: this Xen must have the new calls
  *   old     with test: this Xen must not have the new calls
  *   race=N  tests with several vCPUs, N updates a test (see race.c)
- *   contend=N  only the cost of two vCPUs on one table, with N updates; with
+ *   contend=N  only the cost of two vCPUs on one table, with N updates, and how
+ *           long one of them waits; on a stock Xen the latter alone. With
  *           -icount, the TSC ticks count instructions of both vCPUs
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
  *   quick   with bench: only the figures table, not every batch size
