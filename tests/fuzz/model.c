@@ -92,7 +92,7 @@ static unsigned int nr_touched;
  * The number of expensive slots (hundreds of instructions each) since the call
  * began or continued, and the value of model_slots at that time.
  */
-static unsigned int dear;
+static unsigned int expensive;
 static uint64_t slots_before;
 
 static bool own(void)
@@ -240,7 +240,7 @@ static void change(unsigned int t, unsigned int s, uint64_t new, uint64_t keep,
 		     ((was ^ new) & ~(LIGHT_RUN | LIGHT_VALUE));
 
 	/* Hardware may have set A or D already, so these alone cost nothing. */
-	dear += ((was ^ new) & ~AD) &&
+	expensive += ((was ^ new) & ~AD) &&
 		(!own() || (moves && (!f || f->owner != OWN)));
 	if (old) {
 		if ((*old ^ was) & ~unsure[t][s])
@@ -766,13 +766,13 @@ static uint64_t stolen_refs;
  */
 static void check_work(void)
 {
-	uint64_t cost = model_slots - slots_before + 15UL * dear;
+	uint64_t cost = model_slots - slots_before + 15UL * expensive;
 
 	if (hx.preempt == 1 && cost > 2 * fuzz_preempt + AHEAD + 16)
 		fail("%lu slots, %u of them expensive, between two checks",
-		     model_slots - slots_before, dear);
+		     model_slots - slots_before, expensive);
 	slots_before = model_slots;
-	dear = 0;
+	expensive = 0;
 }
 
 /*
@@ -904,7 +904,7 @@ void model_call(uint32_t nr, const uint64_t a[5])
 	memcpy(args, a, sizeof(args));
 	l1tf = hx.l1tf;
 	xsm_calls = hx.xsm_calls;
-	model_slots = slots_before = dear = 0;
+	model_slots = slots_before = expensive = 0;
 	begin_part();
 	old_faulted = false;
 	hx.meanwhile = at_preemption;
