@@ -42,7 +42,7 @@ enum way {
 	UNUSED,	   /* the same, but not written */
 	KEPT,	   /* writable by a value that keeps A and D, and written */
 	ABSENT,	   /* removed; a read faults */
-	ANEW,	   /* removed and mapped again, and written */
+	REMAPPED,  /* removed and mapped again, and written */
 	HIDDEN,	   /* PROT_NONE and back, and read */
 	WAYS
 };
@@ -69,7 +69,7 @@ static int change(uint32_t round)
 			if (ptebatch_add_flags(&batch, slot_at(SLOT(i)), 1,
 					       0, RW))
 				return __LINE__;
-		} else if (way == ABSENT || way == ANEW) {
+		} else if (way == ABSENT || way == REMAPPED) {
 			if (ptebatch_add_clear(&batch, slot_at(SLOT(i)), 1,
 					       NULL))
 				return __LINE__;
@@ -85,7 +85,7 @@ static int change(uint32_t round)
 		if ((way == KEPT || way == HIDDEN) &&
 		    set(i, entry_of(i, P | US | RW), PTEBATCH_SET_KEEP_AD))
 			return __LINE__;
-		if (way == ANEW &&
+		if (way == REMAPPED &&
 		    set(i, entry_of(i, DATA | RW), PTEBATCH_SET_EXACT))
 			return __LINE__;
 	}
@@ -110,7 +110,7 @@ static int use(uint32_t round)
 		if (probe_read(va_at(SLOT(i)), &seen))
 			return __LINE__;
 		box.reached[i] = MAILBOX_READ;
-		if (way != AGAIN && way != KEPT && way != ANEW)
+		if (way != AGAIN && way != KEPT && way != REMAPPED)
 			continue;
 		if (probe_write(va_at(SLOT(i)), round))
 			return __LINE__;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Measures some of Debian's programs that change page tables a lot. A figure is
+ * Measures programs from Debian that change page tables a lot. A figure is
  * the number of the machine's instructions in an interval, divided by the units
  * of work that the program did in it. Each program runs once, since a run is
  * long.
