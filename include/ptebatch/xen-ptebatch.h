@@ -88,6 +88,22 @@ struct ptebatch_run {
 #define PTEBATCH_OP_FLAGS  0U
 #define PTEBATCH_OP_CLEAR  1U
 
+/* In registers only. */
+#define PTEBATCH_OP_SET    2U
+#define PTEBATCH_OP_TAKE   3U
+#define PTEBATCH_OPS       0xfU
+
+#define PTEBATCH_COUNT_CALLS          0U
+#define PTEBATCH_COUNT_UPDATES        1U
+#define PTEBATCH_COUNT_UPDATES_LEFT   2U
+#define PTEBATCH_COUNT_UPDATE_VA      3U
+#define PTEBATCH_COUNT_UPDATE_VA_LEFT 4U
+#define PTEBATCH_COUNT_VALIDATED      5U
+#define PTEBATCH_COUNT_VALIDATED_LEFT 6U
+#define PTEBATCH_COUNT_TRAPS          7U
+#define PTEBATCH_COUNT_TRAPS_LEFT     8U
+#define PTEBATCH_COUNTS               9U
+
 /* Xen stores old values in chunks of this many slots. */
 #define PTEBATCH_OLD_CHUNK 64U
 
@@ -191,6 +207,8 @@ struct ptebatch_tlb {
 #define PTEBATCH_ASK_VERSION 0U /* PTEBATCH_IS_RUNS or _VALUES, plus the version */
 #define PTEBATCH_ASK_RECORDS 1U /* how many records a call takes at most */
 #define PTEBATCH_ASK_FAST    2U /* bits that runs change on the fast path */
+#define PTEBATCH_ASK_OPS     3U /* bit n: the register form of runs has op n */
+#define PTEBATCH_ASK_COUNT(n) (0x100U + (n)) /* a counter, for dom0 */
 #define PTEBATCH_IS_RUNS     0x7074625275000000ULL
 #define PTEBATCH_IS_VALUES   0x7074625661000000ULL
 

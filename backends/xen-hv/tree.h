@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What ptebatch.c takes from the Xen tree it is built in, where trees differ
- * or where the name is private to mm.c. Installed as arch/x86/pv/ptebatch.h.
+ * What the engine takes from the Xen tree it is built in, where trees differ.
  *
- * Known trees: 4.17, 4.20. Xen coding style. What differs is found by what the
+ * Known trees: 4.17, 4.20. What differs is found by what the
  * tree defines, not by its version. A symbol that a tree does not have looks
  * like one that is turned off, so a short cut is never taken because a symbol
  * is missing: either the tree shows that the short cut is right, or Xen's own
  * function does the work, or the build fails.
  */
-#ifndef X86_PV_PTEBATCH_H
-#define X86_PV_PTEBATCH_H
+#ifndef X86_PV_PTEBATCH_TREE_H
+#define X86_PV_PTEBATCH_TREE_H
 
 #include <xen/mm.h>
 #include <xen/nospec.h>
@@ -18,10 +17,8 @@
 
 #include <asm/spec_ctrl.h>
 
-/* mm.c: mod_l1_entry(), which is static there. The page lock is held. */
-int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
-                          unsigned int cmd, struct vcpu *pt_vcpu,
-                          struct domain *pg_dom);
+/* The parts that are off for one domain; 0 when it is made. */
+#define ptebatch_parts_off(d) ((d)->arch.pv.ptebatch_off)
 
 /*
  * Frame numbers (mfn) and indices into the frame table (pdx).
@@ -282,4 +279,4 @@ static always_inline bool ptebatch_l1tf_unsafe(paddr_t mask, intpte_t pte)
     return (pte & mask) < l1tf_safe_maddr;
 }
 
-#endif /* X86_PV_PTEBATCH_H */
+#endif /* X86_PV_PTEBATCH_TREE_H */

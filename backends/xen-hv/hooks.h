@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where Xen's own code enters the engine for L1 entries (l1.h). Without
+ * CONFIG_PTEBATCH nothing is left of it.
+ */
+#ifndef X86_PV_L1_HOOKS_H
+#define X86_PV_L1_HOOKS_H
+
+#include <xen/mm.h>
+
+#include <asm/page.h>
+
+#include <public/xen.h>
+
+#ifdef CONFIG_PTEBATCH
+
+/* mod_l1_entry() itself, for the calls, with the table's lock held. */
+int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
+                          unsigned int cmd, struct vcpu *pt_vcpu,
+                          struct domain *pg_dom);
+
+/* mmu_update as Xen does it. first: its first request, if it was read. */
+long mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs, unsigned int count,
+                XEN_GUEST_HANDLE_PARAM(uint) pdone, unsigned int foreigndom,
+                const mmu_update_t *first);
+
+/* mmu_update for a guest: what the engine takes, and the rest by mmu_update(). */
+long l1_mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
+                   unsigned int count, XEN_GUEST_HANDLE_PARAM(uint) pdone,
+                   unsigned int foreigndom);
+
+/* update_va_mapping; -EAGAIN: the engine leaves it to Xen, untouched. */
+int l1_update_va_mapping(unsigned long va, uint64_t val, unsigned long flags);
+
+/* RW changes in place; argued at the function. False: nothing was done. */
+bool l1_in_place(l1_pgentry_t *pl1e, l1_pgentry_t ol1e, l1_pgentry_t nl1e,
+                 bool preserve_ad, const struct domain *pt_owner,
+                 const struct domain *pg_owner);
+
+/* Loops over the slots of a table; see validate.c. */
+unsigned int l1_validate(struct domain *d, void *table, unsigned int i);
+unsigned int l1_devalidate(struct domain *d, const void *table);
+unsigned int l1_next_used(const void *table, unsigned int i);
+unsigned int l1_used_below(const void *table, unsigned int i);
+
+#else /* !CONFIG_PTEBATCH */
+
+#define l1_mmu_update(ureqs, count, pdone, foreigndom) \
+    mmu_update(ureqs, count, pdone, foreigndom, NULL)
+#define l1_update_va_mapping(va, val, flags) (-EAGAIN)
+#define l1_in_place(pl1e, ol1e, nl1e, ad, pt_owner, pg_owner) false
+#define l1_validate(d, table, i) (i)
+#define l1_devalidate(d, table) 0U
+#define l1_next_used(table, i) (i)
+#define l1_used_below(table, i) (i)
+
+#endif
+
+#endif /* X86_PV_L1_HOOKS_H */

@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The engine for updates of L1 entries: what is not inline. See l1.h.
+ */
+
+#include <xen/event.h>
+#include <xen/guest_access.h>
+#include <xen/param.h>
+#include <xen/softirq.h>
+#include <xen/time.h>
+
+#include <asm/flushtlb.h>
+#include <asm/shadow.h>
+
+#include <xsm/xsm.h>
+
+#include "hooks.h"
+#include "l1.h"
+
+/* --- The switch ----------------------------------------------------------- */
+
+/*
+ * "ptebatch" on Xen's command line, and at run time: which parts are on. A part
+ * that is turned off answers as if it were not there. A call that is under way
+ * ends, or is stopped at its next preemption.
+ */
+uint8_t __read_mostly opt_ptebatch = L1_CALLS | L1_UPDATES | L1_VALIDATION;
+
+DEFINE_PER_CPU(unsigned long [PTEBATCH_COUNTS], l1_counts);
+
+static const struct {
+    const char *name;
+    uint8_t part;
+} parts[] = {
+    { "calls", L1_CALLS },
+    { "updates", L1_UPDATES },
+    { "validation", L1_VALIDATION },
+    { "traps", L1_TRAPS },
+};
+
+#ifdef CONFIG_HYPFS
+static char param_text[48];
+
+static void cf_check update_param(struct param_hypfs *par)
+{
+    unsigned int i, at = 0;
+
+    for ( i = 0; i < ARRAY_SIZE(parts); i++ )
+        at += snprintf(param_text + at, sizeof(param_text) - at, "%s%s%s",
+                       i ? "," : "", opt_ptebatch & parts[i].part ? "" : "no-",
+                       parts[i].name);
+    custom_runtime_set_var(par, param_text);
+}
+#else
+# define update_param(par) ((void)0)
+#endif
+
+static int cf_check parse_ptebatch(const char *s);
+custom_runtime_param("ptebatch", parse_ptebatch, update_param);
+
+/* With set 0 a boolean turns everything off, with 1 all parts but traps on. */
+static int parse_list(const char *s, uint8_t *on)
+{
+    const char *end;
+
+    do {
+        int val;
+        unsigned int i;
+
+        end = strchr(s, ',') ?: strchr(s, '\0');
+
+        if ( (val = parse_bool(s, end)) >= 0 )
+            *on = val ? *on | L1_CALLS | L1_UPDATES | L1_VALIDATION : 0;
+        else
+        {
+            for ( i = 0; i < ARRAY_SIZE(parts); i++ )
+                if ( (val = parse_boolean(parts[i].name, s, end)) >= 0 )
+                    break;
+            if ( val < 0 )
+                return -EINVAL;
+            *on = val ? *on | parts[i].part : *on & ~parts[i].part;
+        }
+
+        s = end + 1;
+    } while ( *end );
+
+    return 0;
+}
+
+/* A list of parts; at run time "domN:" before it makes it that domain's own. */
+static int cf_check parse_ptebatch(const char *s)
+{
+    uint8_t on = opt_ptebatch;
+    int rc;
+
+    if ( !strncmp(s, "dom", 3) )
+    {
+        unsigned long id = simple_strtoul(s + 3, &s, 10);
+        struct domain *d;
+
+        if ( *s != ':' || id >= DOMID_FIRST_RESERVED || system_state < SYS_STATE_active )
+            return -EINVAL;
+
+        d = rcu_lock_domain_by_id(id);
+        if ( !d )
+            return -ESRCH;
+
+        on = ~ptebatch_parts_off(d);
+        rc = is_pv_domain(d) ? parse_list(s + 1, &on) : -EOPNOTSUPP;
+        if ( !rc )
+            ptebatch_parts_off(d) = ~on;
+        rcu_unlock_domain(d);
+
+        return rc;
+    }
+
+    rc = parse_list(s, &on);
+    if ( !rc )
+    {
+        opt_ptebatch = on;
+        update_param(param_2_parfs(parse_ptebatch));
+    }
+
+    return rc;
+}
+
+/* --- References ----------------------------------------------------------- */
+
+enum l1_result l1_type_get_slow(struct page_info *page)
+{
+    bool other = (ACCESS_ONCE(page->u.inuse.type_info) & PGT_type_mask) !=
+                 PGT_writable_page;
+
+    if ( !get_page_type(page, PGT_writable_page) )
+        return L1_LEFT;
+
+    return other ? L1_RETYPED : L1_SLOW;
+}
+
+enum l1_result l1_type_put_slow(struct page_info *page)
+{
+    /*
+     * It reads the TLB clock before its first locked instruction. The entry may
+     * have been written by a plain store, which others must see by then.
+     */
+    smp_mb();
+    put_page_type(page);
+
+    return L1_SLOW;
+}
+
+/* --- The table ------------------------------------------------------------ */
+
+void l1_works_slow(struct l1_batch *b, intpte_t pte)
+{
+    struct page_info *page;
+
+    b->slow = true;
+    b->work += WORK_SLOW;
+
+    /*
+     * A writable entry of a page that has another type makes Xen change the
+     * type. Only time depends on the answer, so nothing keeps the type as it is
+     * until then, and it does not matter whose the page is.
+     */
+    if ( (pte & (_PAGE_PRESENT | _PAGE_RW)) == (_PAGE_PRESENT | _PAGE_RW) &&
+         (page = ptebatch_find_page(ptebatch_frame(pte))) != NULL &&
+         (ACCESS_ONCE(page->u.inuse.type_info) & PGT_type_mask) !=
+         PGT_writable_page )
+        b->work += WORK_RETYPE - WORK_SLOW;
+}
+
+/* Checks with no other user of the table seen before it is handed over. */
+#define CHECKS_ALONE     8U
+/* TSC cycles between unlock and lock, for a waiter to lock. */
+#define HAND_OVER        1000U
+
+/* Whether to let another CPU have the table: "The lock" in the design. */
+static bool must_hand_over(struct l1_batch *b)
+{
+    unsigned long refs = ACCESS_ONCE(b->page->count_info);
+
+    if ( refs > b->refs )
+        return true;
+
+    b->refs = refs;             /* a former user is gone */
+
+    return b->slow || ++b->checks >= CHECKS_ALONE;
+}
+
+bool l1_check(struct l1_batch *b)
+{
+    b->work = 0;
+    if ( hypercall_preempt_check() )
+        return true;
+
+    if ( b->page && must_hand_over(b) )
+    {
+        l1_table_unlock(b);
+        b->hand_over = true;
+    }
+
+    return false;
+}
+
+void l1_table_put(struct l1_batch *b)
+{
+    l1_table_unlock(b);
+
+    if ( b->page )
+    {
+        ptebatch_unmap_table(b->l1);
+        put_page(b->page);
+        b->page = NULL;
+    }
+}
+
+int l1_table_lock(struct l1_batch *b, uint64_t slot)
+{
+    mfn_t mfn = maddr_to_mfn(slot);
+    unsigned long type;
+
+    l1_table_unlock(b);
+
+    if ( b->page && !mfn_eq(mfn, b->mfn) )
+    {
+        l1_table_put(b);
+        b->work += WORK_TABLE;
+    }
+
+    if ( !b->page )
+    {
+        struct page_info *page;
+
+        if ( unlikely(slot & ~PADDR_MASK) )
+            return -EINVAL;
+
+        page = ptebatch_own_page(slot, &b->frames);
+        if ( unlikely(!page) || unlikely(!get_page(page, b->pt_owner)) )
+            return -EINVAL;
+        b->page = page;
+        b->refs = ACCESS_ONCE(page->count_info);
+        /* Its holder has a reference as well. */
+        if ( ACCESS_ONCE(page->u.inuse.type_info) & PGT_locked )
+            b->refs--;
+        b->checks = 0;
+        b->slow = b->hand_over = false;
+        b->mfn = mfn;
+        b->l1 = ptebatch_map_table(page, mfn);
+    }
+
+    if ( unlikely(b->hand_over) )
+    {
+        cycles_t start = get_cycles();
+
+        b->checks = 0;
+        b->slow = b->hand_over = false;
+        do {
+            cpu_relax();
+        } while ( get_cycles() - start < HAND_OVER );
+    }
+
+    if ( unlikely(!page_lock(b->page)) )
+        return -EINVAL;
+
+    type = b->page->u.inuse.type_info & PGT_type_mask;
+    b->plain = type == PGT_writable_page;
+    if ( unlikely(type != PGT_l1_page_table) &&
+         !(b->plain && b->plain_ok) )
+    {
+        page_unlock(b->page);
+        return -EINVAL;
+    }
+
+    /* Only now: this is what all others take for "a locked table". */
+    b->locked = slot & PAGE_MASK;
+
+    return 0;
+}
+
+int l1_ask_xsm(struct l1_batch *b, uint32_t needed)
+{
+    int rc;
+
+    l1_table_unlock(b);         /* a policy may take long to answer */
+    rc = xsm_mmu_update(XSM_TARGET, current->domain, b->pt_owner, b->pg_owner,
+                        needed | b->xsm_checked);
+    if ( !rc )
+        b->xsm_checked |= needed;
+
+    return rc;
+}
+
+/* --- Many values ---------------------------------------------------------- */
+
+static always_inline const struct ptebatch_value *values(
+    struct l1_batch *b, const struct ptebatch_value *v,
+    const struct ptebatch_value *end, unsigned int mode)
+{
+    const struct l1_rules rules = l1_rules(b->pt_owner, xsm_unasked(b));
+    const intpte_t keep = mode == PTEBATCH_SET_KEEP_AD ? AD_BITS : 0;
+    struct ptebatch_frames frames = b->frames;
+    const uint64_t first = b->locked | mode;
+    void *const l1 = b->l1;
+
+    for ( ; v < end; v++ )
+    {
+        enum l1_result res;
+        uint64_t offset;
+        intpte_t *p;
+
+        OPTIMIZER_HIDE_VAR(v);      /* or v + 1 would be kept as well */
+        offset = v->slot - first;
+
+        /* The locked table, and the mode: nothing else is left of slot. */
+        if ( unlikely(offset & ~SLOT_MASK) )
+            break;
+
+        OPTIMIZER_HIDE_VAR(offset); /* or the mask would be superfluous */
+        p = l1 + (offset & SLOT_MASK);
+
+        res = l1_value(p, ACCESS_ONCE(*p), v->pte, keep, &rules, &frames);
+        if ( likely(res == L1_DONE) )
+            continue;
+        if ( res != L1_LEFT )
+        {
+            l1_worked(b, res);
+            v++;
+        }
+        break;
+    }
+
+    return v;
+}
+
+/* Each loop gets all registers for itself. */
+static noinline const struct ptebatch_value *keep_values(
+    struct l1_batch *b, const struct ptebatch_value *v,
+    const struct ptebatch_value *end)
+{
+    return values(b, v, end, PTEBATCH_SET_KEEP_AD);
+}
+
+static noinline const struct ptebatch_value *exact_values(
+    struct l1_batch *b, const struct ptebatch_value *v,
+    const struct ptebatch_value *end)
+{
+    return values(b, v, end, PTEBATCH_SET_EXACT);
+}
+
+/*
+ * Memory that is no page table, or is not one yet: it takes the values as they
+ * are. It is locked, so that it stays what it is, and is only written.
+ */
+static const struct ptebatch_value *plain_values(
+    struct l1_batch *b, const struct ptebatch_value *v,
+    const struct ptebatch_value *end, unsigned int mode)
+{
+    const intpte_t ask = xsm_unasked(b);
+
+    for ( ; v < end; v++ )
+    {
+        uint64_t offset = v->slot - (b->locked | mode);
+
+        if ( unlikely(offset & ~SLOT_MASK) ||
+             unlikely((v->pte & _PAGE_PRESENT) && (v->pte & ask)) )
+            break;
+
+        OPTIMIZER_HIDE_VAR(offset);
+        write_atomic((intpte_t *)(b->l1 + (offset & SLOT_MASK)), v->pte);
+    }
+
+    return v;
+}
+
+const struct ptebatch_value *l1_values(struct l1_batch *b,
+                                       const struct ptebatch_value *v,
+                                       const struct ptebatch_value *end)
+{
+    unsigned int mode = v->slot & (sizeof(intpte_t) - 1);
+    const struct ptebatch_value *next;
+
+    if ( (mode != PTEBATCH_SET_KEEP_AD && mode != PTEBATCH_SET_EXACT) ||
+         l1_table_at(b, v->slot - mode) )
+        return v;
+
+    next = unlikely(b->plain) ? plain_values(b, v, end, mode) :
+           mode == PTEBATCH_SET_KEEP_AD ? keep_values(b, v, end)
+                                        : exact_values(b, v, end);
+    b->work += next - v;
+
+    return next;
+}
+
+/* --- One entry alone ------------------------------------------------------ */
+
+/*
+ * The steps of l1_table_lock() and of a loop, with everything left out that is
+ * for many entries.
+ */
+static always_inline struct page_info *one_lock(
+    uint64_t slot, const struct ptebatch_frames *frames, bool plain_ok,
+    intpte_t **p)
+{
+    struct page_info *table = ptebatch_find_page(ptebatch_frame(slot));
+    unsigned long type;
+
+    if ( unlikely(!table) ||
+         unlikely(table->v.inuse._domain != frames->owner) ||
+         unlikely(!page_get(table, frames)) )
+        return NULL;
+
+    if ( unlikely(!page_lock(table)) )
+        goto put;
+
+    type = table->u.inuse.type_info & PGT_type_mask;
+    if ( unlikely(type != PGT_l1_page_table) &&
+         !(plain_ok && type == PGT_writable_page) )
+    {
+        page_unlock(table);
+        goto put;
+    }
+
+    *p = ptebatch_map_table(table, maddr_to_mfn(slot)) + (slot & SLOT_MASK);
+
+    return table;
+
+ put:
+    page_put(table);
+
+    return NULL;
+}
+
+static always_inline void one_unlock(struct page_info *table, intpte_t *p)
+{
+    ptebatch_unmap_table(p);
+    page_unlock(table);
+    page_put(table);
+}
+
+enum l1_result l1_one_value(uint64_t slot, intpte_t val, unsigned int mode,
+                            bool plain_ok)
+{
+    struct domain *d = current->domain;
+    struct ptebatch_frames frames = ptebatch_frames(d);
+    const struct l1_rules rules = l1_rules(d, 0);
+    struct page_info *table;
+    enum l1_result res;
+    intpte_t *p;
+
+    if ( unlikely(slot & (~PADDR_MASK | (sizeof(*p) - 1))) )
+        return L1_LEFT;
+
+    table = one_lock(slot, &frames, plain_ok, &p);
+    if ( unlikely(!table) )
+        return L1_LEFT;
+
+    if ( plain_ok && (table->u.inuse.type_info & PGT_type_mask) ==
+                     PGT_writable_page )
+    {
+        write_atomic(p, val);
+        res = L1_DONE;
+    }
+    else
+        res = l1_value(p, ACCESS_ONCE(*p), val,
+                       mode == PTEBATCH_SET_KEEP_AD ? AD_BITS : 0, &rules,
+                       &frames);
+
+    one_unlock(table, p);
+
+    return res;
+}
+
+enum l1_result l1_one_flags(uint64_t slot, intpte_t clear, intpte_t set)
+{
+    struct ptebatch_frames frames = ptebatch_frames(current->domain);
+    const struct l1_change to = l1_change(~clear, set, WRITE_KEEP);
+    struct page_info *table;
+    enum l1_result res = L1_DONE;
+    intpte_t pte, *p;
+
+    if ( unlikely(slot & (~PADDR_MASK | (sizeof(*p) - 1))) )
+        return L1_LEFT;
+
+    table = one_lock(slot, &frames, false, &p);
+    if ( unlikely(!table) )
+        return L1_LEFT;
+
+    pte = ACCESS_ONCE(*p);
+    if ( likely(pte & _PAGE_PRESENT) )
+        res = l1_flags(p, &pte, &to, ((pte & ~clear) | set) & ~pte & _PAGE_RW ||
+                                     pte & ~((pte & ~clear) | set) & _PAGE_RW,
+                       set & _PAGE_RW, &frames);
+
+    one_unlock(table, p);
+
+    return res;
+}
+
+/* --- The type count in place ---------------------------------------------- */
+
+/*
+ * For mod_l1_entry(), once it has checked the new value's flags: RW changes on
+ * the same frame, and nothing that would have to be validated again. Then the
+ * entry's general reference stays, and one type reference comes or goes. False:
+ * nothing was done.
+ */
+bool l1_in_place(l1_pgentry_t *pl1e, l1_pgentry_t ol1e, l1_pgentry_t nl1e,
+                 bool preserve_ad, const struct domain *pt_owner,
+                 const struct domain *pg_owner)
+{
+    const struct domain *d = current->domain;
+    intpte_t pte = l1e_get_intpte(ol1e);
+    struct ptebatch_frames frames;
+    struct l1_change to;
+
+    if ( pt_owner != d || pg_owner != d || !l1_part_on(d, L1_UPDATES) ||
+         !l1_simple(d) || !(pte & _PAGE_PRESENT) )
+        return false;
+
+    frames = ptebatch_frames(d);
+    to = preserve_ad
+         ? l1_change(AD_BITS, l1e_get_intpte(nl1e), WRITE_KEEP)
+         : l1_change(0, l1e_get_intpte(nl1e), WRITE_STORE);
+
+    return l1_flags(&l1e_get_intpte(*pl1e), &pte, &to, true, to.set & _PAGE_RW,
+                    &frames) != L1_LEFT;
+}
+
+/*
+ * Local variables:
+ * mode: C
+ * c-file-style: "BSD"
+ * c-basic-offset: 4
+ * tab-width: 4
+ * indent-tabs-mode: nil
+ * End:
+ */

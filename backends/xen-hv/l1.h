@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The engine for updates of L1 page tables of PV guests: one table at a time,
+ * one entry by the cheapest safe way, everything unusual left to Xen's own
+ * routines. docs/designs/pv-l1-engine.md argues why it is safe; the words used
+ * here are explained there.
+ *
+ * The engine changes entries of tables of the caller's own, outside any paging
+ * mode. It takes an entry or leaves it: an entry that is left was not changed,
+ * and nothing is held for it.
+ */
+#ifndef X86_PV_L1_H
+#define X86_PV_L1_H
+
+#include <xen/hypercall.h>
+#include <xen/sched.h>
+
+#include <asm/paging.h>
+
+#include <public/arch-x86/xen-ptebatch.h>
+
+#include "../mm.h"
+#include "tree.h"
+
+/* --- Parts that can be turned off, and what is counted -------------------- */
+
+#define L1_CALLS      1U        /* the two calls */
+#define L1_UPDATES    2U        /* mmu_update and update_va_mapping */
+#define L1_VALIDATION 4U        /* validation and devalidation of tables */
+#define L1_TRAPS      8U        /* trapped writes */
+
+extern uint8_t opt_ptebatch;
+
+/* Two loads, so that what is turned off costs next to nothing. */
+static always_inline bool l1_part_on(const struct domain *d, unsigned int part)
+{
+    return opt_ptebatch & ~ptebatch_parts_off(d) & part;
+}
+
+/*
+ * Whether the short ways may be used for the current domain's own tables. Its
+ * mode cannot change while one of its vCPUs is in Xen: whoever changes it pauses
+ * the domain first.
+ */
+static always_inline bool l1_simple(const struct domain *d)
+{
+    return !paging_mode_enabled(d) && cpu_has_nx && !is_pv_32bit_domain(d);
+}
+
+/* By CPU. dom0 reads the sums: PTEBATCH_ASK_COUNT in the public header. */
+DECLARE_PER_CPU(unsigned long [PTEBATCH_COUNTS], l1_counts);
+
+#define l1_count_add(what, n) (this_cpu(l1_counts)[PTEBATCH_COUNT_ ## what] += (n))
+#define l1_count(what) l1_count_add(what, 1)
+
+/* --- Constants ------------------------------------------------------------ */
+
+/* Entries between two checks for preemption; a test build makes it 1. */
+#ifndef PTEBATCH_PREEMPT
+#define PTEBATCH_PREEMPT 256U
+#endif
+/* What counts towards that, in units of an entry that the engine takes. */
+#define WORK_SLOW        8U     /* Xen's own routines did it */
+#define WORK_RETYPE      32U    /* a change of type: IPI, IOTLB flush */
+#define WORK_RECORD      2U
+#define WORK_TABLE       8U     /* giving one table back, taking the next */
+
+/* Records copied in one go, to the stack. */
+#define L1_VALUES        (PTEBATCH_PREEMPT < 64U ? PTEBATCH_PREEMPT : 64U)
+
+/* Of a slot's address, what is inside its table. */
+#define SLOT_MASK        (PAGE_SIZE - sizeof(intpte_t))
+/* Not the address of a page, so equal to none, whatever the guest names. */
+#define NOWHERE          1UL
+
+#define AD_BITS          (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
+/* Bits that may differ with no reference moving. */
+#define FREE_BITS        (PTEBATCH_FAST_FLAGS & ~PTEBATCH_PTE_RW)
+
+/*
+ * Is this the type_info of an own page mapped writable, as the fast path wants
+ * it, with at least that many references, and at most half of what there can
+ * be (or one or two more)? One range check, by one constant.
+ */
+#define TYPE_WRITABLE(count) (PGT_writable_page | PGT_validated | (count))
+#define TYPE_IS_WRITABLE(x, count) \
+    (!(((x) - TYPE_WRITABLE(count)) >> (PGT_count_width - 1)))
+
+/* The count of a count_info alone, shifted up, which needs no constant. */
+#define COUNT_UP(x) ((x) << (BITS_PER_LONG - PGC_count_width))
+
+/* --- References ----------------------------------------------------------- */
+
+/* What became of an entry. */
+enum l1_result {
+    L1_DONE,
+    L1_SLOW,                    /* done, by a routine of Xen's */
+    L1_RETYPED,                 /* done, and a page changed its type */
+    L1_LEFT,                    /* nothing was done */
+};
+
+/* Xen's own routines for a type, where the count is or becomes 0, or is odd. */
+enum l1_result l1_type_get_slow(struct page_info *page);
+enum l1_result l1_type_put_slow(struct page_info *page);
+
+/*
+ * A writable type reference, for an entry about to become writable. While the
+ * type is writable and its count is at least 1, before and after, one atomic
+ * increment is all that get_page_type() does.
+ */
+static always_inline enum l1_result type_get(struct page_info *page)
+{
+    unsigned long x = ACCESS_ONCE(page->u.inuse.type_info);
+
+    do {
+        if ( unlikely(!TYPE_IS_WRITABLE(x, 1UL)) )
+            return l1_type_get_slow(page);
+    } while ( unlikely(!ptebatch_try_cmpxchg(&page->u.inuse.type_info, &x,
+                                             x + 1)) );
+
+    return L1_DONE;
+}
+
+/* The reference of an entry that was writable. The entry has been written. */
+static always_inline enum l1_result type_put(struct page_info *page)
+{
+    unsigned long x = ACCESS_ONCE(page->u.inuse.type_info);
+
+    do {
+        if ( unlikely(!TYPE_IS_WRITABLE(x, 2UL)) )
+            return l1_type_put_slow(page);
+    } while ( unlikely(!ptebatch_try_cmpxchg(&page->u.inuse.type_info, &x,
+                                             x - 1)) );
+
+    return L1_DONE;
+}
+
+/*
+ * A general reference to a page that was the owner's a moment ago; as
+ * get_page(). False: none is held.
+ */
+static always_inline bool page_get(struct page_info *page,
+                                   const struct ptebatch_frames *frames)
+{
+    unsigned long x = ACCESS_ONCE(page->count_info);
+
+    do {
+        /* Free, or no more to be had: the last one is kept back by Xen. */
+        if ( unlikely(COUNT_UP(x + 2) <= COUNT_UP(2UL)) )
+            return false;
+    } while ( unlikely(!ptebatch_try_cmpxchg(&page->count_info, &x, x + 1)) );
+
+    if ( likely(page->v.inuse._domain == frames->owner) )
+        return true;
+
+    put_page(page);
+
+    return false;
+}
+
+/* As put_page(), which drops the last one. True: it was not the last. */
+static always_inline bool page_put(struct page_info *page)
+{
+    unsigned long x = ACCESS_ONCE(page->count_info);
+
+    do {
+        ASSERT(x & PGC_count_mask);
+        if ( unlikely(!COUNT_UP(x - 1)) )
+        {
+            put_page(page);
+            return false;
+        }
+    } while ( unlikely(!ptebatch_try_cmpxchg(&page->count_info, &x, x - 1)) );
+
+    return true;
+}
+
+/*
+ * Both references that an entry is about to hold of a page of the owner's. On
+ * L1_LEFT none is held.
+ */
+static always_inline enum l1_result entry_get(
+    struct page_info *page, intpte_t pte, const struct ptebatch_frames *frames)
+{
+    enum l1_result res = L1_DONE;
+
+    if ( unlikely(!page_get(page, frames)) )
+        return L1_LEFT;
+
+    if ( (pte & _PAGE_RW) &&
+         unlikely((res = type_get(page)) == L1_LEFT) )
+        put_page(page);
+
+    return res;
+}
+
+/* The references that an entry held of such a page, type first. */
+static always_inline enum l1_result entry_put(struct page_info *page,
+                                              intpte_t pte)
+{
+    enum l1_result res = (pte & _PAGE_RW) ? type_put(page) : L1_DONE;
+
+    return likely(page_put(page)) ? res : L1_SLOW;
+}
+
+/* --- One entry ------------------------------------------------------------ */
+
+/* How to write, known at compile time. */
+enum l1_write {
+    WRITE_KEEP,                 /* A and D that hardware sets must not be lost */
+    WRITE_STORE,                /* nothing of the entry is kept */
+    WRITE_XCHG,                 /* nor kept, but the old value is wanted */
+    WRITE_AND,                  /* set is 0, the old value is not wanted */
+    WRITE_OR,                   /* keep has all bits that set has not; the same */
+};
+
+/* What an entry becomes: (entry & keep) | set. */
+struct l1_change {
+    intpte_t keep, set;
+    intpte_t ad;                /* those of A and D that it keeps if it has */
+    enum l1_write write;
+};
+
+static always_inline struct l1_change l1_change(intpte_t keep, intpte_t set,
+                                                enum l1_write write)
+{
+    return (struct l1_change){
+        .keep = keep,
+        .set = set,
+        .ad = (keep | set) & AD_BITS,
+        .write = write,
+    };
+}
+
+/*
+ * Writes a present entry. *pte is a recent value of it: only A and D may have
+ * been set since. With WRITE_KEEP and WRITE_XCHG *pte becomes what it was.
+ */
+static always_inline void l1_write(intpte_t *p, intpte_t *pte,
+                                   const struct l1_change *to)
+{
+    intpte_t seen = *pte;
+
+    /* Nothing for hardware to set, before or after, and nobody else writes. */
+    if ( to->write == WRITE_STORE ||
+         (to->write != WRITE_XCHG && (seen & to->ad) == AD_BITS) )
+        write_atomic(p, (seen & to->keep) | to->set);
+    else if ( to->write == WRITE_AND )
+        ptebatch_lock_and(p, to->keep);
+    else if ( to->write == WRITE_OR )
+        ptebatch_lock_or(p, to->set);
+    else if ( to->write == WRITE_XCHG )
+        *pte = xchg(p, to->set);
+    else
+    {
+        while ( unlikely(!ptebatch_try_cmpxchg(p, &seen, (seen & to->keep) |
+                                                         to->set)) )
+            /* The table is locked: nobody but hardware writes. */
+            BUG_ON((seen ^ *pte) & ~AD_BITS);
+        *pte = seen;
+    }
+}
+
+/*
+ * A present entry, of which only flags of PTEBATCH_FAST_FLAGS and G change.
+ * moves: RW does; gain: it is set.
+ */
+static always_inline enum l1_result l1_flags(
+    intpte_t *p, intpte_t *pte, const struct l1_change *to, bool moves,
+    bool gain, struct ptebatch_frames *frames)
+{
+    struct page_info *page;
+    enum l1_result res = L1_DONE;
+
+    if ( !moves )
+    {
+        l1_write(p, pte, to);
+        return L1_DONE;
+    }
+
+    page = ptebatch_own_page(*pte, frames);
+    if ( unlikely(!page) )
+        return L1_LEFT;
+
+    if ( gain )
+    {
+        /* Write-combining pages have a state of their own. */
+        if ( unlikely(*pte & PTEBATCH_PTE_CACHE) ||
+             unlikely((res = type_get(page)) == L1_LEFT) )
+            return L1_LEFT;
+        l1_write(p, pte, to);
+        return res;
+    }
+
+    l1_write(p, pte, to);
+
+    return type_put(page);
+}
+
+/*
+ * The own page that a present entry holds references of, for the entry to give
+ * them up; NULL if Xen's routines have to do that. Theirs are I/O memory and
+ * other domains' pages, and grants, which they want to hear of.
+ */
+static always_inline struct page_info *l1_held(intpte_t pte,
+                                               struct ptebatch_frames *frames)
+{
+    return (pte & put_pte_flags(_PAGE_GNTTAB)) ? NULL
+                                               : ptebatch_own_page(pte, frames);
+}
+
+/* An entry becomes 0. */
+static always_inline enum l1_result l1_clear(
+    intpte_t *p, intpte_t *pte, const struct l1_change *to,
+    struct ptebatch_frames *frames)
+{
+    struct page_info *page;
+
+    if ( unlikely(!(*pte & _PAGE_PRESENT)) )
+    {
+        /* Hardware leaves it alone, and 0 is safe against L1TF. */
+        if ( *pte )
+            write_atomic(p, 0);
+        return L1_DONE;
+    }
+
+    page = l1_held(*pte, frames);
+    if ( unlikely(!page) )
+        return L1_LEFT;
+
+    l1_write(p, pte, to);
+
+    return entry_put(page, *pte);
+}
+
+/* What an update may map, and how, for one stretch of values. */
+struct l1_rules {
+    intpte_t odd;               /* of these, a new entry has P and U/S alone */
+    intpte_t ask;               /* a present entry has none of these */
+    paddr_t l1tf;
+};
+
+/* ask: of P and RW, those for which XSM has not been asked. */
+static always_inline struct l1_rules l1_rules(const struct domain *d,
+                                              intpte_t ask)
+{
+    return (struct l1_rules){
+        .odd = ~(PTEBATCH_FAST_FLAGS | PTEBATCH_PTE_FRAME | PTEBATCH_PTE_G),
+        .ask = ask,
+        .l1tf = ptebatch_l1tf_mask(d),
+    };
+}
+
+/*
+ * An entry becomes a full value, with the bits of keep (A and D, or none) that
+ * it has ORed in. Like mod_l1_entry(), for values as guests commonly have them.
+ */
+static always_inline enum l1_result l1_value(
+    intpte_t *p, intpte_t pte, intpte_t val, intpte_t keep,
+    const struct l1_rules *rules, struct ptebatch_frames *frames)
+{
+    const enum l1_write how = keep ? WRITE_KEEP : WRITE_STORE;
+    struct page_info *page, *held = NULL;
+    struct l1_change to;
+    enum l1_result res = L1_DONE, put;
+
+    if ( !(val & _PAGE_PRESENT) )
+    {
+        if ( unlikely(ptebatch_l1tf_unsafe(rules->l1tf, val)) )
+            return L1_LEFT;
+
+        if ( !(pte & _PAGE_PRESENT) )
+        {
+            write_atomic(p, (pte & keep) | val);
+            return L1_DONE;
+        }
+
+        held = l1_held(pte, frames);
+        if ( unlikely(!held) )
+            return L1_LEFT;
+
+        to = l1_change(keep, val, how);
+        l1_write(p, &pte, &to);
+
+        return entry_put(held, pte);
+    }
+
+    if ( unlikely(val & rules->ask) )
+        return L1_LEFT;
+
+    /* Both have U/S, or neither: what Xen adds differs by G alone. */
+    if ( (pte & _PAGE_PRESENT) &&
+         likely(!((pte ^ val) & ~(PTEBATCH_FAST_FLAGS | PTEBATCH_PTE_G))) )
+    {
+        bool moves = (pte ^ val) & _PAGE_RW;
+
+        if ( likely(!(val & put_pte_flags(_PAGE_GUEST_KERNEL))) )
+            val |= PTEBATCH_PTE_G;
+        else if ( val & PTEBATCH_PTE_CACHE )
+            return L1_LEFT; /* G may change, and the attributes be forbidden */
+
+        to = l1_change(keep, val, how);
+        return l1_flags(p, &pte, &to, moves, val & _PAGE_RW, frames);
+    }
+
+    if ( unlikely((val & rules->odd) != (_PAGE_PRESENT | _PAGE_USER)) )
+        return L1_LEFT;
+
+    page = ptebatch_own_page(val, frames);
+    if ( unlikely(!page) )
+        return L1_LEFT;
+    if ( (pte & _PAGE_PRESENT) && unlikely(!(held = l1_held(pte, frames))) )
+        return L1_LEFT;
+
+    res = entry_get(page, val, frames);
+    if ( unlikely(res == L1_LEFT) )
+        return L1_LEFT;
+
+    val |= PTEBATCH_PTE_G;      /* as adjust_guest_l1e() */
+    if ( !held )
+    {
+        /* No A or D to be lost; not before the locked instructions above. */
+        write_atomic(p, (pte & keep) | val);
+        return res;
+    }
+
+    to = l1_change(keep, val, how);
+    l1_write(p, &pte, &to);
+    put = entry_put(held, pte);
+
+    return max(res, put);
+}
+
+/* --- One table ------------------------------------------------------------ */
+
+/*
+ * Updates of many entries. The table at hand is referenced and mapped, and
+ * locked except while guest memory is accessed.
+ */
+struct l1_batch {
+    struct domain *pt_owner;    /* whose tables */
+    struct domain *pg_owner;    /* whose pages */
+    struct ptebatch_frames frames; /* pt_owner's */
+    bool own;                   /* all the caller's, and no paging mode */
+    bool plain_ok;              /* memory that is no page table will do, too */
+
+    struct page_info *page;     /* the table at hand, or NULL */
+    void *l1;
+    mfn_t mfn;
+    uint64_t locked;            /* its address while locked, else NOWHERE */
+    bool plain;                 /* and whether it is no page table */
+
+    /* When to hand it over: "The lock" in the design. */
+    unsigned long refs;         /* the fewest that it had */
+    unsigned int checks;        /* since it was handed over */
+    bool slow;                  /* and whether any entry was slow since */
+    bool hand_over;             /* before it is locked again */
+
+    unsigned int work;          /* since the last check for preemption */
+    uint32_t xsm_checked;
+};
+
+static always_inline void l1_batch_init(struct l1_batch *b)
+{
+    b->plain_ok = false;
+    b->page = NULL;
+    b->locked = NOWHERE;
+    b->work = 0;
+    b->xsm_checked = 0;
+}
+
+static always_inline void l1_table_unlock(struct l1_batch *b)
+{
+    if ( b->locked != NOWHERE )
+    {
+        page_unlock(b->page);
+        b->locked = NOWHERE;
+    }
+}
+
+/*
+ * Locks the table that holds a slot, if it is an L1 table of pt_owner. The
+ * reference and the mapping stay when the lock is dropped for a copy; the type
+ * does not, and is looked at again. -EINVAL: it is none.
+ */
+int l1_table_lock(struct l1_batch *b, uint64_t slot);
+void l1_table_put(struct l1_batch *b);
+
+/* The same, where it mostly is the table of the slot before. */
+static always_inline int l1_table_at(struct l1_batch *b, uint64_t slot)
+{
+    return likely((slot & PAGE_MASK) == b->locked) ? 0 : l1_table_lock(b, slot);
+}
+
+/*
+ * Between two entries, and never before the first of an invocation, so that a
+ * restarted call always makes progress: is it time to let others run? Callers
+ * then give up the table. Otherwise a waiter may get it here.
+ */
+bool l1_check(struct l1_batch *b);
+
+static always_inline bool l1_preempt(struct l1_batch *b)
+{
+    return unlikely(b->work >= PTEBATCH_PREEMPT) && l1_check(b);
+}
+
+static always_inline void l1_worked(struct l1_batch *b, enum l1_result res)
+{
+    b->work += res == L1_RETYPED ? WORK_RETYPE : WORK_SLOW;
+    b->slow = true;
+}
+
+/* The same, of an entry that Xen's routines are about to make pte. */
+void l1_works_slow(struct l1_batch *b, intpte_t pte);
+
+/* What of mmu_update's permissions an entry needs. */
+static always_inline uint32_t xsm_needed(intpte_t pte)
+{
+    uint32_t needed = XSM_MMU_NORMAL_UPDATE;
+
+    if ( pte & _PAGE_PRESENT )
+        needed |= XSM_MMU_UPDATE_READ |
+                  ((pte & _PAGE_RW) ? XSM_MMU_UPDATE_WRITE : 0);
+
+    return needed;
+}
+
+/* Of P and RW, those for which it has not been asked yet. */
+static always_inline intpte_t xsm_unasked(const struct l1_batch *b)
+{
+    return ((b->xsm_checked & XSM_MMU_UPDATE_READ) ? 0 : _PAGE_PRESENT) |
+           ((b->xsm_checked & XSM_MMU_UPDATE_WRITE) ? 0 : _PAGE_RW);
+}
+
+int l1_ask_xsm(struct l1_batch *b, uint32_t needed);
+
+static always_inline int l1_check_xsm(struct l1_batch *b, uint32_t needed)
+{
+    return likely(!(needed & ~b->xsm_checked)) ? 0 : l1_ask_xsm(b, needed);
+}
+
+/*
+ * The values from v on, as long as the engine takes them, the table is that of
+ * the first, and so is the mode; the first that is left is returned. XSM has
+ * been asked about the first.
+ */
+const struct ptebatch_value *l1_values(struct l1_batch *b,
+                                       const struct ptebatch_value *v,
+                                       const struct ptebatch_value *end);
+
+/* --- One entry alone ------------------------------------------------------ */
+
+/*
+ * Finds, references and locks the table of one slot of the current domain,
+ * changes the entry, and gives the table back. The owner of frames is the
+ * current domain.
+ */
+enum l1_result l1_one_value(uint64_t slot, intpte_t val, unsigned int mode,
+                            bool plain_ok);
+enum l1_result l1_one_flags(uint64_t slot, intpte_t clear, intpte_t set);
+
+#endif /* X86_PV_L1_H */

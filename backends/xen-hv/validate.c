@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Validation and devalidation of page tables by the engine: empty slots are
+ * skipped at all levels, and present L1 entries of ordinary pages of the table's
+ * owner take the short way. Xen's own loops call this and do what it leaves, so
+ * either can finish what the other began: the state between two slots is Xen's.
+ *
+ * A table that is being validated or devalidated is neither a page table nor
+ * writable memory to anybody else, so no lock is held, and no paging mode hears
+ * of its entries: Xen's loops do it alike. The table's owner need not be the
+ * current domain.
+ */
+
+#include "hooks.h"
+#include "l1.h"
+
+/* Slots looked at together: eight loads and one test. */
+#define TOGETHER 8U
+
+/*
+ * The first slot from i on that is not 0, or 512. Only 64 bits of zeros are
+ * empty: whatever else is absent may have to be judged.
+ */
+static always_inline unsigned int next_used(const intpte_t *t, unsigned int i)
+{
+    while ( i < PTEBATCH_TABLE_SLOTS )
+    {
+        if ( !(i % TOGETHER) &&
+             !(t[i] | t[i + 1] | t[i + 2] | t[i + 3] | t[i + 4] | t[i + 5] |
+               t[i + 6] | t[i + 7]) )
+            i += TOGETHER;
+        else if ( !t[i] )
+            i++;
+        else
+            break;
+    }
+
+    return i;
+}
+
+/* For the loops of levels 2 to 4. */
+unsigned int l1_next_used(const void *table, unsigned int i)
+{
+    return likely(l1_part_on(current->domain, L1_VALIDATION))
+           ? next_used(table, i) : i;
+}
+
+/* The same downwards: the number of slots up to the last below i that is used. */
+unsigned int l1_used_below(const void *table, unsigned int i)
+{
+    const intpte_t *t = table;
+
+    if ( unlikely(!l1_part_on(current->domain, L1_VALIDATION)) )
+        return i;
+
+    while ( i )
+    {
+        if ( !(i % TOGETHER) &&
+             !(t[i - 1] | t[i - 2] | t[i - 3] | t[i - 4] | t[i - 5] |
+               t[i - 6] | t[i - 7] | t[i - 8]) )
+            i -= TOGETHER;
+        else if ( !t[i - 1] )
+            i--;
+        else
+            break;
+    }
+
+    return i;
+}
+
+/*
+ * promote_l1_table(), from slot i on: takes what every entry needs, and gives it
+ * the flags that Xen adds. Returns the first slot that it leaves, because it is
+ * refused, or absent and unsafe, or needs flags that Xen wants different; 512 if
+ * there is none.
+ */
+unsigned int l1_validate(struct domain *d, void *table, unsigned int i)
+{
+    struct ptebatch_frames frames;
+    intpte_t *const t = table;
+    paddr_t l1tf;
+    unsigned int start = i, other = 0;
+
+    if ( unlikely(!l1_part_on(current->domain, L1_VALIDATION)) ||
+         unlikely(!cpu_has_nx) || unlikely(is_pv_32bit_domain(d)) )
+        return i;
+
+    frames = ptebatch_frames(d);
+    l1tf = ptebatch_l1tf_mask(d);
+
+    for ( ; (i = next_used(t, i)) < PTEBATCH_TABLE_SLOTS; i++ )
+    {
+        const intpte_t pte = t[i];
+        struct page_info *page;
+        l1_pgentry_t new;
+
+        if ( !(pte & _PAGE_PRESENT) )
+        {
+            if ( unlikely(ptebatch_l1tf_unsafe(l1tf, pte)) )
+                break;
+            continue;
+        }
+
+        if ( likely((pte & ~(PTEBATCH_FAST_FLAGS | PTEBATCH_PTE_FRAME |
+                             PTEBATCH_PTE_G)) == (_PAGE_PRESENT | _PAGE_USER)) &&
+             likely((page = ptebatch_own_page(pte, &frames)) != NULL) &&
+             likely(entry_get(page, pte, &frames) != L1_LEFT) )
+        {
+            if ( !(pte & PTEBATCH_PTE_G) )
+                t[i] = pte | PTEBATCH_PTE_G;
+            continue;
+        }
+
+        if ( get_page_from_l1e(l1e_from_intpte(pte), d, d) )
+            break;
+
+        other++;
+        new = adjust_guest_l1e(l1e_from_intpte(pte), d);
+        t[i] = l1e_get_intpte(new);
+    }
+
+    l1_count_add(VALIDATED, i - start - other);
+    l1_count_add(VALIDATED_LEFT, other);
+
+    return i;
+}
+
+/*
+ * demote_l1_table(): what the entries hold is given back. They stay as they are.
+ * Returns the first slot that is left: 512, or 0 if this part is off.
+ */
+unsigned int l1_devalidate(struct domain *d, const void *table)
+{
+    struct ptebatch_frames frames;
+    const intpte_t *const t = table;
+    unsigned int i = 0, other = 0;
+
+    if ( unlikely(!l1_part_on(current->domain, L1_VALIDATION)) || unlikely(!d) )
+        return 0;
+
+    frames = ptebatch_frames(d);
+
+    for ( ; (i = next_used(t, i)) < PTEBATCH_TABLE_SLOTS; i++ )
+    {
+        const intpte_t pte = t[i];
+        struct page_info *page;
+
+        if ( !(pte & _PAGE_PRESENT) )
+            continue;
+
+        page = l1_held(pte, &frames);
+        if ( likely(page) )
+            entry_put(page, pte);
+        else
+        {
+            other++;
+            put_page_from_l1e(l1e_from_intpte(pte), d);
+        }
+    }
+
+    l1_count_add(VALIDATED, i - other);
+    l1_count_add(VALIDATED_LEFT, other);
+
+    return i;
+}
+
+/*
+ * Local variables:
+ * mode: C
+ * c-file-style: "BSD"
+ * c-basic-offset: 4
+ * tab-width: 4
+ * indent-tabs-mode: nil
+ * End:
+ */
