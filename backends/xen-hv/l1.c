@@ -126,18 +126,18 @@ static int cf_check parse_ptebatch(const char *s)
 
 /* --- References ----------------------------------------------------------- */
 
-enum l1_result l1_type_get_slow(struct page_info *page)
+unsigned int l1_type_get_slow(struct page_info *page)
 {
     bool other = (ACCESS_ONCE(page->u.inuse.type_info) & PGT_type_mask) !=
                  PGT_writable_page;
 
     if ( !get_page_type(page, PGT_writable_page) )
-        return L1_LEFT;
+        return 0;
 
-    return other ? L1_RETYPED : L1_SLOW;
+    return other ? WORK_RETYPE : WORK_SLOW;
 }
 
-enum l1_result l1_type_put_slow(struct page_info *page)
+void l1_type_put_slow(struct page_info *page)
 {
     /*
      * It reads the TLB clock before its first locked instruction. The entry may
@@ -145,8 +145,6 @@ enum l1_result l1_type_put_slow(struct page_info *page)
      */
     smp_mb();
     put_page_type(page);
-
-    return L1_SLOW;
 }
 
 /* --- The table ------------------------------------------------------------ */
@@ -297,15 +295,17 @@ static always_inline const struct ptebatch_value *values(
     struct l1_batch *b, const struct ptebatch_value *v,
     const struct ptebatch_value *end, unsigned int mode)
 {
-    const struct l1_rules rules = l1_rules(b->pt_owner, xsm_unasked(b));
+    const struct l1_rules rules = {
+        .ask = xsm_unasked(b),
+        .l1tf = ptebatch_l1tf_mask(b->pt_owner),
+    };
     const intpte_t keep = mode == PTEBATCH_SET_KEEP_AD ? AD_BITS : 0;
-    struct ptebatch_frames frames = b->frames;
     const uint64_t first = b->locked | mode;
     void *const l1 = b->l1;
+    struct l1_stretch s = { .frames = b->frames, .left = end - v };
 
-    for ( ; v < end; v++ )
-    {
-        enum l1_result res;
+    s.frames.once = false;      /* so that the compiler knows */
+    do {
         uint64_t offset;
         intpte_t *p;
 
@@ -318,17 +318,13 @@ static always_inline const struct ptebatch_value *values(
 
         OPTIMIZER_HIDE_VAR(offset); /* or the mask would be superfluous */
         p = l1 + (offset & SLOT_MASK);
+        if ( unlikely(!l1_value(p, ACCESS_ONCE(*p), v->pte, keep, &rules, &s)) )
+            break;
 
-        res = l1_value(p, ACCESS_ONCE(*p), v->pte, keep, &rules, &frames);
-        if ( likely(res == L1_DONE) )
-            continue;
-        if ( res != L1_LEFT )
-        {
-            l1_worked(b, res);
-            v++;
-        }
-        break;
-    }
+        v++;
+    } while ( --s.left );
+
+    l1_worked(b, s.work);
 
     return v;
 }
@@ -438,63 +434,62 @@ static always_inline void one_unlock(struct page_info *table, intpte_t *p)
     page_put(table);
 }
 
-enum l1_result l1_one_value(uint64_t slot, intpte_t val, unsigned int mode,
-                            bool plain_ok)
+bool l1_one_value(uint64_t slot, intpte_t val, unsigned int mode,
+                  bool plain_ok)
 {
     struct domain *d = current->domain;
-    struct ptebatch_frames frames = ptebatch_frames(d);
-    const struct l1_rules rules = l1_rules(d, 0);
+    struct l1_stretch s = { .frames = ptebatch_frames(d) };
+    const struct l1_rules rules = { .l1tf = ptebatch_l1tf_mask(d) };
     struct page_info *table;
-    enum l1_result res;
+    bool done = true;
     intpte_t *p;
 
+    s.frames.once = true;
+
     if ( unlikely(slot & (~PADDR_MASK | (sizeof(*p) - 1))) )
-        return L1_LEFT;
+        return false;
 
-    table = one_lock(slot, &frames, plain_ok, &p);
+    table = one_lock(slot, &s.frames, plain_ok, &p);
     if ( unlikely(!table) )
-        return L1_LEFT;
+        return false;
 
-    if ( plain_ok && (table->u.inuse.type_info & PGT_type_mask) ==
-                     PGT_writable_page )
-    {
+    if ( plain_ok && unlikely((table->u.inuse.type_info & PGT_type_mask) ==
+                              PGT_writable_page) )
         write_atomic(p, val);
-        res = L1_DONE;
-    }
     else
-        res = l1_value(p, ACCESS_ONCE(*p), val,
-                       mode == PTEBATCH_SET_KEEP_AD ? AD_BITS : 0, &rules,
-                       &frames);
+        done = l1_value(p, ACCESS_ONCE(*p), val,
+                        mode == PTEBATCH_SET_KEEP_AD ? AD_BITS : 0, &rules, &s);
 
     one_unlock(table, p);
 
-    return res;
+    return done;
 }
 
-enum l1_result l1_one_flags(uint64_t slot, intpte_t clear, intpte_t set)
+bool l1_one_flags(uint64_t slot, intpte_t clear, intpte_t set)
 {
-    struct ptebatch_frames frames = ptebatch_frames(current->domain);
+    struct l1_stretch s = { .frames = ptebatch_frames(current->domain) };
     const struct l1_change to = l1_change(~clear, set, WRITE_KEEP);
     struct page_info *table;
-    enum l1_result res = L1_DONE;
+    bool done = true;
     intpte_t pte, *p;
 
-    if ( unlikely(slot & (~PADDR_MASK | (sizeof(*p) - 1))) )
-        return L1_LEFT;
+    s.frames.once = true;
 
-    table = one_lock(slot, &frames, false, &p);
+    if ( unlikely(slot & (~PADDR_MASK | (sizeof(*p) - 1))) )
+        return false;
+
+    table = one_lock(slot, &s.frames, false, &p);
     if ( unlikely(!table) )
-        return L1_LEFT;
+        return false;
 
     pte = ACCESS_ONCE(*p);
     if ( likely(pte & _PAGE_PRESENT) )
-        res = l1_flags(p, &pte, &to, ((pte & ~clear) | set) & ~pte & _PAGE_RW ||
-                                     pte & ~((pte & ~clear) | set) & _PAGE_RW,
-                       set & _PAGE_RW, &frames);
+        done = l1_flags(p, &pte, &to, (((pte & ~clear) | set) ^ pte) & _PAGE_RW,
+                        set & _PAGE_RW, &s);
 
     one_unlock(table, p);
 
-    return res;
+    return done;
 }
 
 /* --- The type count in place ---------------------------------------------- */
@@ -511,20 +506,21 @@ bool l1_in_place(l1_pgentry_t *pl1e, l1_pgentry_t ol1e, l1_pgentry_t nl1e,
 {
     const struct domain *d = current->domain;
     intpte_t pte = l1e_get_intpte(ol1e);
-    struct ptebatch_frames frames;
+    struct l1_stretch s;
     struct l1_change to;
 
     if ( pt_owner != d || pg_owner != d || !l1_part_on(d, L1_UPDATES) ||
          !l1_simple(d) || !(pte & _PAGE_PRESENT) )
         return false;
 
-    frames = ptebatch_frames(d);
+    s.frames = ptebatch_frames(d);
+    s.frames.once = true;
     to = preserve_ad
          ? l1_change(AD_BITS, l1e_get_intpte(nl1e), WRITE_KEEP)
          : l1_change(0, l1e_get_intpte(nl1e), WRITE_STORE);
 
     return l1_flags(&l1e_get_intpte(*pl1e), &pte, &to, true, to.set & _PAGE_RW,
-                    &frames) != L1_LEFT;
+                    &s);
 }
 
 /*

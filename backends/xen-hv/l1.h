@@ -91,48 +91,74 @@ DECLARE_PER_CPU(unsigned long [PTEBATCH_COUNTS], l1_counts);
 
 /* --- References ----------------------------------------------------------- */
 
-/* What became of an entry. */
-enum l1_result {
-    L1_DONE,
-    L1_SLOW,                    /* done, by a routine of Xen's */
-    L1_RETYPED,                 /* done, and a page changed its type */
-    L1_LEFT,                    /* nothing was done */
+/*
+ * Entries that are done one after the other, with the lock of one table. left:
+ * those still to be done. One that needs a routine of Xen's is the last of its
+ * stretch, so that a loop has nothing to ask about it; end - left is then still
+ * the number of those done.
+ */
+struct l1_stretch {
+    struct ptebatch_frames frames; /* the owner's of table and pages */
+    unsigned int left, end;
+    unsigned int work;          /* of Xen's routines */
 };
 
-/* Xen's own routines for a type, where the count is or becomes 0, or is odd. */
-enum l1_result l1_type_get_slow(struct page_info *page);
-enum l1_result l1_type_put_slow(struct page_info *page);
+static always_inline void stretch_ends(struct l1_stretch *s, unsigned int work)
+{
+    s->work += work;
+    s->end -= s->left - 1;
+    s->left = 1;
+}
+
+/*
+ * get_page_type() of a writable page, where the count is 0 or the state odd.
+ * Returns the work that it was, or 0 if it refused.
+ */
+unsigned int l1_type_get_slow(struct page_info *page);
+/* put_page_type(), where the count becomes 0 or the state is odd. */
+void l1_type_put_slow(struct page_info *page);
 
 /*
  * A writable type reference, for an entry about to become writable. While the
  * type is writable and its count is at least 1, before and after, one atomic
- * increment is all that get_page_type() does.
+ * increment is all that get_page_type() does. False: it is refused.
  */
-static always_inline enum l1_result type_get(struct page_info *page)
+static always_inline bool type_get(struct page_info *page,
+                                   struct l1_stretch *s)
 {
     unsigned long x = ACCESS_ONCE(page->u.inuse.type_info);
 
     do {
         if ( unlikely(!TYPE_IS_WRITABLE(x, 1UL)) )
-            return l1_type_get_slow(page);
+        {
+            unsigned int work = l1_type_get_slow(page);
+
+            if ( !work )
+                return false;
+            stretch_ends(s, work);
+            break;
+        }
     } while ( unlikely(!ptebatch_try_cmpxchg(&page->u.inuse.type_info, &x,
                                              x + 1)) );
 
-    return L1_DONE;
+    return true;
 }
 
 /* The reference of an entry that was writable. The entry has been written. */
-static always_inline enum l1_result type_put(struct page_info *page)
+static always_inline void type_put(struct page_info *page,
+                                   struct l1_stretch *s)
 {
     unsigned long x = ACCESS_ONCE(page->u.inuse.type_info);
 
     do {
         if ( unlikely(!TYPE_IS_WRITABLE(x, 2UL)) )
-            return l1_type_put_slow(page);
+        {
+            l1_type_put_slow(page);
+            stretch_ends(s, WORK_SLOW);
+            break;
+        }
     } while ( unlikely(!ptebatch_try_cmpxchg(&page->u.inuse.type_info, &x,
                                              x - 1)) );
-
-    return L1_DONE;
 }
 
 /*
@@ -158,7 +184,7 @@ static always_inline bool page_get(struct page_info *page,
     return false;
 }
 
-/* As put_page(), which drops the last one. True: it was not the last. */
+/* As put_page(), which drops the last one. False: it was the last. */
 static always_inline bool page_put(struct page_info *page)
 {
     unsigned long x = ACCESS_ONCE(page->count_info);
@@ -175,32 +201,30 @@ static always_inline bool page_put(struct page_info *page)
     return true;
 }
 
-/*
- * Both references that an entry is about to hold of a page of the owner's. On
- * L1_LEFT none is held.
- */
-static always_inline enum l1_result entry_get(
-    struct page_info *page, intpte_t pte, const struct ptebatch_frames *frames)
+/* Both references that an entry is about to hold. False: none is held. */
+static always_inline bool entry_get(struct page_info *page, intpte_t pte,
+                                    struct l1_stretch *s)
 {
-    enum l1_result res = L1_DONE;
+    if ( unlikely(!page_get(page, &s->frames)) )
+        return false;
 
-    if ( unlikely(!page_get(page, frames)) )
-        return L1_LEFT;
+    if ( !(pte & _PAGE_RW) || likely(type_get(page, s)) )
+        return true;
 
-    if ( (pte & _PAGE_RW) &&
-         unlikely((res = type_get(page)) == L1_LEFT) )
-        put_page(page);
+    put_page(page);
 
-    return res;
+    return false;
 }
 
-/* The references that an entry held of such a page, type first. */
-static always_inline enum l1_result entry_put(struct page_info *page,
-                                              intpte_t pte)
+/* Those that an entry held; a type reference may not outlive the general one. */
+static always_inline void entry_put(struct page_info *page, intpte_t pte,
+                                    struct l1_stretch *s)
 {
-    enum l1_result res = (pte & _PAGE_RW) ? type_put(page) : L1_DONE;
+    if ( pte & _PAGE_RW )
+        type_put(page, s);
 
-    return likely(page_put(page)) ? res : L1_SLOW;
+    if ( unlikely(!page_put(page)) )
+        stretch_ends(s, WORK_SLOW);
 }
 
 /* --- One entry ------------------------------------------------------------ */
@@ -263,38 +287,36 @@ static always_inline void l1_write(intpte_t *p, intpte_t *pte,
 
 /*
  * A present entry, of which only flags of PTEBATCH_FAST_FLAGS and G change.
- * moves: RW does; gain: it is set.
+ * moves: RW does; gain: it is set. This and what follows is false if the entry
+ * is left.
  */
-static always_inline enum l1_result l1_flags(
-    intpte_t *p, intpte_t *pte, const struct l1_change *to, bool moves,
-    bool gain, struct ptebatch_frames *frames)
+static always_inline bool l1_flags(intpte_t *p, intpte_t *pte,
+                                   const struct l1_change *to, bool moves,
+                                   bool gain, struct l1_stretch *s)
 {
     struct page_info *page;
-    enum l1_result res = L1_DONE;
 
     if ( !moves )
     {
         l1_write(p, pte, to);
-        return L1_DONE;
+        return true;
     }
 
-    page = ptebatch_own_page(*pte, frames);
+    page = ptebatch_own_page(*pte, &s->frames);
     if ( unlikely(!page) )
-        return L1_LEFT;
+        return false;
 
-    if ( gain )
-    {
-        /* Write-combining pages have a state of their own. */
-        if ( unlikely(*pte & PTEBATCH_PTE_CACHE) ||
-             unlikely((res = type_get(page)) == L1_LEFT) )
-            return L1_LEFT;
-        l1_write(p, pte, to);
-        return res;
-    }
+    /* Write-combining pages have a state of their own. */
+    if ( gain && (unlikely(*pte & PTEBATCH_PTE_CACHE) ||
+                  unlikely(!type_get(page, s))) )
+        return false;
 
     l1_write(p, pte, to);
 
-    return type_put(page);
+    if ( !gain )
+        type_put(page, s);
+
+    return true;
 }
 
 /*
@@ -309,84 +331,61 @@ static always_inline struct page_info *l1_held(intpte_t pte,
                                                : ptebatch_own_page(pte, frames);
 }
 
-/* An entry becomes 0. */
-static always_inline enum l1_result l1_clear(
-    intpte_t *p, intpte_t *pte, const struct l1_change *to,
-    struct ptebatch_frames *frames)
+/* A present entry becomes an absent one. */
+static always_inline bool l1_clear(intpte_t *p, intpte_t *pte,
+                                   const struct l1_change *to,
+                                   struct l1_stretch *s)
 {
-    struct page_info *page;
+    struct page_info *page = l1_held(*pte, &s->frames);
 
-    if ( unlikely(!(*pte & _PAGE_PRESENT)) )
-    {
-        /* Hardware leaves it alone, and 0 is safe against L1TF. */
-        if ( *pte )
-            write_atomic(p, 0);
-        return L1_DONE;
-    }
-
-    page = l1_held(*pte, frames);
     if ( unlikely(!page) )
-        return L1_LEFT;
+        return false;
 
     l1_write(p, pte, to);
+    entry_put(page, *pte, s);
 
-    return entry_put(page, *pte);
+    return true;
 }
 
 /* What an update may map, and how, for one stretch of values. */
 struct l1_rules {
-    intpte_t odd;               /* of these, a new entry has P and U/S alone */
     intpte_t ask;               /* a present entry has none of these */
     paddr_t l1tf;
 };
 
-/* ask: of P and RW, those for which XSM has not been asked. */
-static always_inline struct l1_rules l1_rules(const struct domain *d,
-                                              intpte_t ask)
-{
-    return (struct l1_rules){
-        .odd = ~(PTEBATCH_FAST_FLAGS | PTEBATCH_PTE_FRAME | PTEBATCH_PTE_G),
-        .ask = ask,
-        .l1tf = ptebatch_l1tf_mask(d),
-    };
-}
+/* Of an entry that comes, what must be P and U/S alone. */
+#define ODD_FLAGS (~(PTEBATCH_FAST_FLAGS | PTEBATCH_PTE_FRAME | PTEBATCH_PTE_G))
 
 /*
  * An entry becomes a full value, with the bits of keep (A and D, or none) that
  * it has ORed in. Like mod_l1_entry(), for values as guests commonly have them.
  */
-static always_inline enum l1_result l1_value(
-    intpte_t *p, intpte_t pte, intpte_t val, intpte_t keep,
-    const struct l1_rules *rules, struct ptebatch_frames *frames)
+static always_inline bool l1_value(intpte_t *p, intpte_t pte, intpte_t val,
+                                   intpte_t keep, const struct l1_rules *rules,
+                                   struct l1_stretch *s)
 {
     const enum l1_write how = keep ? WRITE_KEEP : WRITE_STORE;
     struct page_info *page, *held = NULL;
     struct l1_change to;
-    enum l1_result res = L1_DONE, put;
 
     if ( !(val & _PAGE_PRESENT) )
     {
         if ( unlikely(ptebatch_l1tf_unsafe(rules->l1tf, val)) )
-            return L1_LEFT;
+            return false;
 
         if ( !(pte & _PAGE_PRESENT) )
         {
             write_atomic(p, (pte & keep) | val);
-            return L1_DONE;
+            return true;
         }
 
-        held = l1_held(pte, frames);
-        if ( unlikely(!held) )
-            return L1_LEFT;
-
         to = l1_change(keep, val, how);
-        l1_write(p, &pte, &to);
 
-        return entry_put(held, pte);
+        return l1_clear(p, &pte, &to, s);
     }
 
     if ( unlikely(val & rules->ask) )
-        return L1_LEFT;
+        return false;
 
     /* Both have U/S, or neither: what Xen adds differs by G alone. */
     if ( (pte & _PAGE_PRESENT) &&
@@ -394,41 +393,41 @@ static always_inline enum l1_result l1_value(
     {
         bool moves = (pte ^ val) & _PAGE_RW;
 
+        OPTIMIZER_HIDE_VAR(val);    /* two tests are shorter than one */
         if ( likely(!(val & put_pte_flags(_PAGE_GUEST_KERNEL))) )
             val |= PTEBATCH_PTE_G;
         else if ( val & PTEBATCH_PTE_CACHE )
-            return L1_LEFT; /* G may change, and the attributes be forbidden */
+            return false; /* G may change, and the attributes be forbidden */
 
         to = l1_change(keep, val, how);
-        return l1_flags(p, &pte, &to, moves, val & _PAGE_RW, frames);
+
+        return l1_flags(p, &pte, &to, moves, val & _PAGE_RW, s);
     }
 
-    if ( unlikely((val & rules->odd) != (_PAGE_PRESENT | _PAGE_USER)) )
-        return L1_LEFT;
+    if ( unlikely((val & ODD_FLAGS) != (_PAGE_PRESENT | _PAGE_USER)) )
+        return false;
 
-    page = ptebatch_own_page(val, frames);
-    if ( unlikely(!page) )
-        return L1_LEFT;
-    if ( (pte & _PAGE_PRESENT) && unlikely(!(held = l1_held(pte, frames))) )
-        return L1_LEFT;
+    if ( (pte & _PAGE_PRESENT) &&
+         unlikely(!(held = l1_held(pte, &s->frames))) )
+        return false;
 
-    res = entry_get(page, val, frames);
-    if ( unlikely(res == L1_LEFT) )
-        return L1_LEFT;
+    page = ptebatch_own_page(val, &s->frames);
+    if ( unlikely(!page) || unlikely(!entry_get(page, val, s)) )
+        return false;
 
     val |= PTEBATCH_PTE_G;      /* as adjust_guest_l1e() */
     if ( !held )
     {
         /* No A or D to be lost; not before the locked instructions above. */
         write_atomic(p, (pte & keep) | val);
-        return res;
+        return true;
     }
 
     to = l1_change(keep, val, how);
     l1_write(p, &pte, &to);
-    put = entry_put(held, pte);
+    entry_put(held, pte, s);
 
-    return max(res, put);
+    return true;
 }
 
 /* --- One table ------------------------------------------------------------ */
@@ -504,13 +503,14 @@ static always_inline bool l1_preempt(struct l1_batch *b)
     return unlikely(b->work >= PTEBATCH_PREEMPT) && l1_check(b);
 }
 
-static always_inline void l1_worked(struct l1_batch *b, enum l1_result res)
+/* What a stretch did, and what an entry will do that Xen is to make pte. */
+static always_inline void l1_worked(struct l1_batch *b, unsigned int work)
 {
-    b->work += res == L1_RETYPED ? WORK_RETYPE : WORK_SLOW;
-    b->slow = true;
+    if ( unlikely(work) )
+        b->slow = true;
+    b->work += work;
 }
 
-/* The same, of an entry that Xen's routines are about to make pte. */
 void l1_works_slow(struct l1_batch *b, intpte_t pte);
 
 /* What of mmu_update's permissions an entry needs. */
@@ -552,11 +552,10 @@ const struct ptebatch_value *l1_values(struct l1_batch *b,
 
 /*
  * Finds, references and locks the table of one slot of the current domain,
- * changes the entry, and gives the table back. The owner of frames is the
- * current domain.
+ * changes the entry, and gives the table back. False: the entry is left.
  */
-enum l1_result l1_one_value(uint64_t slot, intpte_t val, unsigned int mode,
-                            bool plain_ok);
-enum l1_result l1_one_flags(uint64_t slot, intpte_t clear, intpte_t set);
+bool l1_one_value(uint64_t slot, intpte_t val, unsigned int mode,
+                  bool plain_ok);
+bool l1_one_flags(uint64_t slot, intpte_t clear, intpte_t set);
 
 #endif /* X86_PV_L1_H */

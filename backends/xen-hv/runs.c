@@ -46,9 +46,15 @@ static always_inline int check_run(const struct ptebatch_run *run)
 }
 
 /* Of a flags run: as if of entries with all that it does not take away. */
-static always_inline uint32_t run_needs(intpte_t clear, intpte_t set)
+static always_inline uint32_t flags_need(intpte_t clear, intpte_t set)
 {
     return xsm_needed(set | PTEBATCH_PTE_P | (PTEBATCH_PTE_RW & ~clear));
+}
+
+static always_inline uint32_t run_needs(const struct ptebatch_run *run)
+{
+    return run->op == PTEBATCH_OP_FLAGS ? flags_need(run->clear, run->set)
+                                        : XSM_MMU_NORMAL_UPDATE;
 }
 
 /* --- What the engine leaves ----------------------------------------------- */
@@ -148,71 +154,157 @@ static enum run_kind run_kind(const struct ptebatch_call *c,
     return run->set ? RUN_FREE_SET : RUN_FREE;
 }
 
-/*
- * The slots of a run from i on, as long as the engine takes them, with
- * everything that is the same for all taken out of the loop. Returns the first
- * slot not done; *left says whether the engine left it. olds[0] belongs to slot
- * i. Without olds, the run has no bits to clear if it has any to set.
- */
-static always_inline unsigned int run_loop(
-    struct ptebatch_call *c, const struct ptebatch_run *run, enum run_kind kind,
-    unsigned int i, unsigned int end, intpte_t *olds, bool *left)
+/* Do the records ask the same of one slot each? */
+static always_inline bool same_single(const struct ptebatch_run *a,
+                                      const struct ptebatch_run *b)
 {
+    /* count and op in one: two loads of 32 bits cannot be told from one of 64. */
+    return *(const uint64_t *)&a->count == *(const uint64_t *)&b->count &&
+           a->clear == b->clear && a->set == b->set && !a->old;
+}
+
+/*
+ * The slots of a run from i on, or with "list" the records from runs[i] on that
+ * have one slot each and ask the same, as long as the table is the one that is
+ * locked and the engine takes the entry. Everything that is the same for all is
+ * outside the loop. Returns the first slot or record not done, with LEFT if it
+ * was left. olds[0], with "old", belongs to i. Without, the run has no bits to
+ * clear if it has any to set.
+ */
+#define LEFT 0x80000000U
+
+static always_inline unsigned int run_loop(
+    struct l1_batch *b, const struct ptebatch_run *runs, bool list,
+    enum run_kind kind, bool old, unsigned int i, unsigned int end,
+    intpte_t *olds)
+{
+    const struct ptebatch_run *run = list ? runs + i : runs, *const first = run;
+    const bool clear = kind == RUN_CLEAR;
     const bool free = kind == RUN_FREE || kind == RUN_FREE_SET;
     struct l1_change to = l1_change(
-        kind == RUN_CLEAR ? 0 : ~run->clear, run->set,
-        kind == RUN_CLEAR ? (olds ? WRITE_XCHG : WRITE_STORE) :
-        olds ? WRITE_KEEP :
+        clear ? 0 : ~run->clear, run->set,
+        clear ? (old ? WRITE_XCHG : WRITE_STORE) :
+        old ? WRITE_KEEP :
         kind == RUN_GAIN || kind == RUN_FREE_SET ? WRITE_OR : WRITE_AND);
-    struct ptebatch_frames frames = c->b.frames;
-    void *const l1 = c->b.l1;
+    struct l1_stretch s = {
+        .frames = b->frames,
+        .left = end - i,
+        .end = end,
+    };
+    void *const l1 = b->l1;
     /*
      * i and the slot are the guest's. A CPU that runs ahead of their checks reads
      * an aligned entry inside the table.
      */
-    intpte_t *p = l1 + ((run->slot + i * sizeof(*p)) & SLOT_MASK);
+    intpte_t *p = l1 + ((run->slot + (list ? 0 : i) * sizeof(*p)) & SLOT_MASK);
 
-    if ( kind != RUN_CLEAR )
+    s.frames.once = false;      /* so that the compiler knows */
+    if ( !clear )
         OPTIMIZER_HIDE_VAR(to.ad); /* one register, outside the loop */
 
-    while ( i < end )
-    {
-        intpte_t pte = ACCESS_ONCE(*p);
-        enum l1_result res = L1_DONE;
+    do {
+        intpte_t pte;
 
-        if ( kind == RUN_CLEAR )
-            res = l1_clear(p, &pte, &to, &frames);
-        else if ( likely(pte & _PAGE_PRESENT) )
-            res = l1_flags(p, &pte, &to,
-                           (kind == RUN_GAIN && !(pte & _PAGE_RW)) ||
-                           (kind == RUN_DROP && (pte & _PAGE_RW)),
-                           kind == RUN_GAIN, &frames);
-
-        if ( unlikely(res == L1_LEFT) )
+        if ( list )
         {
-            *left = true;
-            break;
+            if ( unlikely((run->slot & ~SLOT_MASK) != b->locked) ||
+                 unlikely(!same_single(run, first)) )
+                break;
+            p = l1 + (run->slot & SLOT_MASK);
         }
 
-        if ( olds )
+        pte = ACCESS_ONCE(*p);
+        if ( unlikely(!(pte & _PAGE_PRESENT)) )
+        {
+            /* Hardware leaves it alone, and 0 is safe against L1TF. */
+            if ( clear && pte )
+                write_atomic(p, 0);
+        }
+        else if ( unlikely(!(clear ? l1_clear(p, &pte, &to, &s)
+                                   : l1_flags(p, &pte, &to,
+                                              (kind == RUN_GAIN &&
+                                               !(pte & _PAGE_RW)) ||
+                                              (kind == RUN_DROP &&
+                                               (pte & _PAGE_RW)),
+                                              kind == RUN_GAIN, &s))) )
+            break;
+
+        if ( old )
             *olds++ = pte;
-        i++;
-        /*
-         * A CPU that runs ahead of the end must not take what lies behind the
-         * table for an entry and look up its frame.
-         */
-        p++;
-        if ( !free )
-            p = l1 + PAGE_OFFSET(p);
 
-        if ( unlikely(res != L1_DONE) )
+        if ( list )
+            run++;
+        else
         {
-            l1_worked(&c->b, res);
-            break;
+            /*
+             * A CPU that runs ahead of the end must not take what lies behind
+             * the table for an entry and look up its frame.
+             */
+            p++;
+            if ( !free )
+                p = l1 + PAGE_OFFSET(p);
         }
-    }
+    } while ( --s.left );
 
-    return i;
+    l1_worked(b, s.work);
+
+    return (s.end - s.left) | (s.left ? LEFT : 0);
+}
+
+/* Each loop gets all registers for itself. */
+#define RUN_LOOP(name, list, kind, old)                                     \
+static noinline unsigned int name(                                          \
+    struct l1_batch *b, const struct ptebatch_run *runs, unsigned int i,    \
+    unsigned int end, intpte_t *olds)                                       \
+{                                                                           \
+    return run_loop(b, runs, list, kind, old, i, end, olds);                \
+}
+RUN_LOOP(run_free, false, RUN_FREE, false)
+RUN_LOOP(run_free_set, false, RUN_FREE_SET, false)
+RUN_LOOP(run_gain, false, RUN_GAIN, false)
+RUN_LOOP(run_drop, false, RUN_DROP, false)
+RUN_LOOP(run_clear, false, RUN_CLEAR, false)
+RUN_LOOP(old_free, false, RUN_FREE, true)
+RUN_LOOP(old_gain, false, RUN_GAIN, true)
+RUN_LOOP(old_drop, false, RUN_DROP, true)
+RUN_LOOP(old_clear, false, RUN_CLEAR, true)
+RUN_LOOP(list_free, true, RUN_FREE, false)
+RUN_LOOP(list_free_set, true, RUN_FREE_SET, false)
+RUN_LOOP(list_gain, true, RUN_GAIN, false)
+RUN_LOOP(list_drop, true, RUN_DROP, false)
+RUN_LOOP(list_clear, true, RUN_CLEAR, false)
+
+/* olds: for the old values, or NULL. */
+static unsigned int fast_runs(struct l1_batch *b,
+                              const struct ptebatch_run *runs, bool list,
+                              enum run_kind kind, unsigned int i,
+                              unsigned int end, intpte_t *olds)
+{
+    switch ( kind )
+    {
+    case RUN_FREE:
+        return (list ? list_free : olds ? old_free : run_free)
+               (b, runs, i, end, olds);
+
+    case RUN_FREE_SET:
+        return (list ? list_free_set : olds ? old_free : run_free_set)
+               (b, runs, i, end, olds);
+
+    case RUN_GAIN:
+        return (list ? list_gain : olds ? old_gain : run_gain)
+               (b, runs, i, end, olds);
+
+    case RUN_DROP:
+        return (list ? list_drop : olds ? old_drop : run_drop)
+               (b, runs, i, end, olds);
+
+    case RUN_CLEAR:
+        return (list ? list_clear : olds ? old_clear : run_clear)
+               (b, runs, i, end, olds);
+
+    default:
+        return i | LEFT;
+    }
 }
 
 /*
@@ -220,67 +312,40 @@ static always_inline unsigned int run_loop(
  * to look at preemption. The table is locked. olds: room for end - *done old
  * values, or NULL.
  */
-static always_inline int run_slots(
-    struct ptebatch_call *c, const struct ptebatch_run *run, enum run_kind kind,
-    unsigned int *done, unsigned int end, intpte_t *olds)
+static int run_slots(struct ptebatch_call *c, const struct ptebatch_run *run,
+                     enum run_kind kind, unsigned int *done, unsigned int end,
+                     intpte_t *olds)
 {
     const bool clear = run->op == PTEBATCH_OP_CLEAR;
-    intpte_t *const first = olds ? olds - *done : NULL;
+    struct l1_batch *b = &c->b;
 
     do {
-        unsigned int i = *done;
-        intpte_t *p, pte, *o = olds ? first + i : NULL;
-        bool left = false;
-        int rc;
+        unsigned int i = fast_runs(b, run, false, kind, *done, end, olds);
+        unsigned int n = (i & ~LEFT) - *done;
+        intpte_t *p, pte;
 
-        switch ( kind )
-        {
-        case RUN_FREE:
-            i = run_loop(c, run, RUN_FREE, i, end, o, &left);
-            break;
-
-        case RUN_FREE_SET:
-            i = run_loop(c, run, RUN_FREE_SET, i, end, o, &left);
-            break;
-
-        case RUN_GAIN:
-            i = run_loop(c, run, RUN_GAIN, i, end, o, &left);
-            break;
-
-        case RUN_DROP:
-            i = run_loop(c, run, RUN_DROP, i, end, o, &left);
-            break;
-
-        case RUN_CLEAR:
-            i = run_loop(c, run, RUN_CLEAR, i, end, o, &left);
-            break;
-
-        case RUN_OTHER:
-        default:
-            left = true;
-            break;
-        }
-
-        c->b.work += i - *done;
-        *done = i;
-        if ( !left )
+        olds += olds ? n : 0;
+        b->work += n;
+        *done += n;
+        if ( !(i & LEFT) )
             continue;
 
-        p = c->b.l1 + ((run->slot + i * sizeof(*p)) & SLOT_MASK);
+        p = b->l1 + ((run->slot + *done * sizeof(*p)) & SLOT_MASK);
         pte = ACCESS_ONCE(*p);
         if ( clear || (pte & _PAGE_PRESENT) )
         {
-            rc = update_any(c, p, &pte, clear ? 0 : ~(run->clear | run->set),
-                            run->set);
+            int rc = update_any(c, p, &pte,
+                                clear ? 0 : ~(run->clear | run->set), run->set);
+
             if ( unlikely(rc) )
                 return rc;
         }
 
         if ( olds )
-            first[i] = pte;
-        c->b.work++;
+            *olds++ = pte;
+        b->work++;
         ++*done;
-    } while ( *done < end && c->b.work < PTEBATCH_PREEMPT );
+    } while ( *done < end && b->work < PTEBATCH_PREEMPT );
 
     return 0;
 }
@@ -299,9 +364,7 @@ static int do_run(struct ptebatch_call *c, const struct ptebatch_run *run,
     if ( unlikely(rc) )
         return rc;
 
-    rc = l1_check_xsm(&c->b, run->op == PTEBATCH_OP_FLAGS
-                             ? run_needs(run->clear, run->set)
-                             : XSM_MMU_NORMAL_UPDATE);
+    rc = l1_check_xsm(&c->b, run_needs(run));
     if ( unlikely(rc) )
         return rc;
 
@@ -322,12 +385,8 @@ static int do_run(struct ptebatch_call *c, const struct ptebatch_run *run,
         end = min(run->count, start + PTEBATCH_PREEMPT -
                               min(c->b.work, PTEBATCH_PREEMPT - 1));
         if ( want_olds )
-        {
             end = min(end, start + PTEBATCH_OLD_CHUNK);
-            rc = run_slots(c, run, kind, done, end, olds);
-        }
-        else
-            rc = run_slots(c, run, kind, done, end, NULL);
+        rc = run_slots(c, run, kind, done, end, want_olds ? olds : NULL);
 
         if ( run->old )
         {
@@ -347,52 +406,26 @@ static int do_run(struct ptebatch_call *c, const struct ptebatch_run *run,
 }
 
 /*
- * The records of a list from i on, as long as each changes the flags of one
- * entry of the table at hand; the first that does not is returned.
+ * The records of a list from i on that the loops above take; the first that they
+ * leave is returned.
  */
-static always_inline unsigned int single_runs(
-    struct ptebatch_call *c, const struct ptebatch_run *runs, unsigned int i,
-    unsigned int n)
+static unsigned int single_runs(struct ptebatch_call *c,
+                                const struct ptebatch_run *runs, unsigned int i,
+                                unsigned int n)
 {
-    struct ptebatch_frames frames = c->b.frames;
-    const intpte_t ask = xsm_unasked(&c->b);
-    void *l1;
+    const struct ptebatch_run *run = runs + i;
+    unsigned int next;
 
-    if ( !c->b.own || l1_table_at(&c->b, runs[i].slot) )
+    /* Both masks: two kinds of write, which the loops have only with olds. */
+    if ( run->count != 1 || run->old || (run->set && (run->clear & ~run->set)) ||
+         check_run(run) || (run_needs(run) & ~c->b.xsm_checked) ||
+         l1_table_at(&c->b, run->slot) )
         return i;
 
-    l1 = c->b.l1;
-    for ( ; i < n; i++ )
-    {
-        const struct ptebatch_run *run = &runs[i];
-        const intpte_t clear = run->clear, set = run->set;
-        struct l1_change to = l1_change(~clear, set, WRITE_KEEP);
-        intpte_t pte, *p = l1 + (run->slot & SLOT_MASK);
-        enum l1_result res;
+    next = fast_runs(&c->b, runs, true, run_kind(c, run), i, n, NULL) & ~LEFT;
+    c->b.work += (next - i) * (1 + WORK_RECORD);
 
-        if ( unlikely((run->slot & ~SLOT_MASK) != c->b.locked) ||
-             unlikely(run->count != 1 || run->op != PTEBATCH_OP_FLAGS) ||
-             unlikely(run->old) ||
-             unlikely((clear | set) & ~PTEBATCH_FAST_FLAGS) ||
-             unlikely((~clear | set) & ask) )
-            break;
-
-        pte = ACCESS_ONCE(*p);
-        if ( unlikely(!(pte & _PAGE_PRESENT)) )
-            continue;
-
-        res = l1_flags(p, &pte, &to,
-                       (((pte & ~clear) | set) ^ pte) & _PAGE_RW,
-                       set & _PAGE_RW, &frames);
-        if ( likely(res == L1_DONE) )
-            continue;
-        if ( res == L1_LEFT )
-            break;
-        l1_worked(&c->b, res);
-        return i + 1;
-    }
-
-    return i;
+    return next;
 }
 
 /* --- The call ------------------------------------------------------------- */
@@ -408,7 +441,6 @@ static always_inline bool one_entry(unsigned int op, unsigned long what,
 {
     struct domain *d = current->domain;
     unsigned int mode = 0;
-    enum l1_result res;
     uint32_t needs;
 
     if ( unlikely(!ptebatch_tlb_simple(how)) || unlikely(!l1_simple(d)) )
@@ -419,7 +451,7 @@ static always_inline bool one_entry(unsigned int op, unsigned long what,
     case PTEBATCH_OP_FLAGS:
         if ( (arg4 | arg5) & ~PTEBATCH_FAST_FLAGS )
             return false;
-        needs = run_needs(arg4, arg5);
+        needs = flags_need(arg4, arg5);
         break;
 
     case PTEBATCH_OP_CLEAR:
@@ -438,10 +470,9 @@ static always_inline bool one_entry(unsigned int op, unsigned long what,
     if ( unlikely(xsm_mmu_update(XSM_TARGET, d, d, d, needs)) )
         return false;
 
-    res = op == PTEBATCH_OP_FLAGS
-          ? l1_one_flags(what, arg4, arg5)
-          : l1_one_value(what - mode, arg4, mode, false);
-    if ( unlikely(res == L1_LEFT) )
+    if ( unlikely(op == PTEBATCH_OP_FLAGS
+                  ? !l1_one_flags(what, arg4, arg5)
+                  : !l1_one_value(what - mode, arg4, mode, false)) )
         return false;
 
     l1_count(CALLS);
@@ -556,7 +587,6 @@ static long runs_list(unsigned long what, unsigned long count,
                 }
 
                 next = single_runs(&c, runs, i, n);
-                c.b.work += (next - i) * (1 + WORK_RECORD);
                 done += next - i;
                 i = next;
                 if ( i == n )

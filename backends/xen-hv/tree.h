@@ -106,6 +106,7 @@ static always_inline bool ptebatch_compressed(void)
  */
 struct ptebatch_frames {
     typeof(((struct page_info *)NULL)->v.inuse._domain) owner;
+    bool once;                  /* no window: a constant, for one entry alone */
     unsigned long first, nr;
     struct page_info *base;
 };
@@ -172,7 +173,7 @@ static always_inline struct page_info *ptebatch_own_page(
     BUILD_BUG_ON(PDX_GROUP_COUNT & (PDX_GROUP_COUNT - 1));
     BUILD_BUG_ON(PDX_GROUP_COUNT > (1UL << MAX_ORDER));
 
-    if ( unlikely(i >= frames->nr) )
+    if ( frames->once || unlikely(i >= frames->nr) )
     {
         unsigned long mfn, first;
 
@@ -181,6 +182,9 @@ static always_inline struct page_info *ptebatch_own_page(
         page = ptebatch_find_page(mfn);
         if ( !page )
             return NULL;
+
+        if ( frames->once )
+            return likely(page->v.inuse._domain == frames->owner) ? page : NULL;
 
         i = mfn & (PDX_GROUP_COUNT - 1);
         first = mfn - i;

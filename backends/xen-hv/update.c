@@ -45,7 +45,7 @@ static bool update_one(const struct ptebatch_value *req)
 
     return (mode == MMU_NORMAL_PT_UPDATE || mode == MMU_PT_UPDATE_PRESERVE_AD) &&
            !xsm_mmu_update(XSM_TARGET, d, d, d, xsm_needed(req->pte)) &&
-           l1_one_value(req->slot - mode, req->pte, mode, true) != L1_LEFT;
+           l1_one_value(req->slot - mode, req->pte, mode, true);
 }
 
 /* Returns how many requests from the first on were done. */
@@ -185,9 +185,9 @@ int l1_update_va_mapping(unsigned long va, uint64_t val, unsigned long flags)
     if ( unlikely(rc) )
         return rc;
 
-    if ( unlikely(l1_one_value((l2e_get_intpte(l2e) & PTEBATCH_PTE_FRAME) |
-                               (l1_table_offset(va) * sizeof(intpte_t)),
-                               val, MMU_NORMAL_PT_UPDATE, false) == L1_LEFT) )
+    if ( unlikely(!l1_one_value((l2e_get_intpte(l2e) & PTEBATCH_PTE_FRAME) |
+                                (l1_table_offset(va) * sizeof(intpte_t)),
+                                val, MMU_NORMAL_PT_UPDATE, false)) )
     {
         l1_count(UPDATE_VA_LEFT);
         return -EAGAIN;

@@ -76,7 +76,7 @@ unsigned int l1_used_below(const void *table, unsigned int i)
  */
 unsigned int l1_validate(struct domain *d, void *table, unsigned int i)
 {
-    struct ptebatch_frames frames;
+    struct l1_stretch s;
     intpte_t *const t = table;
     paddr_t l1tf;
     unsigned int start = i, other = 0;
@@ -85,7 +85,8 @@ unsigned int l1_validate(struct domain *d, void *table, unsigned int i)
          unlikely(!cpu_has_nx) || unlikely(is_pv_32bit_domain(d)) )
         return i;
 
-    frames = ptebatch_frames(d);
+    s.frames = ptebatch_frames(d);
+    s.frames.once = false;      /* so that the compiler knows */
     l1tf = ptebatch_l1tf_mask(d);
 
     for ( ; (i = next_used(t, i)) < PTEBATCH_TABLE_SLOTS; i++ )
@@ -101,10 +102,9 @@ unsigned int l1_validate(struct domain *d, void *table, unsigned int i)
             continue;
         }
 
-        if ( likely((pte & ~(PTEBATCH_FAST_FLAGS | PTEBATCH_PTE_FRAME |
-                             PTEBATCH_PTE_G)) == (_PAGE_PRESENT | _PAGE_USER)) &&
-             likely((page = ptebatch_own_page(pte, &frames)) != NULL) &&
-             likely(entry_get(page, pte, &frames) != L1_LEFT) )
+        if ( likely((pte & ODD_FLAGS) == (_PAGE_PRESENT | _PAGE_USER)) &&
+             likely((page = ptebatch_own_page(pte, &s.frames)) != NULL) &&
+             likely(entry_get(page, pte, &s)) )
         {
             if ( !(pte & PTEBATCH_PTE_G) )
                 t[i] = pte | PTEBATCH_PTE_G;
@@ -131,14 +131,15 @@ unsigned int l1_validate(struct domain *d, void *table, unsigned int i)
  */
 unsigned int l1_devalidate(struct domain *d, const void *table)
 {
-    struct ptebatch_frames frames;
+    struct l1_stretch s;
     const intpte_t *const t = table;
     unsigned int i = 0, other = 0;
 
     if ( unlikely(!l1_part_on(current->domain, L1_VALIDATION)) || unlikely(!d) )
         return 0;
 
-    frames = ptebatch_frames(d);
+    s.frames = ptebatch_frames(d);
+    s.frames.once = false;      /* so that the compiler knows */
 
     for ( ; (i = next_used(t, i)) < PTEBATCH_TABLE_SLOTS; i++ )
     {
@@ -148,9 +149,9 @@ unsigned int l1_devalidate(struct domain *d, const void *table)
         if ( !(pte & _PAGE_PRESENT) )
             continue;
 
-        page = l1_held(pte, &frames);
+        page = l1_held(pte, &s.frames);
         if ( likely(page) )
-            entry_put(page, pte);
+            entry_put(page, pte, &s);
         else
         {
             other++;
