@@ -300,7 +300,7 @@ long ptebatch_probe(unsigned long what, unsigned long item, uint64_t is)
         return PTEBATCH_FAST_FLAGS;
 
     case PTEBATCH_ASK_OPS:
-        return is == PTEBATCH_IS_RUNS ? PTEBATCH_OPS : -EOPNOTSUPP;
+        return is == PTEBATCH_IS_RUNS ? (long)PTEBATCH_OPS : -EOPNOTSUPP;
 
     default:
         return item >= PTEBATCH_ASK_COUNT(0) && item <= UINT_MAX

@@ -295,7 +295,7 @@ static const char *an_operation_not_known_is_not_supported(void)
 
 	fill();
 	for (op = 1; op < 15; op++) {
-		if (op != CLEAR && op != LIST)
+		if (op > PTEBATCH_OP_TAKE && op != LIST)
 			CHECK(runs(slot_at(0), 1, op, RW, 0) == -EOPNOTSUPP);
 		CHECK(values(addr(&v), 1, op, SELF, 0) == -EOPNOTSUPP);
 	}
@@ -771,38 +771,158 @@ static const char *the_calls_are_answered_enosys(void)
 	return NULL;
 }
 
-static int64_t set_parameter(const char *path, uint32_t size, uint8_t on)
+static int64_t set_parameter(const char *text)
 {
+	static const char path[] = "/params/ptebatch";
+	uint32_t size = 1;
+
+	while (text[size - 1])
+		size++;
 	return hypercall5(__HYPERVISOR_hypfs_op, XEN_HYPFS_OP_write_contents,
-			  addr(path), size, addr(&on), sizeof(on));
+			  addr(path), sizeof(path), addr(text), size);
+}
+
+static int is_dom0(void)
+{
+	return (start_info->flags & SIF_INITDOMAIN) != 0;
 }
 
 static const char *dom0_alone_turns_the_calls_off_and_on(void)
 {
-	static const char path[] = "/params/ptebatch";
+	static const char *const off[] = { "no-calls", "off",
+					   "updates,no-calls,validation",
+					   "dom0:no-calls" };
+	static const char *const on[] = { "calls", "on", "yes", "dom0:on" };
 	const char *why = NULL;
 	struct ptebatch_run r = run_of(0, 1, RW, 0);
+	uint32_t i;
 
 	fill();
-	if (!(start_info->flags & SIF_INITDOMAIN)) {
-		CHECK(set_parameter(path, sizeof(path), 0) < 0);
+	if (!is_dom0()) {
+		CHECK(set_parameter("off") < 0);
 		CHECK(runs(addr(&r), 1, LIST, SELF, 0) == 1);
 		return NULL;
 	}
-	CHECK(set_parameter(path, sizeof(path), 0) == 0);
-	if (runs(slot_at(0), 1, FLAGS, RW, 0) != -PTEBATCH_ENOSYS)
-		why = "the register form is still there";
-	else
-		why = the_calls_are_answered_enosys();
-	CHECK(set_parameter(path, sizeof(path), 1) == 0);
-	if (why)
-		return why;
-	CHECK(runs(addr(&r), 1, LIST, SELF, 0) == 1);
+	for (i = 0; i < 4; i++) {
+		CHECK(set_parameter(off[i]) == 0);
+		if (runs(slot_at(0), 1, FLAGS, RW, 0) != -PTEBATCH_ENOSYS)
+			why = "the register form is still there";
+		else
+			why = the_calls_are_answered_enosys();
+		CHECK(set_parameter(on[i]) == 0);
+		if (why)
+			return why;
+		fill();
+		CHECK(runs(addr(&r), 1, LIST, SELF, 0) == 1);
+	}
+	return NULL;
+}
+
+static const char *a_list_of_parts_with_an_error_changes_nothing(void)
+{
+	static const char *const bad[] = { "no-calls,cals", "", ",", "dom0",
+					   "dom0:", "dom", "domx:no-calls",
+					   "dom0:no-calls,no-such",
+					   "no-calls,", "dom32767:no-calls" };
+	uint32_t i;
+
+	if (!is_dom0())
+		return NULL;
+	fill();
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		CHECK(set_parameter(bad[i]) < 0);
+		CHECK(runs(PTEBATCH_MAGIC, 0, PTEBATCH_HOW_PROBE, 0, 0) > 0);
+	}
+	return NULL;
+}
+
+static int64_t count_of(uint32_t what)
+{
+	return runs(PTEBATCH_MAGIC, PTEBATCH_ASK_COUNT(what),
+		    PTEBATCH_HOW_PROBE, 0, 0);
+}
+
+/* Without that part, mmu_update is Xen's own, and says so by its counter. */
+static const char *updates_are_counted_and_can_be_turned_off(void)
+{
+	int64_t taken;
+
+	CHECK(count_of(PTEBATCH_COUNTS) == -EOPNOTSUPP);
+	if (!is_dom0()) {
+		CHECK(count_of(PTEBATCH_COUNT_UPDATES) == -PTEBATCH_EPERM);
+		return NULL;
+	}
+	fill();
+	CHECK(set_parameter("on") == 0);
+	taken = count_of(PTEBATCH_COUNT_UPDATES);
+	CHECK(!update_pte(slot_at(0), page_maddr(0) | DATA));
+	CHECK(count_of(PTEBATCH_COUNT_UPDATES) == taken + 1);
+	CHECK(set_parameter("no-updates") == 0);
+	CHECK(!update_pte(slot_at(0), page_maddr(0) | DATA | RW));
+	CHECK(set_parameter("updates") == 0);
+	CHECK(count_of(PTEBATCH_COUNT_UPDATES) == taken + 1);
+	return NULL;
+}
+
+static const char *one_value_in_registers_is_set(void)
+{
+	uint64_t before, now = page_maddr(1) | DATA | RW;
+
+	CHECK(runs(PTEBATCH_MAGIC, PTEBATCH_ASK_OPS, PTEBATCH_HOW_PROBE, 0,
+		   0) == PTEBATCH_OPS);
+	CHECK(values(PTEBATCH_MAGIC, PTEBATCH_ASK_OPS, PTEBATCH_HOW_PROBE, 0,
+		     0) == -EOPNOTSUPP);
+	fill();
+	*(volatile uint64_t *)va_at(0) = 1; /* A and D */
+	before = *entry_at(0);
+	CHECK(before & D);
+	CHECK(runs(slot_at(0) | PTEBATCH_SET_KEEP_AD, 1, PTEBATCH_OP_SET,
+		   (before & ~(RW | A | D)), 0) == 1);
+	CHECK((*entry_at(0) & (RW | A | D)) == (A | D));
+	CHECK(runs(slot_at(0), 1, PTEBATCH_OP_SET | 0x10, now, 0) == 1);
+	CHECK((*entry_at(0) & (FRAME | RW | D)) == (now & (FRAME | RW | D)));
+	CHECK(runs(slot_at(0), 1, PTEBATCH_OP_SET, 0, 0) == 1);
+	CHECK(!*entry_at(0));
+	CHECK(runs(slot_at(0), 1, PTEBATCH_OP_SET, now, 0) == 1);
+	/* Nothing asked for, more than one, a bad mode, argument 5. */
+	CHECK(runs(slot_at(0), 0, PTEBATCH_OP_SET, 0, 0) == 0);
+	CHECK(runs(slot_at(0), 2, PTEBATCH_OP_SET, 0, 0) == -EINVAL);
+	CHECK(refused(runs(slot_at(0) | 1, 1, PTEBATCH_OP_SET, 0, 0), EINVAL));
+	CHECK(refused(runs(slot_at(0), 1, PTEBATCH_OP_SET, 0, 1), EINVAL));
+	/* What cannot be mapped, and where nothing can. */
+	CHECK(refused(runs(slot_at(0), 1, PTEBATCH_OP_SET,
+			   (slot_at(0) & FRAME) | P | US | RW, 0),
+		      PTEBATCH_EBUSY));
+	CHECK(refused(runs(page_maddr(0), 1, PTEBATCH_OP_SET, 0, 0), EINVAL));
+	CHECK((*entry_at(0) & (FRAME | RW)) == (now & (FRAME | RW)));
+	return NULL;
+}
+
+static const char *a_run_is_taken_in_registers(void)
+{
+	static uint64_t was[4];
+	uint64_t before[4];
+	uint32_t i;
+
+	fill();
+	for (i = 0; i < 4; i++)
+		before[i] = *entry_at(i);
+	CHECK(runs(slot_at(0), 4, PTEBATCH_OP_TAKE, 0, 0) == -EINVAL);
+	CHECK(refused(runs(slot_at(0), 4, PTEBATCH_OP_TAKE, addr(was), 1),
+		      EINVAL));
+	CHECK(unchanged());
+	CHECK(runs(slot_at(0), 4, PTEBATCH_OP_TAKE, addr(was), 0) == 4);
+	for (i = 0; i < 4; i++)
+		CHECK(!*entry_at(i) && was[i] == before[i]);
+	CHECK(runs(slot_at(0), 1, PTEBATCH_OP_TAKE, addr(was), 0) == 1);
+	CHECK(!was[0]);
 	return NULL;
 }
 
 const struct test abi_tests[] = {
 	TEST(probe_answers_to_the_magic_only),
+	TEST(one_value_in_registers_is_set),
+	TEST(a_run_is_taken_in_registers),
 	TEST(masks_with_other_bits_are_refused),
 	TEST(a_run_past_its_table_is_refused),
 	TEST(an_unaligned_slot_is_refused),
@@ -829,6 +949,8 @@ const struct test abi_tests[] = {
 	TEST(a_list_stops_at_the_record_that_fails),
 	TEST(a_long_list_is_done_to_its_end),
 	TEST(dom0_alone_turns_the_calls_off_and_on),
+	TEST(a_list_of_parts_with_an_error_changes_nothing),
+	TEST(updates_are_counted_and_can_be_turned_off),
 	{ NULL, NULL, 0 },
 };
 
