@@ -9,7 +9,6 @@
 #include <xsm/xsm.h>
 
 #include "calls.h"
-#include "hooks.h"
 
 /* --- TLB ------------------------------------------------------------------ */
 
@@ -160,7 +159,7 @@ static int begin_foreign(struct ptebatch_call *c, unsigned long owner)
 
         c->b.pt_owner = d;
         c->b.frames = ptebatch_frames(d);
-        c->pt_vcpu = d->vcpu[0];
+        c->b.pt_vcpu = d->vcpu[0];
     }
 
     rc = -ESRCH;
@@ -200,7 +199,7 @@ int ptebatch_begin(struct ptebatch_call *c, unsigned long owner)
     if ( unlikely(paging_mode_refcounts(d)) )
         return -EOPNOTSUPP;
 
-    c->pt_vcpu = curr;
+    c->b.pt_vcpu = curr;
     c->b.pg_owner = d;
     c->b.frames = ptebatch_frames(d);
     c->b.own = l1_simple(d);
@@ -322,11 +321,7 @@ int ptebatch_value(struct ptebatch_call *c, const struct ptebatch_value *v)
     if ( unlikely(rc) )
         return rc;
 
-    l1_works_slow(&c->b, v->pte);
-
-    return ptebatch_mod_l1_entry(c->b.l1 + (v->slot & SLOT_MASK),
-                                 l1e_from_intpte(v->pte), c->b.mfn, mode,
-                                 c->pt_vcpu, c->b.pg_owner);
+    return l1_value_slow(&c->b, v);
 }
 
 /*
@@ -374,6 +369,11 @@ static void __init __maybe_unused build_assertions(void)
 
     /* COUNT_UP(): the same of the general count. */
     BUILD_BUG_ON(PGC_count_mask != (1UL << PGC_count_width) - 1);
+
+    /* ptebatch_map_table() gives out nothing of the guest's. */
+    BUILD_BUG_ON(DIRECTMAP_VIRT_START +
+                 (PTEBATCH_DIRECTMAP_FRAMES << PAGE_SHIFT) !=
+                 HYPERVISOR_VIRT_END);
 #undef PTE_FLAGS
 }
 

@@ -15,7 +15,6 @@
 
 struct ptebatch_call {
     struct l1_batch b;
-    struct vcpu *pt_vcpu;       /* stands for b.pt_owner in the paging code */
     struct ptebatch_tlb tlb;
     uint64_t mask[MASK_WORDS];  /* with PTEBATCH_TLB_VCPUS only */
 };

@@ -12,17 +12,20 @@
 
 #include <public/xen.h>
 
+/*
+ * mmu_update as Xen does it. first: its first request, if it was read; asked:
+ * what XSM has allowed.
+ */
+long mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs, unsigned int count,
+                XEN_GUEST_HANDLE_PARAM(uint) pdone, unsigned int foreigndom,
+                const mmu_update_t *first, uint32_t asked);
+
 #ifdef CONFIG_PTEBATCH
 
 /* mod_l1_entry() itself, for the calls, with the table's lock held. */
 int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
                           unsigned int cmd, struct vcpu *pt_vcpu,
                           struct domain *pg_dom);
-
-/* mmu_update as Xen does it. first: its first request, if it was read. */
-long mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs, unsigned int count,
-                XEN_GUEST_HANDLE_PARAM(uint) pdone, unsigned int foreigndom,
-                const mmu_update_t *first);
 
 /* mmu_update for a guest: what the engine takes, and the rest by mmu_update(). */
 long l1_mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
@@ -46,7 +49,7 @@ unsigned int l1_used_below(const void *table, unsigned int i);
 #else /* !CONFIG_PTEBATCH */
 
 #define l1_mmu_update(ureqs, count, pdone, foreigndom) \
-    mmu_update(ureqs, count, pdone, foreigndom, NULL)
+    mmu_update(ureqs, count, pdone, foreigndom, NULL, 0)
 #define l1_update_va_mapping(va, val, flags) (-EAGAIN)
 #define l1_in_place(pl1e, ol1e, nl1e, ad, pt_owner, pg_owner) false
 #define l1_validate(d, table, i) (i)

@@ -6,6 +6,7 @@
 #include <xen/event.h>
 #include <xen/guest_access.h>
 #include <xen/param.h>
+#include <xen/perfc.h>
 #include <xen/softirq.h>
 #include <xen/time.h>
 
@@ -364,6 +365,7 @@ static const struct ptebatch_value *plain_values(
 
         OPTIMIZER_HIDE_VAR(offset);
         write_atomic((intpte_t *)(b->l1 + (offset & SLOT_MASK)), v->pte);
+        perfc_incr(writable_mmu_updates);
     }
 
     return v;
@@ -386,6 +388,16 @@ const struct ptebatch_value *l1_values(struct l1_batch *b,
     b->work += next - v;
 
     return next;
+}
+
+int l1_value_slow(struct l1_batch *b, const struct ptebatch_value *v)
+{
+    l1_works_slow(b, v->pte);
+
+    return ptebatch_mod_l1_entry(b->l1 + (v->slot & SLOT_MASK),
+                                 l1e_from_intpte(v->pte), b->mfn,
+                                 v->slot & (sizeof(intpte_t) - 1), b->pt_vcpu,
+                                 b->pg_owner);
 }
 
 /* --- One entry alone ------------------------------------------------------ */
@@ -434,35 +446,39 @@ static always_inline void one_unlock(struct page_info *table, intpte_t *p)
     page_put(table);
 }
 
-bool l1_one_value(uint64_t slot, intpte_t val, unsigned int mode,
-                  bool plain_ok)
+int l1_one_value(uint64_t slot, intpte_t val, unsigned int mode, bool plain_ok)
 {
     struct domain *d = current->domain;
     struct l1_stretch s = { .frames = ptebatch_frames(d) };
     const struct l1_rules rules = { .l1tf = ptebatch_l1tf_mask(d) };
     struct page_info *table;
-    bool done = true;
     intpte_t *p;
+    int rc = 0;
 
     s.frames.once = true;
 
     if ( unlikely(slot & (~PADDR_MASK | (sizeof(*p) - 1))) )
-        return false;
+        return L1_NO_TABLE;
 
     table = one_lock(slot, &s.frames, plain_ok, &p);
     if ( unlikely(!table) )
-        return false;
+        return L1_NO_TABLE;
 
     if ( plain_ok && unlikely((table->u.inuse.type_info & PGT_type_mask) ==
                               PGT_writable_page) )
+    {
         write_atomic(p, val);
-    else
-        done = l1_value(p, ACCESS_ONCE(*p), val,
-                        mode == PTEBATCH_SET_KEEP_AD ? AD_BITS : 0, &rules, &s);
+        perfc_incr(writable_mmu_updates);
+    }
+    else if ( unlikely(!l1_value(p, ACCESS_ONCE(*p), val,
+                                 mode == PTEBATCH_SET_KEEP_AD ? AD_BITS : 0,
+                                 &rules, &s)) )
+        rc = ptebatch_mod_l1_entry((l1_pgentry_t *)p, l1e_from_intpte(val),
+                                   maddr_to_mfn(slot), mode, current, d);
 
     one_unlock(table, p);
 
-    return done;
+    return rc;
 }
 
 bool l1_one_flags(uint64_t slot, intpte_t clear, intpte_t set)

@@ -439,6 +439,7 @@ static always_inline bool l1_value(intpte_t *p, intpte_t pte, intpte_t val,
 struct l1_batch {
     struct domain *pt_owner;    /* whose tables */
     struct domain *pg_owner;    /* whose pages */
+    struct vcpu *pt_vcpu;       /* stands for pt_owner in the paging code */
     struct ptebatch_frames frames; /* pt_owner's */
     bool own;                   /* all the caller's, and no paging mode */
     bool plain_ok;              /* memory that is no page table will do, too */
@@ -503,7 +504,7 @@ static always_inline bool l1_preempt(struct l1_batch *b)
     return unlikely(b->work >= PTEBATCH_PREEMPT) && l1_check(b);
 }
 
-/* What a stretch did, and what an entry will do that Xen is to make pte. */
+/* What a stretch did. */
 static always_inline void l1_worked(struct l1_batch *b, unsigned int work)
 {
     if ( unlikely(work) )
@@ -511,7 +512,11 @@ static always_inline void l1_worked(struct l1_batch *b, unsigned int work)
     b->work += work;
 }
 
+/* The same, of an entry that Xen's routines are about to make pte. */
 void l1_works_slow(struct l1_batch *b, intpte_t pte);
+
+/* A value that the engine leaves, by mod_l1_entry(). The table is locked. */
+int l1_value_slow(struct l1_batch *b, const struct ptebatch_value *v);
 
 /* What of mmu_update's permissions an entry needs. */
 static always_inline uint32_t xsm_needed(intpte_t pte)
@@ -551,11 +556,13 @@ const struct ptebatch_value *l1_values(struct l1_batch *b,
 /* --- One entry alone ------------------------------------------------------ */
 
 /*
- * Finds, references and locks the table of one slot of the current domain,
- * changes the entry, and gives the table back. False: the entry is left.
+ * Both find, reference and lock the table of one slot of the current domain, and
+ * give it back. l1_one_value() returns what mod_l1_entry() says of a value that
+ * the engine leaves, and is L1_NO_TABLE if the slot is in no such table.
  */
-bool l1_one_value(uint64_t slot, intpte_t val, unsigned int mode,
-                  bool plain_ok);
+#define L1_NO_TABLE 1
+int l1_one_value(uint64_t slot, intpte_t val, unsigned int mode, bool plain_ok);
+/* False: nothing was done. */
 bool l1_one_flags(uint64_t slot, intpte_t clear, intpte_t set);
 
 #endif /* X86_PV_L1_H */

@@ -65,7 +65,7 @@ static intpte_t write_any(struct ptebatch_call *c, intpte_t *p, intpte_t pte,
 {
     for ( ; ; )
     {
-        intpte_t seen = paging_cmpxchg_guest_entry(c->pt_vcpu, p, pte,
+        intpte_t seen = paging_cmpxchg_guest_entry(c->b.pt_vcpu, p, pte,
                                                    (pte & keep) | set,
                                                    c->b.mfn);
 
@@ -320,7 +320,10 @@ static int run_slots(struct ptebatch_call *c, const struct ptebatch_run *run,
     struct l1_batch *b = &c->b;
 
     do {
-        unsigned int i = fast_runs(b, run, false, kind, *done, end, olds);
+        /* Slow entries leave less work for the rest of the run. */
+        unsigned int stop = min(end, *done + PTEBATCH_PREEMPT -
+                                     min(b->work, PTEBATCH_PREEMPT - 1));
+        unsigned int i = fast_runs(b, run, false, kind, *done, stop, olds);
         unsigned int n = (i & ~LEFT) - *done;
         intpte_t *p, pte;
 
@@ -369,11 +372,10 @@ static int do_run(struct ptebatch_call *c, const struct ptebatch_run *run,
         return rc;
 
     kind = run_kind(c, run);
-    c->b.work += WORK_RECORD;
 
     while ( *done < run->count )
     {
-        unsigned int start = *done, end;
+        unsigned int start = *done, end = run->count;
 
         if ( l1_preempt(&c->b) )
             return -ERESTART;
@@ -382,8 +384,6 @@ static int do_run(struct ptebatch_call *c, const struct ptebatch_run *run,
         if ( unlikely(rc) )
             return rc;
 
-        end = min(run->count, start + PTEBATCH_PREEMPT -
-                              min(c->b.work, PTEBATCH_PREEMPT - 1));
         if ( want_olds )
             end = min(end, start + PTEBATCH_OLD_CHUNK);
         rc = run_slots(c, run, kind, done, end, want_olds ? olds : NULL);
@@ -401,6 +401,9 @@ static int do_run(struct ptebatch_call *c, const struct ptebatch_run *run,
         if ( unlikely(rc) )
             return rc;
     }
+
+    /* Not sooner, or no slot would be done where a check follows each unit. */
+    c->b.work += WORK_RECORD;
 
     return 0;
 }
@@ -432,10 +435,10 @@ static unsigned int single_runs(struct ptebatch_call *c,
 
 /*
  * What most calls of mprotect(), and faults, come down to: one entry of the
- * caller's own, with its INVLPG or none. False: nothing was done, since it is
- * not that simple, or anything is wrong: what decides about that comes after.
+ * caller's own, with its INVLPG or none. Returns the answer, or 0: nothing was
+ * done, since it is not that simple, or anything is wrong.
  */
-static always_inline bool one_entry(unsigned int op, unsigned long what,
+static always_inline long one_entry(unsigned int op, unsigned long what,
                                     unsigned long how, unsigned long arg4,
                                     unsigned long arg5)
 {
@@ -444,42 +447,40 @@ static always_inline bool one_entry(unsigned int op, unsigned long what,
     uint32_t needs;
 
     if ( unlikely(!ptebatch_tlb_simple(how)) || unlikely(!l1_simple(d)) )
-        return false;
+        return 0;
 
     switch ( op )
     {
     case PTEBATCH_OP_FLAGS:
         if ( (arg4 | arg5) & ~PTEBATCH_FAST_FLAGS )
-            return false;
+            return 0;
         needs = flags_need(arg4, arg5);
         break;
 
     case PTEBATCH_OP_CLEAR:
         if ( arg4 )
-            return false;
+            return 0;
         fallthrough;
     default:                    /* PTEBATCH_OP_SET */
         mode = what & (sizeof(intpte_t) - 1);
         if ( arg5 || (mode & ~PTEBATCH_SET_KEEP_AD) ||
              (mode && op == PTEBATCH_OP_CLEAR) )
-            return false;
+            return 0;
         needs = xsm_needed(arg4);
         break;
     }
 
-    if ( unlikely(xsm_mmu_update(XSM_TARGET, d, d, d, needs)) )
-        return false;
-
-    if ( unlikely(op == PTEBATCH_OP_FLAGS
+    if ( unlikely(xsm_mmu_update(XSM_TARGET, d, d, d, needs)) ||
+         unlikely(op == PTEBATCH_OP_FLAGS
                   ? !l1_one_flags(what, arg4, arg5)
-                  : !l1_one_value(what - mode, arg4, mode, false)) )
-        return false;
+                  : l1_one_value(what - mode, arg4, mode, false)) )
+        return 0;
 
     l1_count(CALLS);
     if ( how & PTEBATCH_HOW_TLB_PAGE )
         flush_tlb_one_local(how & PTEBATCH_HOW_TLB_ADDR);
 
-    return true;
+    return PTEBATCH_ANSWER(1, 0, 0);
 }
 
 /* A list of one whose record is the arguments. */
@@ -635,8 +636,13 @@ long do_ptebatch_runs(unsigned long what, unsigned long count,
     case PTEBATCH_OP_FLAGS:
     case PTEBATCH_OP_CLEAR:
     case PTEBATCH_OP_SET:
-        if ( count == 1 && one_entry(op, what, how, arg4, arg5) )
-            return PTEBATCH_ANSWER(1, 0, 0);
+        if ( count == 1 )
+        {
+            long ret = one_entry(op, what, how, arg4, arg5);
+
+            if ( likely(ret) )
+                return ret;
+        }
         fallthrough;
     case PTEBATCH_OP_TAKE:
         return runs_registers(what, count, how, arg4, arg5);

@@ -203,6 +203,14 @@ static always_inline struct page_info *ptebatch_own_page(
 }
 
 /*
+ * What of the direct map is in the page tables of PV domains. The rest, up to
+ * DIRECTMAP_SIZE, is in those of Xen alone: above HYPERVISOR_VIRT_END are the
+ * guest's own addresses.
+ */
+#define PTEBATCH_DIRECTMAP_FRAMES \
+    PFN_DOWN(HYPERVISOR_VIRT_END - DIRECTMAP_VIRT_START)
+
+/*
  * map_domain_page() of a table. In a release that is the direct map, which has
  * all frames that Xen keeps a page_info of, by their pdx; map_domain_page()
  * finds it in a few dozen instructions, this function in four. Nothing that a
@@ -213,7 +221,7 @@ static always_inline void *ptebatch_map_table(const struct page_info *page,
                                               mfn_t mfn)
 {
 #ifdef NDEBUG
-    if ( likely(page_to_pdx(page) < PFN_DOWN(DIRECTMAP_SIZE)) )
+    if ( likely(page_to_pdx(page) < PTEBATCH_DIRECTMAP_FRAMES) )
         return page_to_virt(page);
 #endif
 

@@ -102,7 +102,8 @@ struct ptebatch_run {
 #define PTEBATCH_COUNT_VALIDATED_LEFT 6U
 #define PTEBATCH_COUNT_TRAPS          7U
 #define PTEBATCH_COUNT_TRAPS_LEFT     8U
-#define PTEBATCH_COUNTS               9U
+#define PTEBATCH_COUNT_UPDATES_SLOW   9U
+#define PTEBATCH_COUNTS               10U
 
 /* Xen stores old values in chunks of this many slots. */
 #define PTEBATCH_OLD_CHUNK 64U
