@@ -14,13 +14,17 @@
  *
  * Both calls take five arguments, in the registers rdi, rsi, rdx, r10 and r8:
  *
- *   call    form      1: what         2: count  3: how     4           5
- *   runs    register  first slot      slots     op, TLB    clear mask  set mask
- *   runs    list      run array       records   LIST, TLB  owner       TLB record
- *   values  -         value array     records   TLB        owner       TLB record
- *   either  probe     PTEBATCH_MAGIC  item      PROBE      0           0
+ *   call    form      1: what         2: count 3: how      4           5
+ *   runs    register  first slot      slots    FLAGS, TLB  clear mask  set mask
+ *   runs    register  first slot      slots    CLEAR, TLB  0           0
+ *   runs    register  first slot      slots    TAKE, TLB   old values  0
+ *   runs    register  slot | mode     1        SET, TLB    pte         0
+ *   runs    list      run array       records  LIST, TLB   owner       TLB rec.
+ *   values  -         value array     records  TLB         owner       TLB rec.
+ *   either  probe     PTEBATCH_MAGIC  item     PROBE       0           0
  *
- * - Arrays and records are passed by their guest virtual address.
+ * - The register form is for tables and pages of the caller's own domain.
+ * - Arrays, records and old values are passed by their guest virtual address.
  * - "count" has the requested number in bits 0-31. Bits 32-63 say how many of
  *   them are done. A guest passes 0 there; Xen uses the bits when it restarts a
  *   call that it had preempted. All state of a preempted call is in its
@@ -36,7 +40,8 @@
  *     -EINVAL      an argument is malformed
  *     -EFAULT      the TLB record or its mask cannot be read
  *     -ESRCH       there is no such domain
- *     -EPERM       the caller has no rights over that domain (FLASK: -EACCES)
+ *     -EPERM       the caller has no rights over that domain (FLASK: -EACCES),
+ *                  or only the control domain may ask for this item
  * - Otherwise: PTEBATCH_DONE() slots or records were done, in order. In the list
  *   form of runs, PTEBATCH_SLOTS() slots of the next record were done too. If
  *   PTEBATCH_ERRNO() is not 0, that error stopped the call at the slot that
@@ -88,22 +93,21 @@ struct ptebatch_run {
 #define PTEBATCH_OP_FLAGS  0U
 #define PTEBATCH_OP_CLEAR  1U
 
-/* In registers only. */
+/*
+ * Two operations exist in the register form only. An older Xen has neither of
+ * them; PTEBATCH_ASK_OPS tells.
+ *
+ * SET: one value. Argument 1 is the slot | PTEBATCH_SET_*, argument 2 is 1,
+ *   argument 4 is the pte. The entry becomes what a values call of this one
+ *   record would make of it.
+ * TAKE: CLEAR with old values. Argument 4 is the address that "old" has in a
+ *   record, and is not 0. The rules for old values are those of a record.
+ */
 #define PTEBATCH_OP_SET    2U
 #define PTEBATCH_OP_TAKE   3U
-#define PTEBATCH_OPS       0xfU
 
-#define PTEBATCH_COUNT_CALLS          0U
-#define PTEBATCH_COUNT_UPDATES        1U
-#define PTEBATCH_COUNT_UPDATES_LEFT   2U
-#define PTEBATCH_COUNT_UPDATE_VA      3U
-#define PTEBATCH_COUNT_UPDATE_VA_LEFT 4U
-#define PTEBATCH_COUNT_VALIDATED      5U
-#define PTEBATCH_COUNT_VALIDATED_LEFT 6U
-#define PTEBATCH_COUNT_TRAPS          7U
-#define PTEBATCH_COUNT_TRAPS_LEFT     8U
-#define PTEBATCH_COUNT_UPDATES_SLOW   9U
-#define PTEBATCH_COUNTS               10U
+/* A Xen with all four gives this answer, which is signed, to ASK_OPS. */
+#define PTEBATCH_OPS       0xf
 
 /* Xen stores old values in chunks of this many slots. */
 #define PTEBATCH_OLD_CHUNK 64U
@@ -113,7 +117,8 @@ struct ptebatch_run {
  * with its command in the low three bits of the address. So an array that the
  * call refuses can be passed to mmu_update as it is.
  *
- * EXACT: the entry becomes pte, by an atomic exchange. A and D are those of pte.
+ * EXACT: the entry becomes pte, in one step. A and D are those of pte, whatever
+ *   hardware has set.
  * KEEP_AD: the entry becomes pte, with the A and D bits that the entry has at
  *   that moment ORed in.
  */
@@ -166,17 +171,20 @@ struct ptebatch_tlb {
  *   bits 7-11  with bit 6: the number of these pages, minus 1
  * Without bit 6, bits 7-63 are 0.
  *
- * Numbers 2 to 7 and 9 to 14 in bits 0-3 of a runs call, and everything but 0
- * and PROBE there of a values call, are reserved for later operations and forms:
- * 2 and 3 for a single set and a single get-and-clear in registers. A Xen
- * answers -EOPNOTSUPP to them, as to an item that it does not know. In a record,
- * op numbers from 2 on are reserved too; such a record stops the call with
+ * Numbers 4 to 7 and 9 to 14 in bits 0-3 of a runs call, and everything but 0
+ * and PROBE there of a values call, are reserved for later operations and forms.
+ * A Xen answers -EOPNOTSUPP to them, as to an item that it does not know. In a
+ * record, op numbers from 2 on are reserved; such a record stops the call with
  * EOPNOTSUPP.
  *
- * Also kept free: names that begin with xen_ or XEN_; words other than booleans
- * for Xen's parameter "ptebatch", which may become a list; and the argument
- * registers of a call that is answered -ENOSYS. A later version may let a caller
- * read from these how far a preempted call was when the call disappeared.
+ * Xen's parameter "ptebatch" says which parts are on. It is a list of words:
+ * calls, updates, validation and traps, or a single boolean. "calls" is the two
+ * hypercalls; while it is off, Xen answers -ENOSYS to both.
+ *
+ * Also kept free: names that begin with xen_ or XEN_; other words for that
+ * parameter; and the argument registers of a call that is answered -ENOSYS. A
+ * later version may let a caller read from these how far a preempted call was
+ * when the call disappeared.
  */
 #define PTEBATCH_HOW_OP(how)   ((how) & 0xfU)
 #define PTEBATCH_HOW_LIST      8U
@@ -208,10 +216,30 @@ struct ptebatch_tlb {
 #define PTEBATCH_ASK_VERSION 0U /* PTEBATCH_IS_RUNS or _VALUES, plus the version */
 #define PTEBATCH_ASK_RECORDS 1U /* how many records a call takes at most */
 #define PTEBATCH_ASK_FAST    2U /* bits that runs change on the fast path */
-#define PTEBATCH_ASK_OPS     3U /* bit n: the register form of runs has op n */
-#define PTEBATCH_ASK_COUNT(n) (0x100U + (n)) /* a counter, for dom0 */
+#define PTEBATCH_ASK_OPS     3U /* bit n: the register form knows operation n */
 #define PTEBATCH_IS_RUNS     0x7074625275000000ULL
 #define PTEBATCH_IS_VALUES   0x7074625661000000ULL
+
+/*
+ * An older Xen answers -EOPNOTSUPP to ASK_OPS. Its register form knows FLAGS and
+ * CLEAR.
+ *
+ * ASK_COUNT(n) is counter n, summed over all CPUs. Only the control domain may
+ * ask, and a number without a counter is an unknown item. A counter of what was
+ * "left" counts what Xen's own code did, because the part that counts could not.
+ */
+#define PTEBATCH_ASK_COUNT(n) (0x100U + (n))
+#define PTEBATCH_COUNT_CALLS          0U /* ptebatch hypercalls */
+#define PTEBATCH_COUNT_UPDATES        1U /* entries of mmu_update */
+#define PTEBATCH_COUNT_UPDATES_LEFT   2U
+#define PTEBATCH_COUNT_UPDATE_VA      3U /* update_va_mapping calls */
+#define PTEBATCH_COUNT_UPDATE_VA_LEFT 4U
+#define PTEBATCH_COUNT_VALIDATED      5U /* entries of validated tables */
+#define PTEBATCH_COUNT_VALIDATED_LEFT 6U
+#define PTEBATCH_COUNT_TRAPS          7U /* trapped writes */
+#define PTEBATCH_COUNT_TRAPS_LEFT     8U
+#define PTEBATCH_COUNT_UPDATES_SLOW   9U /* entries by mod_l1_entry() */
+#define PTEBATCH_COUNTS              10U /* how many counters there are */
 
 /*
  * Bits of an entry. A FLAGS run may change those of PTEBATCH_RUN_FLAGS. Except
