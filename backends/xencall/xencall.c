@@ -133,6 +133,23 @@ static int64_t runs(struct ptebatch_xencall *x, uint64_t what, uint64_t nr,
 	return answer;
 }
 
+/* The old values of a run in registers. */
+static int64_t take(struct ptebatch_xencall *x, uint64_t slot, uint64_t count,
+		    uint64_t how, uint64_t old, uint64_t a5)
+{
+	struct ptebatch_xencall_buffer *b = x->buffer;
+	int64_t answer;
+
+	if (count > SLOTS || !old)
+		return -PTEBATCH_EINVAL;
+	answer = call(x, __HYPERVISOR_ptebatch_runs, slot, count, how,
+		      (uintptr_t)b->old, a5);
+	if (answer > 0)
+		memcpy((void *)(uintptr_t)old, b->old,
+		       PTEBATCH_DONE(answer) * sizeof(**b->old));
+	return answer;
+}
+
 static int64_t values(struct ptebatch_xencall *x, uint64_t what, uint64_t nr,
 		      uint64_t how, uint64_t owner, uint64_t tlb)
 {
@@ -185,6 +202,8 @@ int64_t ptebatch_xencall(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
 			return probe(x, nr, a1, a2);
 		if (PTEBATCH_HOW_OP(a3) == PTEBATCH_HOW_LIST)
 			return runs(x, a1, a2, a3, a4, a5);
+		if (PTEBATCH_HOW_OP(a3) == PTEBATCH_OP_TAKE)
+			return take(x, a1, a2, a3, a4, a5);
 		return call(x, nr, a1, a2, a3, a4, a5);
 
 	case __HYPERVISOR_ptebatch_values:

@@ -5,7 +5,6 @@
 #include "../common/pte.h"
 #include "fake-xen.h"
 
-
 struct fake fake;
 
 static volatile uint64_t *map_slot(void *ctx, uint64_t slot)
@@ -66,7 +65,9 @@ static int put_value(int new_call, uint64_t slot_mode, uint64_t pte)
 	return err;
 }
 
-static int put_run_slot(const struct ptebatch_run *run, uint32_t i)
+/* A slot whose old value cannot be stored is changed, and counts as done. */
+static int put_run_slot(const struct ptebatch_run *run, uint32_t i,
+			uint32_t *done)
 {
 	volatile uint64_t *p = map_slot(NULL, run->slot + 8 * (uint64_t)i);
 	uint64_t e;
@@ -82,6 +83,7 @@ static int put_run_slot(const struct ptebatch_run *run, uint32_t i)
 		*p = 0;
 	else if (e & P)
 		*p = (e & ~run->clear) | run->set;
+	*done = i + 1;
 	if (run->old) {
 		uint64_t *old = (uint64_t *)(uintptr_t)run->old + i;
 
@@ -102,28 +104,50 @@ static int64_t answer(uint64_t done, uint32_t slots, int err, uint64_t how)
 	return (int64_t)PTEBATCH_ANSWER(done, slots, err);
 }
 
+static int64_t registers(uint64_t a1, uint64_t count, uint64_t how, uint64_t a4,
+			 uint64_t a5)
+{
+	uint32_t op = PTEBATCH_HOW_OP(how), done = 0, i;
+	struct ptebatch_run run = { a1, (uint32_t)count, op, a4, a5, 0 };
+	int err = 0;
+
+	if (!(fake.ops >> op & 1))
+		return -PTEBATCH_EOPNOTSUPP;
+	if (PTEBATCH_HOW_TLB_WHO(how) == PTEBATCH_TLB_VCPUS)
+		return -PTEBATCH_EINVAL;
+	if (op == PTEBATCH_OP_SET) {
+		if (count > 1 || a5)
+			return -PTEBATCH_EINVAL;
+		if (count)
+			err = put_value(1, a1, a4);
+		return answer(count && !err, 0, err, how);
+	}
+	if (op == PTEBATCH_OP_TAKE) {
+		if (!a4 || a5)
+			return -PTEBATCH_EINVAL;
+		run = (struct ptebatch_run){ a1, (uint32_t)count,
+					     PTEBATCH_OP_CLEAR, 0, 0, a4 };
+	}
+	for (i = 0; i < run.count && !err; i++)
+		err = put_run_slot(&run, i, &done);
+	return answer(done, 0, err, how);
+}
+
 static int64_t new_runs(uint64_t a1, uint64_t a2, uint64_t how, uint64_t a4,
 			uint64_t a5)
 {
 	const struct ptebatch_run *runs = (const void *)(uintptr_t)a1;
-	struct ptebatch_run one = {
-		a1, (uint32_t)a2, PTEBATCH_HOW_OP(how), a4, a5, 0
-	};
-	uint32_t i, k;
-	int err = 0;
+	uint32_t i, k, done;
+	int err;
 
-	if (PTEBATCH_HOW_OP(how) != PTEBATCH_HOW_LIST) {
-		if (PTEBATCH_HOW_TLB_WHO(how) == PTEBATCH_TLB_VCPUS)
-			return -PTEBATCH_EINVAL;
-		for (k = 0; k < one.count && !err; k += !err)
-			err = put_run_slot(&one, k);
-		return answer(k, 0, err, how);
-	}
+	if (PTEBATCH_HOW_OP(how) != PTEBATCH_HOW_LIST)
+		return registers(a1, a2, how, a4, a5);
 	for (i = 0; i < a2; i++) {
+		done = 0;
 		for (k = 0; k < runs[i].count; k++) {
-			err = put_run_slot(&runs[i], k);
+			err = put_run_slot(&runs[i], k, &done);
 			if (err)
-				return answer(i, k, err, how);
+				return answer(i, done, err, how);
 		}
 	}
 	if (!a2 && PTEBATCH_HOW_TLB_WHO(how))
@@ -159,13 +183,17 @@ static int64_t new_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t how,
 			return -PTEBATCH_EINVAL;
 		if (a2 == PTEBATCH_ASK_RECORDS)
 			return (int64_t)fake.most_records;
+		if (a2 == PTEBATCH_ASK_OPS)
+			return runs && fake.ops & ~FAKE_OLD_OPS
+				       ? (int64_t)fake.ops
+				       : -PTEBATCH_EOPNOTSUPP;
 		if (a2 != PTEBATCH_ASK_VERSION)
 			return -PTEBATCH_EINVAL;
 		return (int64_t)((runs ? PTEBATCH_IS_RUNS : PTEBATCH_IS_VALUES) +
 				 PTEBATCH_ABI_VERSION);
 	}
-	if (fake.refusal)
-		return fake.refusal;
+	if (fake.answer)
+		return *fake.answer;
 	if ((how >> PTEBATCH_HOW_TLB_MORE_SHIFT &&
 	     !(how & PTEBATCH_HOW_TLB_PAGE)) ||
 	    a2 >> 32)
@@ -276,6 +304,7 @@ void fake_reset(struct ptebatch_env *env)
 	memset(&fake, 0, offsetof(struct fake, call));
 	fake.has_runs = 1;
 	fake.has_values = 1;
+	fake.ops = FAKE_OLD_OPS | 1u << PTEBATCH_OP_SET | 1u << PTEBATCH_OP_TAKE;
 	fake.most_records = 0x7fffffff;
 	fake.fail_after = -1;
 	fake.err = PTEBATCH_EBUSY;

@@ -17,6 +17,7 @@
 #define FAKE_DATA 0x20000000ull /* a page that is no table */
 #define FAKE_CALLS 4096
 #define FAKE_EVENTS 1024
+#define FAKE_OLD_OPS 0x3u /* FLAGS and CLEAR */
 #define FAKE_TLB 1 /* the event of a TLB flush; not a valid slot address */
 
 struct fake_call {
@@ -33,6 +34,11 @@ extern struct fake {
 
 	/* IN: what this Xen has. */
 	int has_runs, has_values, no_mmu_update;
+	/*
+	 * IN: a bit for each operation that the register form knows. A Xen that
+	 * knows neither SET nor TAKE does not know ASK_OPS either.
+	 */
+	uint32_t ops;
 	uint64_t most_records;
 	/* IN: slots to apply before one fails, -1 for none; with what. */
 	int64_t fail_after;
@@ -45,7 +51,8 @@ extern struct fake {
 	int flush_err;	/* IN: for any other flush by mmuext_op */
 	/* IN: can Xen store to this word? NULL: to all. */
 	int (*backed)(const void *p);
-	int refusal; /* IN: the new calls' answer to anything but a probe */
+	/* IN: the new calls' answer to anything but a probe, or NULL. */
+	const int64_t *answer;
 	/*
 	 * IN: bits that hardware sets in every present entry, once, at the
 	 * call of this number.

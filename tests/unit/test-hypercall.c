@@ -85,6 +85,7 @@ static void a_call_known_to_be_missing_is_not_written_down_again(void **state)
 
 static void a_refused_request_blames_no_slot(void **state)
 {
+	static const int64_t no_domain = -PTEBATCH_ESRCH;
 	int way;
 
 	/* A run in registers, runs by a list, values. */
@@ -99,12 +100,12 @@ static void a_refused_request_blames_no_slot(void **state)
 			assert_int_equal(ptebatch_add_set(&b, SLOT(0),
 							    ENTRY(0), KEEP),
 					 0);
-		fake.refusal = -PTEBATCH_ESRCH;
+		fake.answer = &no_domain;
 		assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_ESRCH);
 		assert_int_equal(b.last.slot, 0);
 		assert_int_equal(b.last.slots, 0);
 		assert_int_equal(fake.tlbs, 0);
-		fake.refusal = 0;
+		fake.answer = NULL;
 		fake.fail_after = 0;
 		assert_int_equal(ptebatch_flush(&b, &all), -PTEBATCH_EBUSY);
 		assert_int_equal(b.last.slot, SLOT(0));

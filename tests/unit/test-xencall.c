@@ -29,6 +29,7 @@
 #define VALUES __HYPERVISOR_ptebatch_values
 #define LIST PTEBATCH_HOW_LIST
 #define PROBE PTEBATCH_HOW_PROBE
+#define TAKE PTEBATCH_OP_TAKE
 #define BY_RECORD PTEBATCH_HOW_TLB(PTEBATCH_TLB_VCPUS)
 #define MMU_UPDATE 1
 #define MULTICALL 13
@@ -134,6 +135,9 @@ static void all_is_reachable(uint64_t nr, const uint64_t *a)
 		for (i = 0; i < a[1]; i++)
 			if (run[i].old)
 				reachable(run[i].old, 8ull * run[i].count);
+	} else if (nr == RUNS && PTEBATCH_HOW_OP(a[2]) == TAKE) {
+		reachable(a[3], 8 * a[1]);
+		return;
 	} else {
 		return;
 	}
@@ -537,6 +541,52 @@ static void old_values_come_back_for_the_slots_done(void **state)
 	}
 }
 
+/* Backwards again, and no more than the caller's array can hold. */
+static void a_run_in_registers_hands_back_its_old_values(void **state)
+{
+	uint64_t *exact;
+	uint32_t n, i;
+
+	(void)state;
+	for (n = 8; n; n--) {
+		reset_xen();
+		exact = malloc(8 * sizeof(*exact));
+		assert_non_null(exact);
+		memset(exact, 0, 8 * sizeof(*exact));
+		fake.fail_after = n < 8 ? (int64_t)n : -1;
+		assert_int_equal(call(RUNS, SLOT(3), 8, TAKE, AT(exact), 0),
+				 PTEBATCH_ANSWER(n, 0,
+						 n < 8 ? PTEBATCH_EBUSY : 0));
+		for (i = 0; i < 8; i++) {
+			assert_int_equal(exact[i],
+					 i < n ? ENTRY(3 + i) | RW : 0ull);
+			assert_int_equal(fake.table[0][3 + i],
+					 i < n ? 0ull : ENTRY(3 + i) | RW);
+		}
+		free(exact);
+	}
+	/* A whole table. */
+	reset_xen();
+	assert_int_equal(call(RUNS, SLOT(0), 512, TAKE, AT(old), 0), 512);
+	for (i = 0; i < 512; i++)
+		assert_int_equal(old[i], ENTRY(i) | RW);
+	/* What is refused hands nothing back. */
+	fill();
+	lib.calls = 0;
+	assert_int_equal(call(RUNS, SLOT(0), 513, TAKE, AT(old), 0),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(call(RUNS, SLOT(0), 1ull << 32, TAKE, AT(old), 0),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(call(RUNS, SLOT(0), 1, TAKE, 0, 0), -PTEBATCH_EINVAL);
+	assert_int_equal(lib.calls, 0);
+	assert_int_equal(call(RUNS, SLOT(0), 1, TAKE, AT(old), 7),
+			 -PTEBATCH_EINVAL);
+	lib.err = EFAULT;
+	assert_int_equal(call(RUNS, SLOT(0), 1, TAKE, AT(old), 0),
+			 -PTEBATCH_EFAULT);
+	assert_int_equal(old[0], MARK);
+}
+
 static void a_call_refused_hands_back_no_old_values(void **state)
 {
 	(void)state;
@@ -809,6 +859,8 @@ static void hypercall_conforms(void **state)
 	conform(&ptebatch_hypercall, &env, "xencall, hypercall");
 	fake.most_records = 2;
 	conform(&ptebatch_hypercall, &env, "xencall, hypercall of two records");
+	fake.ops = FAKE_OLD_OPS;
+	conform(&ptebatch_hypercall, &env, "xencall, hypercall, an older Xen");
 	assert_true(lib.calls > 100);
 }
 
@@ -858,6 +910,7 @@ int main(void)
 		TEST(mmu_update_tells_how_many_are_done),
 		TEST(a_batch_of_many_records_makes_several_calls),
 		TEST(old_values_come_back_for_the_slots_done),
+		TEST(a_run_in_registers_hands_back_its_old_values),
 		TEST(a_call_refused_hands_back_no_old_values),
 		TEST(old_values_of_every_record_have_room),
 		TEST(more_slots_than_a_table_have_no_old_values),
