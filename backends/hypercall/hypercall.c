@@ -4,13 +4,16 @@
  *
  * - If Xen lacks the call for a record, the mmu-update backend applies it.
  * - A single run of the caller's own domain, without old values, is passed in
- *   registers. Everything else is passed as the caller's array; nothing is
- *   converted or copied.
+ *   registers. So are, if Xen knows the operations, a single value and a single
+ *   clear with old values. Everything else is passed as the caller's array;
+ *   nothing is converted or copied.
  * - The last call does the TLB flush. If the last call was not made or applied
  *   nothing, but an earlier one did, a further call only flushes the TLB.
  * - A call that probe did not find, or that answers -ENOSYS later, is not made
  *   again until the next probe: its PTEBATCH_HAVE_* bit is cleared. The
  *   mmu-update backend applies the rest, from the slot that was reached.
+ * - An operation that answers -EOPNOTSUPP later has done nothing. It loses its
+ *   bit too, and the record goes as a list of one.
  * - A Xen that takes fewer records per call than a batch can hold has its
  *   limits in env->max_runs and env->max_values.
  */
@@ -18,37 +21,53 @@
 
 #define MOST_RECORDS 0x7fffffffu
 
+/* The bits of "have" that go when the runs call goes. */
+#define RUNS_FORMS (PTEBATCH_HAVE_RUNS | PTEBATCH_HAVE_SET | PTEBATCH_HAVE_TAKE)
+
 /*
  * The code for a list that one call can apply is inline. The code for all other
  * cases is in functions of its own, off that path.
  */
 #define INLINE inline __attribute__((__always_inline__))
 #define NOINLINE __attribute__((__noinline__))
+/* Takes the arguments in the registers in which a caller has them, too. */
+#define TAIL __attribute__((__noinline__, __used__))
 
 struct call {
 	uint32_t nr;
 	uint32_t have;
-	uint32_t size; /* of a record */
+	uint32_t forms; /* the bits of all forms of the call */
+	uint32_t size;	/* of a record */
 	uint32_t how;
 	uint64_t magic;
 };
 
 static const struct call runs_call = {
-	__HYPERVISOR_ptebatch_runs,  PTEBATCH_HAVE_RUNS,
-	sizeof(struct ptebatch_run), PTEBATCH_HOW_LIST,
-	PTEBATCH_IS_RUNS,
+	.nr = __HYPERVISOR_ptebatch_runs,
+	.have = PTEBATCH_HAVE_RUNS,
+	.forms = RUNS_FORMS,
+	.size = sizeof(struct ptebatch_run),
+	.how = PTEBATCH_HOW_LIST,
+	.magic = PTEBATCH_IS_RUNS,
 };
 
 static const struct call values_call = {
-	__HYPERVISOR_ptebatch_values,  PTEBATCH_HAVE_VALUES,
-	sizeof(struct ptebatch_value), 0,
-	PTEBATCH_IS_VALUES,
+	.nr = __HYPERVISOR_ptebatch_values,
+	.have = PTEBATCH_HAVE_VALUES,
+	.forms = PTEBATCH_HAVE_VALUES,
+	.size = sizeof(struct ptebatch_value),
+	.how = 0,
+	.magic = PTEBATCH_IS_VALUES,
 };
+
+static INLINE int has_form(const struct ptebatch_env *env, uint32_t form)
+{
+	return (__atomic_load_n(&env->have, __ATOMIC_ACQUIRE) & form) != 0;
+}
 
 static int has(const struct ptebatch_env *env, const struct call *call)
 {
-	return (__atomic_load_n(&env->have, __ATOMIC_ACQUIRE) & call->have) !=
-	       0;
+	return has_form(env, call->have);
 }
 
 static uint32_t *max_records(struct ptebatch_env *env, const struct call *call)
@@ -57,9 +76,9 @@ static uint32_t *max_records(struct ptebatch_env *env, const struct call *call)
 						: &env->max_values;
 }
 
-static void lose(struct ptebatch_env *env, const struct call *call)
+static void lose(struct ptebatch_env *env, uint32_t forms)
 {
-	__atomic_fetch_and(&env->have, ~call->have, __ATOMIC_RELAXED);
+	__atomic_fetch_and(&env->have, ~forms, __ATOMIC_RELAXED);
 }
 
 static int wanted(const struct ptebatch_tlb *tlb)
@@ -68,14 +87,14 @@ static int wanted(const struct ptebatch_tlb *tlb)
 }
 
 /* Does the request fit into argument 3, without a TLB record? */
-static int in_registers(const struct ptebatch_tlb *tlb)
+static int is_simple(const struct ptebatch_tlb *tlb)
 {
 	return tlb->who != PTEBATCH_TLB_VCPUS &&
 	       tlb->pages <= PTEBATCH_HOW_TLB_PAGES_MAX;
 }
 
 /* The bits of such a request. The core has checked that NONE has no pages. */
-static uint64_t how_simple(const struct ptebatch_tlb *tlb)
+static INLINE uint64_t how_simple(const struct ptebatch_tlb *tlb)
 {
 	if (!tlb->pages)
 		return PTEBATCH_HOW_TLB(tlb->who);
@@ -87,7 +106,7 @@ static INLINE uint64_t how_tlb(const struct ptebatch_tlb *tlb)
 {
 	if (!wanted(tlb))
 		return 0;
-	if (!in_registers(tlb))
+	if (!is_simple(tlb))
 		return PTEBATCH_HOW_TLB(PTEBATCH_TLB_VCPUS);
 	return how_simple(tlb);
 }
@@ -117,7 +136,7 @@ static INLINE int64_t list_call(struct work *w, const struct call *call,
 	uint64_t record = 0;
 	int64_t ret;
 
-	if (wanted(tlb) && !in_registers(tlb))
+	if (wanted(tlb) && !is_simple(tlb))
 		record = (uintptr_t)tlb;
 	ret = w->env->hypercall(w->env->ctx, call->nr, (uintptr_t)records, nr,
 				call->how | how_tlb(tlb), w->owner, record);
@@ -170,7 +189,7 @@ static INLINE void list(struct work *w, const struct call *call,
 	 * another CPU may have set it since.
 	 */
 	if (p->err == -PTEBATCH_ENOSYS)
-		lose(w->env, call);
+		lose(w->env, call->forms);
 }
 
 static void take_over(struct work *w, const struct ptebatch_progress *now)
@@ -241,7 +260,7 @@ static NOINLINE void flush_alone(struct work *w)
 		p->err = ret < 0 ? (int)ret : -(int)PTEBATCH_ERRNO(ret);
 		if (p->err != -PTEBATCH_ENOSYS)
 			break;
-		lose(w->env, calls[i]);
+		lose(w->env, calls[i]->forms);
 		p->err = 0;
 	}
 	if (i == 2)
@@ -275,14 +294,19 @@ static NOINLINE void many_runs(struct ptebatch_env *env, uint32_t owner,
 }
 
 /* The register form did not apply the whole run. */
-static NOINLINE void one_run_stopped(struct ptebatch_env *env,
-				     const struct ptebatch_run *run,
-				     const struct ptebatch_tlb *tlb,
-				     struct ptebatch_progress *progress,
-				     int64_t ret)
+static NOINLINE int run_stopped(struct ptebatch_env *env, const void *record,
+				const struct ptebatch_tlb *tlb,
+				struct ptebatch_progress *progress, int64_t ret)
 {
 	struct work w = { env, tlb, progress, PTEBATCH_DOMID_SELF, 0 };
+	const struct ptebatch_run *run = record;
 
+	progress->stats.tlb_flushes = 0;
+	if (ret == -PTEBATCH_EOPNOTSUPP && run->old) {
+		lose(env, PTEBATCH_HAVE_TAKE);
+		many_runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
+		return progress->err;
+	}
 	progress->records = 0;
 	progress->slots = 0;
 	progress->refused = ret < 0;
@@ -296,16 +320,17 @@ static NOINLINE void one_run_stopped(struct ptebatch_env *env,
 		note(&w, progress->slots != 0, wanted(tlb) && progress->slots);
 	}
 	if (progress->err == -PTEBATCH_ENOSYS) {
-		lose(env, &runs_call);
+		lose(env, RUNS_FORMS);
 		legacy_rest(&w, run, 1);
 	}
 	finish(&w, 1);
+	return progress->err;
 }
 
-static void hypercall_values(struct ptebatch_env *env, uint32_t owner,
-			     const struct ptebatch_value *values, uint32_t nr,
-			     const struct ptebatch_tlb *tlb,
-			     struct ptebatch_progress *progress)
+static NOINLINE void many_values(struct ptebatch_env *env, uint32_t owner,
+				 const struct ptebatch_value *values,
+				 uint32_t nr, const struct ptebatch_tlb *tlb,
+				 struct ptebatch_progress *progress)
 {
 	struct work w = { env, tlb, progress, owner, 0 };
 
@@ -332,31 +357,137 @@ static void hypercall_values(struct ptebatch_env *env, uint32_t owner,
 	finish(&w, nr);
 }
 
-/* The hot path of a single page: one run in registers, with nothing to call. */
-static inline int alone(struct ptebatch_env *env,
-			const struct ptebatch_run *run,
-			const struct ptebatch_tlb *tlb,
-			struct ptebatch_progress *progress)
+/* The register form did not apply the value. */
+static NOINLINE int value_stopped(struct ptebatch_env *env, const void *record,
+				  const struct ptebatch_tlb *tlb,
+				  struct ptebatch_progress *progress,
+				  int64_t ret)
 {
-	uint64_t how = run->op;
-	int64_t ret;
+	uint32_t gone = 0;
 
-	if (tlb)
-		how |= how_simple(tlb);
-	ret = env->hypercall(env->ctx, __HYPERVISOR_ptebatch_runs, run->slot,
-			     run->count, how, run->clear, run->set);
-	progress->stats.hypercalls++;
-	if (ret != run->count) {
-		one_run_stopped(env, run, tlb, progress, ret);
-		return progress->err;
+	progress->records = 0;
+	progress->slots = 0;
+	progress->stats.tlb_flushes = 0;
+	progress->refused = ret < 0;
+	progress->err = ret < 0 ? (int)ret : -(int)PTEBATCH_ERRNO(ret);
+	if (progress->err == -PTEBATCH_ENOSYS)
+		gone = RUNS_FORMS;
+	else if (ret == -PTEBATCH_EOPNOTSUPP)
+		gone = PTEBATCH_HAVE_SET;
+	else if (!progress->err)
+		progress->err = -PTEBATCH_EINVAL; /* a broken answer */
+	if (gone) {
+		lose(env, gone);
+		many_values(env, PTEBATCH_DOMID_SELF, record, 1, tlb, progress);
 	}
+	return progress->err;
+}
+
+/* What to do after any answer but success. */
+typedef int stopped(struct ptebatch_env *env, const void *record,
+		    const struct ptebatch_tlb *tlb,
+		    struct ptebatch_progress *progress, int64_t ret);
+
+/* One hypercall applies the one record. */
+static INLINE void expect_success(struct ptebatch_progress *progress,
+				  uint32_t tlb_flushes)
+{
 	progress->records = 1;
 	progress->slots = 0;
 	progress->err = 0;
 	progress->refused = 0;
-	if (tlb && tlb->who != PTEBATCH_TLB_NONE)
-		progress->stats.tlb_flushes++;
+	progress->stats.hypercalls = 1;
+	progress->stats.tlb_flushes = tlb_flushes;
+}
+
+/*
+ * The hot path of a single page: one record in registers. The caller has stored
+ * that it succeeds, in all of *progress: constants need no register after the
+ * call.
+ */
+static INLINE int in_registers(struct ptebatch_env *env, const void *record,
+			       const struct ptebatch_tlb *tlb,
+			       struct ptebatch_progress *progress,
+			       uint64_t slot, uint64_t count, uint64_t how,
+			       uint64_t a4, uint64_t a5, stopped *otherwise)
+{
+	/*
+	 * Only a failure needs these after the call. Storing them takes fewer
+	 * instructions than saving, setting and restoring as many registers.
+	 */
+	volatile struct {
+		struct ptebatch_env *env;
+		const void *record;
+		const struct ptebatch_tlb *tlb;
+		struct ptebatch_progress *progress;
+		uint64_t count;
+	} kept;
+	int64_t ret;
+
+	kept.env = env;
+	kept.record = record;
+	kept.tlb = tlb;
+	kept.progress = progress;
+	kept.count = count;
+	ret = env->hypercall(env->ctx, __HYPERVISOR_ptebatch_runs, slot, count,
+			     how, a4, a5);
+	if (__builtin_expect((uint64_t)ret != kept.count, 0))
+		return otherwise(kept.env, kept.record, kept.tlb, kept.progress,
+				 ret);
 	return 0;
+}
+
+/* In these functions, "how" has the TLB request and not yet the operation. */
+static NOINLINE int run_in_registers(uint64_t how, struct ptebatch_env *env,
+				     const struct ptebatch_run *run,
+				     const struct ptebatch_tlb *tlb,
+				     struct ptebatch_progress *progress)
+{
+	return in_registers(env, run, tlb, progress, run->slot, run->count,
+			    how | run->op, run->clear, run->set, run_stopped);
+}
+
+static NOINLINE int take_in_registers(uint64_t how, struct ptebatch_env *env,
+				      const struct ptebatch_run *run,
+				      const struct ptebatch_tlb *tlb,
+				      struct ptebatch_progress *progress)
+{
+	return in_registers(env, run, tlb, progress, run->slot, run->count,
+			    how | PTEBATCH_OP_TAKE, run->old, 0, run_stopped);
+}
+
+static NOINLINE int value_in_registers(uint64_t how, struct ptebatch_env *env,
+				       const struct ptebatch_value *value,
+				       const struct ptebatch_tlb *tlb,
+				       struct ptebatch_progress *progress)
+{
+	return in_registers(env, value, tlb, progress, value->slot, 1,
+			    how | PTEBATCH_OP_SET, value->pte, 0,
+			    value_stopped);
+}
+
+/* Can the register forms take this record and this request? */
+static INLINE int fits(uint32_t owner, uint32_t nr,
+		       const struct ptebatch_tlb *tlb)
+{
+	return nr == 1 && owner == PTEBATCH_DOMID_SELF &&
+	       (!tlb || is_simple(tlb));
+}
+
+/* Such a request as bits of "how". Stores that the call succeeds. */
+static INLINE uint64_t how_alone(const struct ptebatch_tlb *tlb,
+				 struct ptebatch_progress *progress)
+{
+	expect_success(progress, tlb && tlb->who != PTEBATCH_TLB_NONE);
+	return tlb ? how_simple(tlb) : 0;
+}
+
+/* The register forms set what these functions of a backend add to. */
+static INLINE void add(struct ptebatch_progress *progress,
+		       struct ptebatch_stats before)
+{
+	progress->stats.hypercalls += before.hypercalls;
+	progress->stats.tlb_flushes += before.tlb_flushes;
 }
 
 static void hypercall_runs(struct ptebatch_env *env, uint32_t owner,
@@ -364,31 +495,86 @@ static void hypercall_runs(struct ptebatch_env *env, uint32_t owner,
 			   const struct ptebatch_tlb *tlb,
 			   struct ptebatch_progress *progress)
 {
-	if (nr && !has(env, &runs_call))
+	struct ptebatch_stats before = progress->stats;
+
+	if (nr && !has(env, &runs_call)) {
 		ptebatch_mmu_update.runs(env, owner, runs, nr, tlb, progress);
-	else if (nr == 1 && owner == PTEBATCH_DOMID_SELF && !runs->old &&
-		 (!tlb || in_registers(tlb)))
-		alone(env, runs, tlb, progress);
-	else
+	} else if (fits(owner, nr, tlb) && !runs->old) {
+		run_in_registers(how_alone(tlb, progress), env, runs, tlb,
+				 progress);
+		add(progress, before);
+	} else if (fits(owner, nr, tlb) && runs->op == PTEBATCH_OP_CLEAR &&
+		   has_form(env, PTEBATCH_HAVE_TAKE)) {
+		take_in_registers(how_alone(tlb, progress), env, runs, tlb,
+				  progress);
+		add(progress, before);
+	} else {
 		many_runs(env, owner, runs, nr, tlb, progress);
+	}
+}
+
+static void hypercall_values(struct ptebatch_env *env, uint32_t owner,
+			     const struct ptebatch_value *values, uint32_t nr,
+			     const struct ptebatch_tlb *tlb,
+			     struct ptebatch_progress *progress)
+{
+	struct ptebatch_stats before = progress->stats;
+
+	if (fits(owner, nr, tlb) && has_form(env, PTEBATCH_HAVE_SET)) {
+		value_in_registers(how_alone(tlb, progress), env, values, tlb,
+				   progress);
+		add(progress, before);
+	} else {
+		many_values(env, owner, values, nr, tlb, progress);
+	}
 }
 
 /*
- * A function of its own, so that one_flags saves no registers before it finds
- * that the call is missing. "used" keeps the compiler from changing the
- * argument registers.
+ * The single forms. Their hot path saves no registers before it is clear that
+ * Xen has the operation and that the TLB request is none, or one page.
  */
-static __attribute__((__noinline__, __used__)) int
-new_flags(const struct ptebatch_backend *self, struct ptebatch_env *env,
-	  const struct ptebatch_run *run, const struct ptebatch_tlb *tlb,
-	  struct ptebatch_progress *progress)
+static INLINE int is_none_or_page(const struct ptebatch_tlb *tlb)
+{
+	return !tlb || (tlb->pages == 1 && tlb->who != PTEBATCH_TLB_VCPUS);
+}
+
+/* Such a request as bits of "how". Stores that the call succeeds. */
+static INLINE uint64_t how_page(const struct ptebatch_tlb *tlb,
+				struct ptebatch_progress *progress)
+{
+	if (!tlb) {
+		expect_success(progress, 0);
+		return 0;
+	}
+	expect_success(progress, 1);
+	return tlb->addr | PTEBATCH_HOW_TLB_PAGE | PTEBATCH_HOW_TLB(tlb->who);
+}
+
+static TAIL int other_run(const struct ptebatch_backend *self,
+			  struct ptebatch_env *env,
+			  const struct ptebatch_run *run,
+			  const struct ptebatch_tlb *tlb,
+			  struct ptebatch_progress *progress)
 {
 	(void)self;
 	progress->stats.hypercalls = 0;
 	progress->stats.tlb_flushes = 0;
-	if (!tlb || in_registers(tlb))
-		return alone(env, run, tlb, progress);
-	many_runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
+	hypercall_runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
+	return progress->err;
+}
+
+static TAIL int other_value(const struct ptebatch_backend *self,
+			    struct ptebatch_env *env,
+			    const struct ptebatch_value *value,
+			    const struct ptebatch_tlb *tlb,
+			    struct ptebatch_progress *progress)
+{
+	if (!has_form(env, PTEBATCH_HAVE_SET | PTEBATCH_HAVE_VALUES))
+		return ptebatch_mmu_update.one_set(self, env, value, tlb,
+						   progress);
+	progress->stats.hypercalls = 0;
+	progress->stats.tlb_flushes = 0;
+	hypercall_values(env, PTEBATCH_DOMID_SELF, value, 1, tlb, progress);
 	return progress->err;
 }
 
@@ -397,10 +583,13 @@ static int one_flags(const struct ptebatch_backend *self,
 		     const struct ptebatch_tlb *tlb,
 		     struct ptebatch_progress *progress)
 {
-	return has(env, &runs_call)
-		       ? new_flags(self, env, run, tlb, progress)
-		       : ptebatch_mmu_update.one_flags(self, env, run, tlb,
-						       progress);
+	if (!has(env, &runs_call))
+		return ptebatch_mmu_update.one_flags(self, env, run, tlb,
+						     progress);
+	if (!is_none_or_page(tlb))
+		return other_run(self, env, run, tlb, progress);
+	return run_in_registers(how_page(tlb, progress), env, run, tlb,
+				progress);
 }
 
 static int one_clear(const struct ptebatch_backend *self,
@@ -408,15 +597,17 @@ static int one_clear(const struct ptebatch_backend *self,
 		     const struct ptebatch_tlb *tlb,
 		     struct ptebatch_progress *progress)
 {
-	if (!has(env, &runs_call))
+	uint32_t have = __atomic_load_n(&env->have, __ATOMIC_ACQUIRE);
+
+	if (!(have & PTEBATCH_HAVE_RUNS))
 		return ptebatch_mmu_update.one_clear(self, env, run, tlb,
 						     progress);
-	progress->stats.hypercalls = 0;
-	progress->stats.tlb_flushes = 0;
-	if (!run->old && (!tlb || in_registers(tlb)))
-		return alone(env, run, tlb, progress);
-	many_runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
-	return progress->err;
+	if (!is_none_or_page(tlb) || (run->old && !(have & PTEBATCH_HAVE_TAKE)))
+		return other_run(self, env, run, tlb, progress);
+	return run->old ? take_in_registers(how_page(tlb, progress), env, run,
+					    tlb, progress)
+			: run_in_registers(how_page(tlb, progress), env, run,
+					   tlb, progress);
 }
 
 static int one_set(const struct ptebatch_backend *self,
@@ -424,13 +615,10 @@ static int one_set(const struct ptebatch_backend *self,
 		   const struct ptebatch_tlb *tlb,
 		   struct ptebatch_progress *progress)
 {
-	if (!has(env, &values_call))
-		return ptebatch_mmu_update.one_set(self, env, value, tlb,
-						   progress);
-	progress->stats.hypercalls = 0;
-	progress->stats.tlb_flushes = 0;
-	hypercall_values(env, PTEBATCH_DOMID_SELF, value, 1, tlb, progress);
-	return progress->err;
+	if (!has_form(env, PTEBATCH_HAVE_SET) || !is_none_or_page(tlb))
+		return other_value(self, env, value, tlb, progress);
+	return value_in_registers(how_page(tlb, progress), env, value, tlb,
+				  progress);
 }
 
 /* Returns the call's bit of "have" if Xen has the call; stores its limit. */
@@ -452,6 +640,19 @@ static uint32_t probe_call(struct ptebatch_env *env, const struct call *call)
 	return call->have;
 }
 
+/* Returns the bits of the operations that only some Xens have. */
+static uint32_t probe_operations(struct ptebatch_env *env)
+{
+	int64_t ops = env->hypercall(env->ctx, __HYPERVISOR_ptebatch_runs,
+				     PTEBATCH_MAGIC, PTEBATCH_ASK_OPS,
+				     PTEBATCH_HOW_PROBE, 0, 0);
+
+	if (ops < 0) /* -EOPNOTSUPP: a Xen that does not know the item */
+		return 0;
+	return (ops >> PTEBATCH_OP_SET & 1 ? PTEBATCH_HAVE_SET : 0) |
+	       (ops >> PTEBATCH_OP_TAKE & 1 ? PTEBATCH_HAVE_TAKE : 0);
+}
+
 /*
  * Other CPUs may have batches under way. So each member is stored once, "have"
  * last, and mmu-update's probe gets a copy of env to write to.
@@ -465,6 +666,8 @@ static int hypercall_probe(struct ptebatch_env *env)
 	if (env->hypercall)
 		have = probe_call(env, &runs_call) |
 		       probe_call(env, &values_call);
+	if (have & PTEBATCH_HAVE_RUNS)
+		have |= probe_operations(env);
 	__atomic_store_n(&env->have, have, __ATOMIC_RELEASE);
 	/* Without one of the new calls, mmu_update has to work. */
 	return have & PTEBATCH_HAVE_RUNS && have & PTEBATCH_HAVE_VALUES ? 0

@@ -117,8 +117,8 @@ extern "C" {
  * An env describes a guest kernel to the backends, or a process in dom0 (see
  * <ptebatch/xencall.h>). All batches and all CPUs may share it. The library
  * writes only the last three members: in probe, and when it clears a
- * PTEBATCH_HAVE_* bit of a call that has disappeared. Both are safe while other
- * CPUs use the env.
+ * PTEBATCH_HAVE_* bit of a call or an operation that has disappeared. Both are
+ * safe while other CPUs use the env.
  *
  * The structure has no size member. Its layout changes only with the soname, as
  * the layout of struct ptebatch does, which ptebatch_init checks.
@@ -188,6 +188,9 @@ struct ptebatch_env {
 /* The hypervisor has the runs call; the values call. */
 #define PTEBATCH_HAVE_RUNS 0x1u
 #define PTEBATCH_HAVE_VALUES 0x2u
+/* Its runs call has the operation PTEBATCH_OP_SET; PTEBATCH_OP_TAKE. */
+#define PTEBATCH_HAVE_SET 0x4u
+#define PTEBATCH_HAVE_TAKE 0x8u
 
 /* ------------------------------------------------------------------------
  * Backends
@@ -505,6 +508,13 @@ uint64_t ptebatch_pending(const struct ptebatch *b);
  * not at all). They use no batch. So a page-fault handler may call them at any
  * time, also while a batch has records queued. Of the library's functions they
  * take the fewest instructions for a single page.
+ *
+ * With the hypercall backend, a record is one hypercall that has everything in
+ * registers, TLB flush included: flags; a clear; with PTEBATCH_HAVE_TAKE, a
+ * clear with old values; with PTEBATCH_HAVE_SET, a value. The shortest path is
+ * one slot with no TLB request or one page of it. Xen reads a list of one from
+ * memory, which takes longer, for flags with old values, for a request by vCPU
+ * mask or for more than PTEBATCH_HOW_TLB_PAGES_MAX pages, and without these bits.
  *
  * apply_flags and apply_clear take a run, of 1 to 512 slots, with or without
  * old values; its op is PTEBATCH_OP_FLAGS or PTEBATCH_OP_CLEAR. apply_set takes

@@ -224,6 +224,7 @@ void batch_start(enum batch_backend backend, uint32_t records)
 		&ptebatch_mmu_update, &ptebatch_mmu_update,
 		&ptebatch_hypercall,  &ptebatch_hypercall,
 		&ptebatch_hypercall,  &ptebatch_hypercall,
+		&ptebatch_hypercall,
 	};
 	uint32_t i;
 
@@ -238,6 +239,8 @@ void batch_start(enum batch_backend backend, uint32_t records)
 		env.features = PTEBATCH_ENV_TRANSIENT_OK;
 	if (kind == BATCH_FEW_RECORDS)
 		fake.most_records = 2;
+	if (kind == BATCH_OLDER)
+		fake.ops = FAKE_OLD_OPS;
 	fake.has_runs = kind != BATCH_VALUES_ONLY;
 	fake.has_values = kind != BATCH_RUNS_ONLY;
 	for (i = 0; i < 1024; i++)
@@ -272,6 +275,11 @@ void batch_fail(int64_t after, int err)
 void batch_vanish(int64_t after)
 {
 	fake.gone_after = after < 0 ? -1 : after + fake.applied;
+}
+
+void batch_forget(void)
+{
+	fake.ops = FAKE_OLD_OPS;
 }
 
 static int add(const struct batch_op *op, uint64_t *old)

@@ -27,6 +27,7 @@ enum batch_backend {
 	BATCH_FEW_RECORDS, /* a Xen that takes two records per call */
 	BATCH_RUNS_ONLY,
 	BATCH_VALUES_ONLY,
+	BATCH_OLDER,	   /* a Xen without SET and TAKE */
 	BATCH_BACKENDS
 };
 
@@ -47,6 +48,8 @@ void batch_start(enum batch_backend backend, uint32_t records);
  */
 void batch_fail(int64_t after, int err);
 void batch_vanish(int64_t after);
+/* The operations SET and TAKE disappear, and the calls stay. */
+void batch_forget(void);
 /*
  * Each does the checks listed above. The first three return the library's
  * error.

@@ -96,7 +96,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			batch_fail(byte() % 64, errors[c % 7]);
 			break;
 		case 9:
-			batch_vanish(c < 8 ? (int)byte() % 64 : -1);
+			if (c == 15)
+				batch_forget();
+			else
+				batch_vanish(c < 8 ? (int)byte() % 64 : -1);
 			break;
 		case 10:
 			if (c < 12)

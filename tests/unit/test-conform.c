@@ -67,6 +67,22 @@ static void hypercall_conforms_with_one_call_or_none(void **state)
 	conform(&ptebatch_hypercall, &env, "hypercall without values");
 }
 
+static void hypercall_conforms_with_each_set_of_operations(void **state)
+{
+	static const uint32_t ops[] = { 3, 7, 11 };
+	unsigned int i, few;
+
+	(void)state;
+	for (i = 0; i < 3; i++)
+		for (few = 0; few < 2; few++) {
+			fake_reset(&env);
+			fake.ops = ops[i];
+			fake.most_records = few ? 2 : 1u << 30;
+			conform(&ptebatch_hypercall, &env,
+				"hypercall, an older Xen");
+		}
+}
+
 static void hypercall_conforms_with_few_records_a_call(void **state)
 {
 	(void)state;
@@ -83,6 +99,7 @@ int main(void)
 		TEST(mmu_update_conforms_without_preserve_ad),
 		TEST(hypercall_conforms),
 		TEST(hypercall_conforms_with_one_call_or_none),
+		TEST(hypercall_conforms_with_each_set_of_operations),
 		TEST(hypercall_conforms_with_few_records_a_call),
 	};
 

@@ -20,6 +20,8 @@ static const struct {
 	struct batch_op op[MOST_OPS];
 } batches[] = {
 	{ "one slot", { { OP_FLAGS, 0, 3, 1, RW, 0 } } },
+	{ "one value", { { OP_KEEP, 0, 3, 1, 0, ENTRY(8) | RW } } },
+	{ "one get-and-clear", { { OP_CLEAR_OLD, 0, 2, 5, 0, 0 } } },
 	{ "one run", { { OP_FLAGS, 0, 2, 9, RW, 0 } } },
 	{ "runs of two tables",
 	  { { OP_FLAGS, 0, 1, 3, RW, 0 },
@@ -65,6 +67,7 @@ static const char *const backends[BATCH_BACKENDS] = {
 	[BATCH_FEW_RECORDS] = "hypercall, two records a call",
 	[BATCH_RUNS_ONLY] = "hypercall, runs alone",
 	[BATCH_VALUES_ONLY] = "hypercall, values alone",
+	[BATCH_OLDER] = "hypercall, an older Xen",
 };
 
 static const int errors[] = {
@@ -94,6 +97,9 @@ static void go_on(int way)
 		batch_discard();
 }
 
+/* The calls vanish at slot gone_at; if that is FORGET, operations do. */
+#define FORGET (-2)
+
 static void one(unsigned int n, int64_t fail_at, int err, int64_t gone_at,
 		int way)
 {
@@ -101,7 +107,10 @@ static void one(unsigned int n, int64_t fail_at, int err, int64_t gone_at,
 	unsigned int i;
 
 	batch_fail(fail_at, err);
-	batch_vanish(gone_at);
+	if (gone_at == FORGET)
+		batch_forget();
+	else
+		batch_vanish(gone_at);
 	for (i = 0; i < MOST_OPS && op[i].count; i++)
 		if (batch_add(&op[i])) {
 			go_on(way);
@@ -129,7 +138,7 @@ int main(void)
 			scenarios = 0;
 			for (e = 0; e < errs; e++)
 			for (i = -1; i <= slots; i++)
-			for (gone = -1; gone < slots; gone++)
+			for (gone = FORGET; gone < slots; gone++)
 			for (r = 0; r < 3; r++)
 			for (way = 0; way < WAYS; way++) {
 				/* Some flush by themselves, one never. */
