@@ -33,6 +33,12 @@ static int bad_slot(uint64_t slot)
 	return (slot & ~SLOT_BITS) != 0;
 }
 
+/* A slot with its mode. EXACT has no bit, KEEP_AD one: no other can be set. */
+static int bad_value_slot(uint64_t slot_mode)
+{
+	return (slot_mode & ~(SLOT_BITS | PTEBATCH_SET_KEEP_AD)) != 0;
+}
+
 static uint64_t table_end(uint64_t slot)
 {
 	return (slot | (TABLE_BYTES - 1)) + 1;
@@ -647,28 +653,48 @@ int ptebatch_apply_flags(const struct ptebatch_backend *backend,
 	return backend->one_flags(backend, env, run, tlb, progress);
 }
 
+/* The same for a clear of one slot. */
 int ptebatch_apply_clear(const struct ptebatch_backend *backend,
 			 struct ptebatch_env *env,
 			 const struct ptebatch_run *run,
 			 const struct ptebatch_tlb *tlb,
 			 struct ptebatch_progress *progress)
 {
-	return apply_run(backend, env, run, tlb, progress, PTEBATCH_OP_CLEAR);
+	volatile uint64_t *old = (uint64_t *)(uintptr_t)run->old;
+
+	if (__builtin_expect(run->count != 1 || run->op != PTEBATCH_OP_CLEAR ||
+				     (run->clear | run->set) ||
+				     bad_slot(run->slot) || !is_good_tlb(tlb),
+			     0))
+		return apply_run(backend, env, run, tlb, progress,
+				 PTEBATCH_OP_CLEAR);
+	if (old)
+		*old = *old; /* as touch() does */
+	return backend->one_clear(backend, env, run, tlb, progress);
 }
 
+/* Any value, with any request. */
+static __attribute__((__noinline__)) int
+apply_value(const struct ptebatch_backend *backend, struct ptebatch_env *env,
+	    const struct ptebatch_value *value, const struct ptebatch_tlb *tlb,
+	    struct ptebatch_progress *progress)
+{
+	tlb = check_tlb(tlb);
+	if (bad_value_slot(value->slot) || tlb == &bad_tlb)
+		return apply_refused(progress);
+	return backend->one_set(backend, env, value, tlb, progress);
+}
+
+/* The same for one value. */
 int ptebatch_apply_set(const struct ptebatch_backend *backend,
 		       struct ptebatch_env *env,
 		       const struct ptebatch_value *value,
 		       const struct ptebatch_tlb *tlb,
 		       struct ptebatch_progress *progress)
 {
-	uint64_t mode = value->slot & 7;
-
-	tlb = check_tlb(tlb);
-	if (bad_slot(value->slot - mode) ||
-	    (mode != PTEBATCH_SET_KEEP_AD && mode != PTEBATCH_SET_EXACT) ||
-	    tlb == &bad_tlb)
-		return apply_refused(progress);
+	if (__builtin_expect(bad_value_slot(value->slot) || !is_good_tlb(tlb),
+			     0))
+		return apply_value(backend, env, value, tlb, progress);
 	return backend->one_set(backend, env, value, tlb, progress);
 }
 

@@ -56,19 +56,44 @@ CALLED static int record(struct ptebatch *b, uint64_t slot, uint32_t count)
 	return ptebatch_internal_open_flags(b, slot, count, RW, 0);
 }
 
-CALLED static int apply(struct ptebatch *b, uint64_t slot, uint32_t count)
-{
-	static struct ptebatch_env with_runs = { .hypercall = hypercall,
-					   .have = PTEBATCH_HAVE_RUNS };
-	static struct ptebatch_run run = { 0x1000, 1, 0, RW, 0, 0 };
-	static struct ptebatch_progress p;
+/* Single entries, each without and with the INVLPG of its page. */
 
-	(void)b;
-	(void)slot;
-	(void)count;
-	return ptebatch_apply_flags(&ptebatch_hypercall, &with_runs, &run, NULL,
-				    &p);
-}
+static struct ptebatch_env with_calls = {
+	.hypercall = hypercall,
+	.have = PTEBATCH_HAVE_RUNS | PTEBATCH_HAVE_VALUES | PTEBATCH_HAVE_SET |
+		PTEBATCH_HAVE_TAKE,
+};
+static const struct ptebatch_tlb page = { PTEBATCH_TLB_LOCAL, 0, 0x5000, 1, 0 };
+static uint64_t old_value;
+static const struct ptebatch_run flags_run = { 0x1000, 1, PTEBATCH_OP_FLAGS,
+					       RW, 0, 0 };
+static const struct ptebatch_run clear_run = { 0x1000, 1, PTEBATCH_OP_CLEAR,
+					       0, 0, 0 };
+static const struct ptebatch_value one_value = {
+	0x1000 | PTEBATCH_SET_KEEP_AD, 0x2000 | P
+};
+static struct ptebatch_run take_run;
+static struct ptebatch_progress progress;
+
+#define SINGLE(name, function, record, tlb)                            \
+	CALLED static int name(struct ptebatch *b, uint64_t slot,      \
+			       uint32_t count)                         \
+	{                                                              \
+		(void)b;                                               \
+		(void)slot;                                            \
+		(void)count;                                           \
+		return function(&ptebatch_hypercall, &with_calls,      \
+				record, tlb, &progress);               \
+	}
+
+SINGLE(flags, ptebatch_apply_flags, &flags_run, NULL)
+SINGLE(flags_page, ptebatch_apply_flags, &flags_run, &page)
+SINGLE(clear, ptebatch_apply_clear, &clear_run, NULL)
+SINGLE(clear_page, ptebatch_apply_clear, &clear_run, &page)
+SINGLE(take, ptebatch_apply_clear, &take_run, NULL)
+SINGLE(take_page, ptebatch_apply_clear, &take_run, &page)
+SINGLE(set, ptebatch_apply_set, &one_value, NULL)
+SINGLE(set_page, ptebatch_apply_set, &one_value, &page)
 
 int main(int argc, char **argv)
 {
@@ -79,7 +104,10 @@ int main(int argc, char **argv)
 	} all[] = {
 		{ "empty", empty, 8 },	       { "merge_one", merge_one, 8 },
 		{ "merge", merge, 8 },	       { "record", record, 16 },
-		{ "apply", apply, 8 },
+		{ "flags", flags, 8 },	       { "flags_page", flags_page, 8 },
+		{ "clear", clear, 8 },	       { "clear_page", clear_page, 8 },
+		{ "take", take, 8 },	       { "take_page", take_page, 8 },
+		{ "set", set, 8 },	       { "set_page", set_page, 8 },
 	};
 	uint64_t slot = 0x1000;
 	unsigned int i, times;
@@ -87,6 +115,8 @@ int main(int argc, char **argv)
 	if (argc != 3 || ptebatch_init(&b, sizeof(b), &ptebatch_hypercall, &env,
 				       storage, sizeof(storage)))
 		return 99;
+	take_run = clear_run;
+	take_run.old = (uintptr_t)&old_value;
 	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (!strcmp(argv[1], all[i].name))
 			break;

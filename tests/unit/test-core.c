@@ -386,24 +386,34 @@ static void flush_skip_go_on_skips_no_innocent_slot(void **state)
 static void apply_set_and_clear_check_their_arguments(void **state)
 {
 	const struct ptebatch_tlb bad = { 9, 0, 0, 0, 0 };
+	const struct ptebatch_tlb page = { PTEBATCH_TLB_ALL, 0, 0x5000, 1, 0 };
+	const struct ptebatch_tlb *const requests[] = { &local, &page, NULL };
 	struct ptebatch_value v = { TABLE, 7 };
 	struct ptebatch_progress p;
-	uint32_t mode;
+	uint32_t mode, i;
 
 	(void)state;
-	for (mode = 0; mode < 8; mode++) {
-		int good = mode == KEEP || mode == EXACT;
+	for (mode = 0; mode < 8; mode++)
+		for (i = 0; i < 3; i++) {
+			int good = mode == KEEP || mode == EXACT;
 
-		v.slot = TABLE + mode;
-		memset(&p, 0xff, sizeof(p));
-		assert_int_equal(ptebatch_apply_set(&recording_backend, &env,
-						      &v, &local, &p),
-				 good ? 0 : -PTEBATCH_EINVAL);
-		assert_int_equal(p.refused, !good);
-		assert_int_equal(p.records, good);
-		assert_int_equal(p.stats.tlb_flushes, good);
-	}
-	assert_int_equal(recording.slots, 2);
+			v.slot = TABLE + mode;
+			memset(&p, 0xff, sizeof(p));
+			assert_int_equal(ptebatch_apply_set(&recording_backend,
+							    &env, &v,
+							    requests[i], &p),
+					 good ? 0 : -PTEBATCH_EINVAL);
+			assert_int_equal(p.refused, !good);
+			assert_int_equal(p.records, good);
+			assert_int_equal(p.stats.tlb_flushes,
+					 good && requests[i]);
+			assert_int_equal(apply_clear(&recording_backend, &env,
+						     TABLE + mode, NULL,
+						     requests[i], &p),
+					 mode ? -PTEBATCH_EINVAL : 0);
+			assert_int_equal(p.records, !mode);
+		}
+	assert_int_equal(recording.slots, 3 * 3);
 	assert_int_equal(recording.slot[0].slot, TABLE);
 	assert_int_equal(recording.slot[0].pte, 7);
 	assert_int_equal(recording.slot[0].owner, PTEBATCH_DOMID_SELF);
@@ -422,11 +432,11 @@ static void apply_set_and_clear_check_their_arguments(void **state)
 				     NULL, &p),
 			 -PTEBATCH_EINVAL);
 	assert_int_equal(p.refused, 1);
-	assert_int_equal(recording.slots, 2);
+	assert_int_equal(recording.slots, 9);
 	assert_int_equal(
 		apply_clear(&recording_backend, &env, TABLE, old, &all, &p), 0);
-	assert_int_equal(recording.slot[2].op, PTEBATCH_OP_CLEAR);
-	assert_int_equal(recording.slot[2].old, (uintptr_t)old);
+	assert_int_equal(recording.slot[9].op, PTEBATCH_OP_CLEAR);
+	assert_int_equal(recording.slot[9].old, (uintptr_t)old);
 	assert_int_equal(p.stats.tlb_flushes, 1);
 	recording.fail_after = 0;
 	assert_int_equal(
