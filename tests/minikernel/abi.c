@@ -16,6 +16,8 @@
 #define DATA (P | US | A)
 #define FLAGS PTEBATCH_OP_FLAGS
 #define CLEAR PTEBATCH_OP_CLEAR
+#define SET PTEBATCH_OP_SET
+#define TAKE PTEBATCH_OP_TAKE
 #define LIST PTEBATCH_HOW_LIST
 #define BY_RECORD (LIST | PTEBATCH_HOW_TLB(PTEBATCH_TLB_VCPUS))
 #define XENS_MEMORY 0xffff82d040000000ul
@@ -51,6 +53,9 @@ static void fill(void)
 	for (i = 0; i < PTEBATCH_TABLE_SLOTS; i++)
 		entries[i] = *entry_at(i);
 }
+
+/* Where TAKE stores what it clears. */
+static uint64_t olds[PTEBATCH_TABLE_SLOTS];
 
 static int unchanged(void)
 {
@@ -90,6 +95,39 @@ static const char *probe_answers_to_the_magic_only(void)
 	CHECK(runs(PTEBATCH_MAGIC, PTEBATCH_ASK_RECORDS, how, 0, 0) >= 512);
 	CHECK((uint64_t)runs(PTEBATCH_MAGIC, PTEBATCH_ASK_FAST, how, 0, 0) ==
 	      PTEBATCH_FAST_FLAGS);
+	CHECK(runs(PTEBATCH_MAGIC, PTEBATCH_ASK_OPS, how, 0, 0) ==
+	      (1 << FLAGS | 1 << CLEAR | 1 << SET | 1 << TAKE));
+	CHECK(values(PTEBATCH_MAGIC, PTEBATCH_ASK_OPS, how, 0, 0) ==
+	      -EOPNOTSUPP);
+	return NULL;
+}
+
+static const char *only_dom0_may_ask_for_counters(void)
+{
+	const uint64_t how = PTEBATCH_HOW_PROBE;
+	int64_t before, now;
+	uint32_t i;
+
+	for (i = 0; i < PTEBATCH_COUNTS; i++) {
+		now = runs(PTEBATCH_MAGIC, PTEBATCH_ASK_COUNT(i), how, 0, 0);
+		CHECK(start_info->flags & SIF_INITDOMAIN
+			      ? now >= 0
+			      : now == -PTEBATCH_EPERM);
+	}
+	CHECK(runs(PTEBATCH_MAGIC, 0x1000, how, 0, 0) == -EOPNOTSUPP);
+	CHECK(runs(PTEBATCH_MAGIC, 0xffffffff, how, 0, 0) == -EOPNOTSUPP);
+	CHECK(runs(PTEBATCH_MAGIC, 1ul << 32 | PTEBATCH_ASK_COUNT(0), how, 0,
+		   0) == -EOPNOTSUPP);
+	if (!(start_info->flags & SIF_INITDOMAIN))
+		return NULL;
+	fill();
+	before = runs(PTEBATCH_MAGIC, PTEBATCH_ASK_COUNT(PTEBATCH_COUNT_CALLS),
+		      how, 0, 0);
+	for (i = 0; i < 8; i++)
+		CHECK(runs(slot_at(i), 1, FLAGS, RW, 0) == 1);
+	now = runs(PTEBATCH_MAGIC, PTEBATCH_ASK_COUNT(PTEBATCH_COUNT_CALLS),
+		   how, 0, 0);
+	CHECK(now >= before + 8);
 	return NULL;
 }
 
@@ -125,6 +163,7 @@ static const char *a_run_past_its_table_is_refused(void)
 	CHECK(refused(runs(slot_at(511), 2, FLAGS, RW, 0), EINVAL));
 	CHECK(refused(runs(slot_at(0), 513, FLAGS, RW, 0), EINVAL));
 	CHECK(refused(runs(slot_at(1), 512, CLEAR, 0, 0), EINVAL));
+	CHECK(refused(runs(slot_at(511), 2, TAKE, addr(olds), 0), EINVAL));
 	CHECK(refused(runs(addr(&r), 1, LIST, SELF, 0), EINVAL));
 	CHECK(unchanged());
 	return NULL;
@@ -139,6 +178,12 @@ static const char *an_unaligned_slot_is_refused(void)
 	for (i = 1; i < 8; i++) {
 		CHECK(refused(runs(slot_at(0) + i, 1, FLAGS, RW, 0),
 			      EINVAL));
+		CHECK(refused(runs(slot_at(0) + i, 1, CLEAR, 0, 0), EINVAL));
+		CHECK(refused(runs(slot_at(0) + i, 1, TAKE, addr(olds), 0),
+			      EINVAL));
+		if (i != PTEBATCH_SET_KEEP_AD)
+			CHECK(refused(runs(slot_at(0) + i, 1, SET, 0, 0),
+				      EINVAL));
 		v = (struct ptebatch_value){ slot_at(0) + i, 0 };
 		if (i != PTEBATCH_SET_KEEP_AD)
 			CHECK(refused(values(addr(&v), 1, 0, SELF, 0), EINVAL));
@@ -154,6 +199,9 @@ static const char *refused_everywhere(uint64_t slot)
 
 	CHECK(refused(runs(slot, 1, FLAGS, RW, 0), EINVAL));
 	CHECK(refused(runs(slot, 1, CLEAR, 0, 0), EINVAL));
+	CHECK(refused(runs(slot, 1, TAKE, addr(olds), 0), EINVAL));
+	CHECK(refused(runs(slot, 1, SET, 0, 0), EINVAL));
+	CHECK(refused(runs(slot | PTEBATCH_SET_KEEP_AD, 1, SET, 0, 0), EINVAL));
 	CHECK(refused(runs(addr(&r), 1, LIST, SELF, 0), EINVAL));
 	CHECK(refused(values(addr(&v), 1, 0, SELF, 0), EINVAL));
 	return NULL;
@@ -219,11 +267,17 @@ static const char *counts_of_0_and_of_2_to_the_32_minus_1(void)
 	fill();
 	/* A call without records succeeds. */
 	CHECK(runs(slot_at(0), 0, FLAGS, RW, 0) == 0);
+	CHECK(runs(slot_at(0), 0, SET, 0, 0) == 0);
+	CHECK(runs(slot_at(0), 0, TAKE, addr(olds), 0) == 0);
 	CHECK(runs(addr(r), 0, LIST, SELF, 0) == 0);
 	CHECK(values(addr(&v), 0, 0, SELF, 0) == 0);
 	CHECK(refused(runs(addr(r), 1, LIST, SELF, 0), EINVAL));
 	/* The greatest count. */
 	CHECK(refused(runs(slot_at(0), most, FLAGS, RW, 0), EINVAL));
+	CHECK(refused(runs(slot_at(0), most, TAKE, addr(olds), 0), EINVAL));
+	/* There is one value. */
+	CHECK(refused(runs(slot_at(0), 2, SET, 0, 0), EINVAL));
+	CHECK(refused(runs(slot_at(0), most, SET, 0, 0), EINVAL));
 	CHECK(refused(runs(addr(&r[1]), most, LIST, SELF, 0), EINVAL));
 	CHECK(refused(values(addr(&v), most, 0, SELF, 0), EINVAL));
 	r[0].count = 0xffffffff;
@@ -241,6 +295,11 @@ static const char *forged_progress_passes_over_and_no_more(void)
 	fill();
 	CHECK(refused(runs(slot_at(0), 2 | 3 * one_done, FLAGS, RW, 0),
 		      EINVAL));
+	CHECK(refused(runs(slot_at(0), 1 | 2 * one_done, SET, 0, 0), EINVAL));
+	CHECK(refused(runs(slot_at(0), 1 | 2 * one_done, TAKE, addr(olds), 0),
+		      EINVAL));
+	CHECK(runs(slot_at(0), 1 | one_done, SET, 0, 0) == 1);
+	CHECK(runs(slot_at(0), 1 | one_done, TAKE, addr(olds), 0) == 1);
 	CHECK(refused(runs(addr(r), 1 | 2 * one_done, LIST, SELF, 0), EINVAL));
 	CHECK(refused(values(addr(r), 1 | 2 * one_done, 0, SELF, 0), EINVAL));
 	CHECK(runs(addr(r), 1, LIST, SELF | 4 * one_done, 0) != 1);
@@ -269,8 +328,17 @@ static const char *reserved_bits_are_refused(void)
 
 		CHECK(refused(runs(slot_at(0), 1, FLAGS | how, RW, 0),
 			      EINVAL));
+		CHECK(refused(runs(slot_at(0), 1, CLEAR | how, 0, 0), EINVAL));
+		CHECK(refused(runs(slot_at(0), 1, SET | how, 0, 0), EINVAL));
+		CHECK(refused(runs(slot_at(0), 1, TAKE | how, addr(olds), 0),
+			      EINVAL));
 		CHECK(refused(runs(addr(&r), 1, LIST | how, SELF, 0), EINVAL));
 		CHECK(refused(values(addr(&v), 1, how, SELF, 0), EINVAL));
+	}
+	for (bit = 0; bit < 64; bit++) {
+		CHECK(refused(runs(slot_at(0), 1, SET, 0, 1ul << bit), EINVAL));
+		CHECK(refused(runs(slot_at(0), 1, TAKE, addr(olds), 1ul << bit),
+			      EINVAL));
 	}
 	for (bit = 48; bit < 64; bit++)
 		CHECK(refused(runs(addr(&r), 1, LIST, SELF | 1ul << bit, 0),
@@ -299,8 +367,11 @@ static const char *an_operation_not_known_is_not_supported(void)
 			CHECK(runs(slot_at(0), 1, op, RW, 0) == -EOPNOTSUPP);
 		CHECK(values(addr(&v), 1, op, SELF, 0) == -EOPNOTSUPP);
 	}
-	r.op = 2;
-	CHECK(refused(runs(addr(&r), 1, LIST, SELF, 0), EOPNOTSUPP));
+	/* SET and TAKE are in no record. */
+	for (op = 2; op < 16; op++) {
+		r.op = op;
+		CHECK(refused(runs(addr(&r), 1, LIST, SELF, 0), EOPNOTSUPP));
+	}
 	r.op = 0x80000000;
 	CHECK(refused(runs(addr(&r), 1, LIST, SELF, 0), EOPNOTSUPP));
 	CHECK(unchanged());
@@ -440,6 +511,8 @@ static const char *bad_tlb_records_are_refused(void)
 	CHECK(runs(addr(&r), 1, BY_RECORD, SELF, addr(&tlb)) == -EFAULT);
 	/* The register form has no argument for a TLB record. */
 	CHECK(runs(slot_at(0), 1, by_record, RW, 0) == -EINVAL);
+	CHECK(runs(slot_at(0), 1, SET | by_record, 0, 0) == -EINVAL);
+	CHECK(runs(slot_at(0), 1, TAKE | by_record, addr(olds), 0) == -EINVAL);
 	CHECK(unchanged());
 	return NULL;
 }
@@ -506,6 +579,18 @@ static const char *old_values_that_fault_half_way_lose_one_chunk(void)
 	CHECK(read_only() == (int)slots);
 	for (i = 0; i + PTEBATCH_OLD_CHUNK < slots; i++)
 		CHECK(old[i] == entries[i]);
+
+	/* The same in registers, where DONE counts slots. */
+	old = before_the_end(200 * sizeof(*old));
+	fill();
+	ret = runs(slot_at(0), 512, TAKE, addr(old), 0);
+	slots = PTEBATCH_DONE(ret);
+	CHECK(PTEBATCH_ERRNO(ret) == EFAULT && !PTEBATCH_SLOTS(ret));
+	CHECK(slots > 200 && slots <= 200 + PTEBATCH_OLD_CHUNK);
+	for (i = 0; i < 512; i++)
+		CHECK(*entry_at(i) == (i < slots ? 0 : entries[i]));
+	for (i = 0; i + PTEBATCH_OLD_CHUNK < slots; i++)
+		CHECK(old[i] == entries[i]);
 	return NULL;
 }
 
@@ -527,6 +612,13 @@ static const char *xens_memory_is_no_buffer(void)
 						  0)) == EFAULT);
 	}
 	CHECK(unchanged());
+	CHECK(runs(slot_at(0), 1, TAKE, 0, 0) == -EINVAL);
+	CHECK(unchanged());
+	for (i = 1; i < sizeof(nowhere) / sizeof(*nowhere); i++) {
+		CHECK((uint64_t)runs(slot_at(i), 1, TAKE, nowhere[i], 0) ==
+		      PTEBATCH_ANSWER(1, 0, EFAULT));
+		CHECK(*entry_at(i) == 0);
+	}
 	return NULL;
 }
 
@@ -558,6 +650,12 @@ static const char *forged_progress_does_not_reach_xens_memory(void)
 	CHECK(PTEBATCH_ERRNO(ret) == EFAULT && !PTEBATCH_DONE(ret));
 	CHECK(PTEBATCH_SLOTS(ret) > 256 && PTEBATCH_SLOTS(ret) <= 320);
 	CHECK(*entry_at(255) == entries[255]);
+	CHECK(*entry_at(320) == entries[320]);
+	ret = runs(slot_at(0), 512 | 256ul << 32, TAKE, r.old, 0);
+	CHECK(PTEBATCH_ERRNO(ret) == EFAULT && !PTEBATCH_SLOTS(ret));
+	CHECK(PTEBATCH_DONE(ret) > 256 && PTEBATCH_DONE(ret) <= 320);
+	CHECK(*entry_at(255) == entries[255]);
+	CHECK(*entry_at(256) == 0);
 	CHECK(*entry_at(320) == entries[320]);
 	return NULL;
 }
@@ -593,6 +691,12 @@ static const char *refused_calls_leave_no_reference_behind(void)
 			      1);
 			CHECK(PTEBATCH_ERRNO(values(addr(&bad[i]), 1, 0, SELF,
 						    0)));
+			CHECK(PTEBATCH_ERRNO(runs(bad[i].slot, 1, SET,
+						  bad[i].pte, 0)));
+			bad[i].slot |= PTEBATCH_SET_KEEP_AD;
+			CHECK(PTEBATCH_ERRNO(runs(bad[i].slot, 1, SET,
+						  bad[i].pte, 0)));
+			bad[i].slot &= ~(uint64_t)PTEBATCH_SET_KEEP_AD;
 		}
 		/* The page does not belong to the named owner. */
 		CHECK(values(addr(v), 1, 0, 0x7ff1, 0));
@@ -606,6 +710,9 @@ static const char *refused_calls_leave_no_reference_behind(void)
 		CHECK(runs(slots, 1, FLAGS | PTEBATCH_HOW_TLB(3), RW, 0) < 0);
 		CHECK(runs(addr(&r), 1, BY_RECORD, SELF, addr(&tlb)) < 0);
 		CHECK(runs(maddr, 1, FLAGS, 0, RW) != 1);
+		CHECK(runs(maddr, 1, TAKE, addr(olds), 0) != 1);
+		CHECK(runs(slots, 2, TAKE, NOTHING_THERE, 0) != 2);
+		CHECK(runs(slots + 8, 1, SET, good, 0) == 1);
 		CHECK(values(addr(clear), 2, 0, SELF, 0) == 2);
 	}
 	CHECK(!mmuext(MMUEXT_UNPIN_TABLE, slots >> 12, 0));
@@ -668,6 +775,86 @@ static const char *the_register_form_does_what_the_list_form_does(void)
 	return NULL;
 }
 
+static const char *take_does_what_a_list_of_one_does(void)
+{
+	static uint64_t by_list[64];
+	struct ptebatch_run r = { slot_at(512), 64, CLEAR, 0, 0,
+				  addr(by_list) };
+	uint32_t k, count;
+
+	/* In one call, and slot by slot. */
+	for (count = 64; count; count = count == 64) {
+		mixture(0, WORLD_SLOTS);
+		mixture(512, WORLD_SLOTS + 64);
+		for (k = 0; k < 64; k++)
+			entries[k] = *entry_at(k);
+		for (k = 0; k < 64; k += count)
+			CHECK(runs(slot_at(k), count, TAKE, addr(&olds[k]),
+				   0) == count);
+		CHECK(runs(addr(&r), 1, LIST, SELF, 0) == 1);
+		for (k = 0; k < 64; k++) {
+			CHECK(!*entry_at(k) && !*entry_at(512 + k));
+			CHECK(olds[k] == entries[k]);
+			CHECK((olds[k] & ~FRAME) == (by_list[k] & ~FRAME));
+		}
+	}
+	return NULL;
+}
+
+/* From each kind of entry to each, in both modes, with each kind of flush. */
+static const char *set_does_what_a_values_call_of_one_does(void)
+{
+	static const uint64_t flags[] = {
+		0, P | US, P | US | RW, P | US | RW | A | D, P | US | NX | A,
+		P | US | RW | PTEBATCH_PTE_CACHE, RW | A | D, P | RW,
+	};
+	const uint64_t how[] = {
+		0, PTEBATCH_HOW_TLB(PTEBATCH_TLB_LOCAL),
+		PTEBATCH_HOW_TLB(PTEBATCH_TLB_ALL),
+		PTEBATCH_HOW_TLB(PTEBATCH_TLB_LOCAL) | PTEBATCH_HOW_TLB_PAGE |
+			(uint64_t)va_at(0),
+		PTEBATCH_HOW_TLB(PTEBATCH_TLB_ALL) | PTEBATCH_HOW_TLB_PAGE |
+			PTEBATCH_HOW_TLB_ADDR,
+	};
+	uint32_t i, k, frame, n = 0;
+
+	for (i = 0; i < sizeof(flags) / sizeof(*flags); i++)
+	for (frame = 0; frame < 3; frame++)
+	for (k = 0; k < 64; k++) {
+		uint64_t mode = n & 1 ? PTEBATCH_SET_KEEP_AD :
+					PTEBATCH_SET_EXACT;
+		struct ptebatch_value v = { slot_at(512 + k) | mode,
+					    flags[i] };
+		int64_t by_register, by_list;
+		uint64_t pte = flags[i];
+
+		if (!(n % 64)) {
+			mixture(0, WORLD_SLOTS);
+			mixture(512, WORLD_SLOTS + 64);
+		}
+		/* The same frame, another, or none. */
+		if (frame < 2 && flags[i] & P) {
+			pte |= frame ? page_maddr(100) :
+				       (*entry_at(k) & FRAME ? : page_maddr(0));
+			v.pte |= frame ? page_maddr(100) :
+					 (*entry_at(512 + k) & FRAME ? :
+						 page_maddr(0));
+		}
+		by_register = runs(slot_at(k) | mode, 1,
+				   SET | how[n % (sizeof(how) / sizeof(*how))],
+				   pte, 0);
+		by_list = values(addr(&v), 1,
+				 how[n % (sizeof(how) / sizeof(*how))], SELF, 0);
+		n++;
+		CHECK(by_register == by_list);
+		CHECK((*entry_at(k) & ~FRAME) == (*entry_at(512 + k) & ~FRAME));
+		if (by_register == 1 && mode == PTEBATCH_SET_EXACT && pte & P)
+			CHECK(((*entry_at(k) ^ pte) & (FRAME | P | A | D)) == 0);
+	}
+	CHECK(n == 8 * 3 * 64);
+	return NULL;
+}
+
 static const char *a_plain_model_agrees_with_every_change(void)
 {
 	static const uint64_t masks[] = { 0, RW, NX, A, D, RW | A, RW | D | NX,
@@ -697,7 +884,7 @@ static const char *both_calls_work_inside_a_multicall(void)
 {
 	struct ptebatch_run r[2] = { run_of(0, 8, RW, 0), run_of(8, 8, RW, 0) };
 	struct ptebatch_value v[2];
-	multicall_entry_t calls[4] = {
+	multicall_entry_t calls[6] = {
 		{ .op = __HYPERVISOR_ptebatch_runs,
 		  .args = { addr(r), 2, LIST, SELF, 0 } },
 		{ .op = __HYPERVISOR_ptebatch_values,
@@ -706,16 +893,23 @@ static const char *both_calls_work_inside_a_multicall(void)
 		  .args = { slot_at(0), 4, CLEAR, 0, 0 } },
 		{ .op = __HYPERVISOR_ptebatch_runs,
 		  .args = { slot_at(511), 2, FLAGS, RW, 0 } },
+		{ .op = __HYPERVISOR_ptebatch_runs,
+		  .args = { slot_at(20), 1, SET, 0, 0 } },
+		{ .op = __HYPERVISOR_ptebatch_runs,
+		  .args = { slot_at(30), 2, TAKE, addr(olds), 0 } },
 	};
 
 	fill();
 	v[0] = (struct ptebatch_value){ slot_at(14), entries[14] };
 	v[1] = (struct ptebatch_value){ slot_at(15), 0 };
-	CHECK(!hypercall5(__HYPERVISOR_multicall, addr(calls), 4, 0, 0, 0));
+	CHECK(!hypercall5(__HYPERVISOR_multicall, addr(calls), 6, 0, 0, 0));
 	CHECK(calls[0].result == 2);
 	CHECK(calls[1].result == 2);
 	CHECK(calls[2].result == 4);
 	CHECK(refused((int64_t)calls[3].result, EINVAL));
+	CHECK(calls[4].result == 1 && *entry_at(20) == 0);
+	CHECK(calls[5].result == 2 && *entry_at(30) == 0 && *entry_at(31) == 0);
+	CHECK(olds[0] == entries[30] && olds[1] == entries[31]);
 	CHECK(*entry_at(0) == 0 && *entry_at(3) == 0);
 	CHECK(*entry_at(4) == (entries[4] & ~RW));
 	CHECK(*entry_at(13) == (entries[13] & ~RW));
@@ -923,6 +1117,7 @@ const struct test abi_tests[] = {
 	TEST(probe_answers_to_the_magic_only),
 	TEST(one_value_in_registers_is_set),
 	TEST(a_run_is_taken_in_registers),
+	TEST(only_dom0_may_ask_for_counters),
 	TEST(masks_with_other_bits_are_refused),
 	TEST(a_run_past_its_table_is_refused),
 	TEST(an_unaligned_slot_is_refused),
@@ -944,6 +1139,8 @@ const struct test abi_tests[] = {
 	TEST(forged_progress_does_not_reach_xens_memory),
 	TEST(refused_calls_leave_no_reference_behind),
 	TEST(the_register_form_does_what_the_list_form_does),
+	TEST(take_does_what_a_list_of_one_does),
+	TEST(set_does_what_a_values_call_of_one_does),
 	TEST(a_plain_model_agrees_with_every_change),
 	TEST(both_calls_work_inside_a_multicall),
 	TEST(a_list_stops_at_the_record_that_fails),
