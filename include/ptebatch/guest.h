@@ -83,6 +83,45 @@ static inline struct ptebatch_tlb ptebatch_tlb_page(uint32_t who, uint64_t va)
 	return tlb;
 }
 
+/*
+ * Two functions for a kernel's set_pte() and ptep_get_and_clear(). Each changes
+ * one entry at once, flushes the TLB as requested (NULL: not at all), and
+ * returns 0 or a negative error. The backend has been probed. On a Xen with the
+ * handlers, each is one hypercall with its arguments in registers. Neither uses
+ * a batch; flush one first if it has changes of the same slot.
+ *
+ *	struct ptebatch_tlb page = ptebatch_tlb_page(PTEBATCH_TLB_ALL, va);
+ *
+ *	err = ptebatch_guest_set_pte(&ptebatch_hypercall, &env, slot, pte,
+ *				     PTEBATCH_SET_EXACT, &page);
+ *
+ * set_pte: the entry becomes pte; mode is PTEBATCH_SET_EXACT or _KEEP_AD.
+ */
+static inline int ptebatch_guest_set_pte(const struct ptebatch_backend *backend,
+					 struct ptebatch_env *env,
+					 uint64_t slot, uint64_t pte,
+					 uint32_t mode,
+					 const struct ptebatch_tlb *tlb)
+{
+	const struct ptebatch_value value = { slot | mode, pte };
+	struct ptebatch_progress progress;
+
+	return ptebatch_apply_set(backend, env, &value, tlb, &progress);
+}
+
+/* clear_pte: the entry becomes 0. *old, unless old is NULL, gets what it was. */
+static inline int
+ptebatch_guest_clear_pte(const struct ptebatch_backend *backend,
+			 struct ptebatch_env *env, uint64_t slot, uint64_t *old,
+			 const struct ptebatch_tlb *tlb)
+{
+	const struct ptebatch_run run = { slot, 1, PTEBATCH_OP_CLEAR,
+					  0,	0, (uintptr_t)old };
+	struct ptebatch_progress progress;
+
+	return ptebatch_apply_clear(backend, env, &run, tlb, &progress);
+}
+
 #ifdef __cplusplus
 }
 #endif

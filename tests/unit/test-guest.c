@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -143,6 +144,79 @@ static void requests_are_for_all_or_for_one_page(void **state)
 	assert_int_equal(ptebatch_tlb_all.nr_vcpus | ptebatch_tlb_all.vcpus, 0);
 }
 
+/* A Xen with all operations, which says that the one slot is done, or fails. */
+static uint64_t made[6]; /* number, arguments */
+static int64_t result;
+static unsigned int calls;
+
+static int64_t single(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
+		      uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	const uint64_t args[6] = { nr, a1, a2, a3, a4, a5 };
+
+	(void)ctx;
+	calls++;
+	memcpy(made, args, sizeof(made));
+	if (result == 1 && PTEBATCH_HOW_OP(a3) == PTEBATCH_OP_TAKE)
+		*(uint64_t *)(uintptr_t)a4 = 0x1234067;
+	return result;
+}
+
+static void check_made(uint64_t slot, uint64_t how, uint64_t a4)
+{
+	const uint64_t args[6] = { NR, slot, 1, how, a4, 0 };
+
+	assert_int_equal(calls, 1);
+	assert_memory_equal(made, args, sizeof(made));
+	calls = 0;
+}
+
+static void one_entry_changes_by_one_hypercall_in_registers(void **state)
+{
+	struct ptebatch_env env = { .hypercall = single,
+				    .have = PTEBATCH_HAVE_RUNS |
+					    PTEBATCH_HAVE_SET |
+					    PTEBATCH_HAVE_TAKE };
+	struct ptebatch_tlb here = ptebatch_tlb_page(PTEBATCH_TLB_LOCAL, 0x7fff);
+	const struct ptebatch_backend *const backend = &ptebatch_hypercall;
+	uint64_t old = 0;
+
+	(void)state;
+	result = 1;
+	assert_int_equal(ptebatch_guest_set_pte(backend, &env, 0x5008, 0x9067,
+						PTEBATCH_SET_KEEP_AD, NULL),
+			 0);
+	check_made(0x5008 | PTEBATCH_SET_KEEP_AD, PTEBATCH_OP_SET, 0x9067);
+	assert_int_equal(ptebatch_guest_set_pte(backend, &env, 0x5008, 0x9067,
+						PTEBATCH_SET_EXACT, &here),
+			 0);
+	check_made(0x5008, 0x7050 | PTEBATCH_OP_SET, 0x9067);
+	assert_int_equal(ptebatch_guest_clear_pte(backend, &env, 0x5008, &old,
+						  &ptebatch_tlb_all),
+			 0);
+	check_made(0x5008, 0x20 | PTEBATCH_OP_TAKE, (uintptr_t)&old);
+	assert_int_equal(old, 0x1234067);
+	assert_int_equal(ptebatch_guest_clear_pte(backend, &env, 0x5008, NULL,
+						  &here),
+			 0);
+	check_made(0x5008, 0x7050 | PTEBATCH_OP_CLEAR, 0);
+	/* What is refused by the library or by Xen. */
+	assert_int_equal(ptebatch_guest_set_pte(backend, &env, 0x5008, 0, 1,
+						NULL),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(ptebatch_guest_clear_pte(backend, &env, 0x5004, NULL,
+						  NULL),
+			 -PTEBATCH_EINVAL);
+	assert_int_equal(calls, 0);
+	result = (int64_t)PTEBATCH_ANSWER(0, 0, PTEBATCH_EBUSY);
+	assert_int_equal(ptebatch_guest_set_pte(backend, &env, 0x5008, 0,
+						PTEBATCH_SET_EXACT, NULL),
+			 -PTEBATCH_EBUSY);
+	assert_int_equal(ptebatch_guest_clear_pte(backend, &env, 0x5008, &old,
+						  NULL),
+			 -PTEBATCH_EBUSY);
+}
+
 #define TEST(f) cmocka_unit_test(f)
 
 int main(void)
@@ -153,6 +227,7 @@ int main(void)
 		TEST(an_env_makes_it_by_its_context),
 		TEST(the_features_say_whether_xen_preserves_a_and_d),
 		TEST(requests_are_for_all_or_for_one_page),
+		TEST(one_entry_changes_by_one_hypercall_in_registers),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
