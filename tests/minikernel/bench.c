@@ -23,25 +23,12 @@
  * writable mapping; all other pages have another one. Entries have A set and D
  * clear. With -ad both are set, so hardware has nothing left to set.
  */
-#include "kernel.h"
+#include "bench.h"
 
 #include <xen/memory.h>
 
 #define REPEAT 3
-#define PAGES_MAX 4096u
 #define PROT_NONE 0x100ul /* Linux's flag of an entry that only looks absent */
-
-enum direction {
-	DIR_RO,
-	DIR_RW,
-	DIR_NX,
-	DIR_CLEAR,
-	DIR_YOUNG,
-	DIR_NONE,   /* as Linux does for PROT_NONE: P clear, frame inverted */
-	DIR_MAP,    /* PROT_NONE to present and writable */
-	DIR_MAP_RO, /* PROT_NONE to present and read-only */
-	DIRECTIONS
-};
 
 static const struct {
 	const char *name;
@@ -52,28 +39,27 @@ static const struct {
 	[DIR_NX] = { "nx", P | US | A | RW, 0, NX },
 	[DIR_CLEAR] = { "clear", P | US | A | RW, 0, 0 },
 	[DIR_YOUNG] = { "young", P | US | A | RW, A, 0 },
-	[DIR_NONE] = { "none", P | US | A | RW, 0, 0 },
 	[DIR_MAP] = { "map", P | US | A | RW, 0, 0 },
-	[DIR_MAP_RO] = { "map-ro", P | US | A, 0, 0 },
+	[DIR_UNMAP] = { "unmap", P | US | A | RW, 0, 0 },
+	[DIR_FRAME] = { "frame", P | US | A | RW, 0, 0 },
+	[DIR_NONE] = { "none", P | US | A | RW, 0, 0 },
+	[DIR_BACK] = { "back", P | US | A | RW, 0, 0 },
+	[DIR_BACK_RO] = { "back-ro", P | US | A, 0, 0 },
+	[DIR_FAULT] = { "fault", P | US | A, 0, 0 },
+	[DIR_PRESENT] = { "present", 0, 0, 0 },
+	[DIR_PRESENT_RO] = { "present-ro", 0, 0, 0 },
+	[DIR_EMPTY_L1] = { "empty", 0, 0, 0 },
+	[DIR_EMPTY_L2] = { "empty-l2", 0, 0, 0 },
+	[DIR_EMPTY_L3] = { "empty-l3", 0, 0, 0 },
 };
 
-#define RO_RW (1u << DIR_RO | 1u << DIR_RW)
-#define ABSENT (1u << DIR_NONE | 1u << DIR_MAP | 1u << DIR_MAP_RO)
-#define EVERY (RO_RW | 1u << DIR_NX | 1u << DIR_CLEAR | 1u << DIR_YOUNG)
-
-/* The current case, prepared before the clock starts. */
-static enum direction dir;
-static uint32_t nr, stride;
-static uint64_t clear, set;
-static uint64_t slot[PAGES_MAX], target[PAGES_MAX], before[PAGES_MAX];
-static volatile uint64_t *entry[PAGES_MAX];
-static uint64_t old[PAGES_MAX], plain[PAGES_MAX];
+struct bench_case now;
+static uint64_t plain[BENCH_PAGES];
 static struct ptebatch_run one;
-static uint64_t calls, flushes; /* of methods that do not use a batch */
 static struct ptebatch_progress progress; /* of direct calls of a backend */
 static __typeof__(ptebatch_apply_flags) *apply; /* the function for one.op */
 
-static struct ptebatch_run storage[PAGES_MAX];
+static struct ptebatch_run storage[BENCH_PAGES];
 static struct ptebatch batch;
 static struct ptebatch_env env, env_at;
 static uint32_t region, failed;
@@ -84,7 +70,7 @@ static uint32_t piece(uint32_t first)
 {
 	uint32_t n = PTEBATCH_TABLE_SLOTS - first % PTEBATCH_TABLE_SLOTS;
 
-	return n < nr - first ? n : nr - first;
+	return n < now.nr - first ? n : now.nr - first;
 }
 
 /* --- The methods --------------------------------------------------------- */
@@ -94,11 +80,12 @@ static int runs(void)
 	uint32_t i, n;
 	int err = 0;
 
-	for (i = 0; i < nr && !err; i += n) {
+	for (i = 0; i < now.nr && !err; i += n) {
 		n = piece(i);
-		err = dir == DIR_CLEAR
-			? ptebatch_add_clear(&batch, slot[i], n, NULL)
-			: ptebatch_add_flags(&batch, slot[i], n, clear, set);
+		err = now.dir == DIR_CLEAR
+			      ? ptebatch_add_clear(&batch, now.slot[i], n, NULL)
+			      : ptebatch_add_flags(&batch, now.slot[i], n,
+						   now.clear, now.set);
 	}
 	return err ? err : ptebatch_flush(&batch, NULL);
 }
@@ -106,10 +93,11 @@ static int runs(void)
 /* Queues each PTE separately. Those of sparse cannot merge into runs. */
 static int singles(void)
 {
-	const uint64_t c = clear, st = set, *s = slot, *end = slot + nr;
+	const uint64_t c = now.clear, st = now.set, *s = now.slot,
+		       *end = now.slot + now.nr;
 	int err = 0;
 
-	if (dir == DIR_CLEAR)
+	if (now.dir == DIR_CLEAR)
 		for (; s < end && !err; s++)
 			err = ptebatch_add_clear(&batch, *s, 1, NULL);
 	else
@@ -118,10 +106,16 @@ static int singles(void)
 	return err ? err : ptebatch_flush(&batch, NULL);
 }
 
+/* Whether no A or D bit that hardware sets meanwhile is to be kept. */
+static int exact(void)
+{
+	return now.mode == MMU_NORMAL_PT_UPDATE;
+}
+
 /* The mode is a compile-time constant, as it is in a guest. */
 static inline int queue_values(uint32_t mode)
 {
-	const uint64_t *s = slot, *t = target, *end = slot + nr;
+	const uint64_t *s = now.slot, *t = now.target, *end = now.slot + now.nr;
 	int err;
 
 	while (s != end) {
@@ -134,8 +128,7 @@ static inline int queue_values(uint32_t mode)
 
 static int values(void)
 {
-	int err = dir == DIR_CLEAR || dir == DIR_YOUNG
-			  ? queue_values(PTEBATCH_SET_EXACT)
+	int err = exact() ? queue_values(PTEBATCH_SET_EXACT)
 			  : queue_values(PTEBATCH_SET_KEEP_AD);
 
 	return err ? err : ptebatch_flush(&batch, NULL);
@@ -146,12 +139,14 @@ static int with_old(void)
 	uint32_t i, n;
 	int err = 0;
 
-	for (i = 0; i < nr && !err; i += n) {
+	for (i = 0; i < now.nr && !err; i += n) {
 		n = piece(i);
-		err = dir == DIR_CLEAR
-			? ptebatch_add_clear(&batch, slot[i], n, &old[i])
-			: ptebatch_add_flags_old(&batch, slot[i], n, clear, set,
-					       &old[i]);
+		err = now.dir == DIR_CLEAR
+			      ? ptebatch_add_clear(&batch, now.slot[i], n,
+						   &now.old[i])
+			      : ptebatch_add_flags_old(&batch, now.slot[i], n,
+						       now.clear, now.set,
+						       &now.old[i]);
 	}
 	return err ? err : ptebatch_flush(&batch, NULL);
 }
@@ -175,185 +170,95 @@ static int straight_invlpg_at(void)
 	return apply(batch.backend, &env_at, &one, &page, &progress);
 }
 
+static int value_of(struct ptebatch_env *e, const struct ptebatch_tlb *tlb)
+{
+	const uint32_t mode =
+		exact() ? PTEBATCH_SET_EXACT : PTEBATCH_SET_KEEP_AD;
+	const struct ptebatch_value value = { now.slot[0] | mode,
+					      now.target[0] };
+
+	return ptebatch_apply_set(batch.backend, e, &value, tlb, &progress);
+}
+
+static int one_value(void)
+{
+	return value_of(&env, NULL);
+}
+
+static int one_value_invlpg(void)
+{
+	return value_of(&env, &page);
+}
+
 static int one_value_invlpg_at(void)
 {
-	const struct ptebatch_value value = { slot[0] | PTEBATCH_SET_KEEP_AD,
-					      target[0] };
-
-	return ptebatch_apply_set(batch.backend, &env_at, &value, &page,
-				    &progress);
-}
-
-static int update_va_invlpg(void)
-{
-	calls++;
-	flushes++;
-	return (int)hypercall5(__HYPERVISOR_update_va_mapping,
-			       (uint64_t)va_at(0), target[0],
-			       UVMF_INVLPG | UVMF_LOCAL, 0, 0);
-}
-
-static int multicall_invlpg(void)
-{
-	mmu_update_t u = { slot[0] | MMU_PT_UPDATE_PRESERVE_AD, target[0] };
-	struct mmuext_op op = { .cmd = MMUEXT_INVLPG_LOCAL };
-	multicall_entry_t m[2];
-
-	op.arg1.linear_addr = (uint64_t)va_at(0);
-	m[0].op = __HYPERVISOR_mmu_update;
-	m[0].args[0] = (uint64_t)&u;
-	m[0].args[1] = 1;
-	m[0].args[2] = 0;
-	m[0].args[3] = DOMID_SELF;
-	m[1].op = __HYPERVISOR_mmuext_op;
-	m[1].args[0] = (uint64_t)&op;
-	m[1].args[1] = 1;
-	m[1].args[2] = 0;
-	m[1].args[3] = DOMID_SELF;
-	calls++;
-	flushes++;
-	if (hypercall5(__HYPERVISOR_multicall, (uint64_t)m, 2, 0, 0, 0))
-		return -PTEBATCH_EINVAL;
-	return (int)(m[0].result ? m[0].result : m[1].result);
-}
-
-/* Without the library, as in a guest that does not batch. */
-static int mmu_update_one(void)
-{
-	uint64_t mode = dir == DIR_YOUNG || dir == DIR_CLEAR
-				? MMU_NORMAL_PT_UPDATE
-				: MMU_PT_UPDATE_PRESERVE_AD;
-	int64_t err = 0;
-	uint32_t i;
-
-	for (i = 0; i < nr && !err; i++) {
-		mmu_update_t u = { slot[i] | mode, target[i] };
-
-		err = hypercall5(__HYPERVISOR_mmu_update, (uint64_t)&u, 1, 0,
-				 DOMID_SELF, 0);
-		calls++;
-	}
-	return (int)err;
-}
-
-static int mmu_update_invlpg(void)
-{
-	int err = mmu_update_one();
-
-	calls++;
-	flushes++;
-	return err ? err : mmuext(MMUEXT_INVLPG_LOCAL, (uint64_t)va_at(0), 0);
-}
-
-static int mmu_update_raw(void)
-{
-	static mmu_update_t u[PAGES_MAX];
-	uint32_t i;
-
-	for (i = 0; i < nr; i++) {
-		u[i].ptr = slot[i] | MMU_PT_UPDATE_PRESERVE_AD;
-		u[i].val = target[i];
-	}
-	calls++;
-	return (int)hypercall5(__HYPERVISOR_mmu_update, (uint64_t)u, nr, 0,
-			       DOMID_SELF, 0);
-}
-
-/* Writes to the table through its read-only mapping, which Xen emulates. */
-static int trapped(void)
-{
-	uint32_t i;
-
-	for (i = 0; i < nr; i++) {
-		uint64_t seen = before[i];
-
-		if (dir == DIR_CLEAR)
-			old[i] = __atomic_exchange_n(entry[i], 0,
-						     __ATOMIC_SEQ_CST);
-		else if (dir != DIR_YOUNG)
-			*entry[i] = target[i];
-		else if (!__atomic_compare_exchange_n(entry[i], &seen,
-						      target[i], 0,
-						      __ATOMIC_SEQ_CST,
-						      __ATOMIC_SEQ_CST))
-			return -PTEBATCH_EBUSY;
-	}
-	return 0;
-}
-
-/* As Linux on Xen did in 2007: clear the entry, then write the new one. */
-static int trapped_twice(void)
-{
-	uint32_t i;
-
-	for (i = 0; i < nr; i++) {
-		old[i] = __atomic_exchange_n(entry[i], 0, __ATOMIC_SEQ_CST);
-		*entry[i] = target[i];
-	}
-	return 0;
+	return value_of(&env_at, &page);
 }
 
 /* One locked instruction for each of as many entries in plain memory. */
 static int floor_loop(void)
 {
-	uint64_t keep = dir == DIR_CLEAR ? 0 : ~clear, *p = plain;
+	uint64_t keep = now.dir == DIR_CLEAR ? 0 : ~now.clear, *p = plain;
 
-	if (set)
-		for (; p < plain + nr; p++)
+	if (now.set)
+		for (; p < plain + now.nr; p++)
 			__asm__ volatile("lock orq %1, %0"
-					 : "+m"(*p) : "r"(set) : "cc");
+					 : "+m"(*p)
+					 : "r"(now.set)
+					 : "cc");
 	else
-		for (; p < plain + nr; p++)
+		for (; p < plain + now.nr; p++)
 			__asm__ volatile("lock andq %1, %0"
-					 : "+m"(*p) : "r"(keep) : "cc");
+					 : "+m"(*p)
+					 : "r"(keep)
+					 : "cc");
 	return 0;
 }
 
-/* Properties of a method: what is checked, and the kind of its pages. */
-enum { OLD = 1, SPARSE = 2, FLOOR = 4, SOLE = 8, AD_SET = 16, FOREIGN = 32 };
-
-static const struct method {
-	const char *name;
-	int (*run)(void);
-	const struct ptebatch_backend *backend;
-	uint32_t directions, how;
-	uint32_t only; /* the number of pages; 0: each batch size */
-} methods[] = {
-	{ "flags", runs, &ptebatch_hypercall, EVERY, 0, 0 },
-	{ "values", values, &ptebatch_hypercall, EVERY, 0, 0 },
-	{ "exchange", with_old, &ptebatch_hypercall, 1u << DIR_CLEAR, OLD, 0 },
-	{ "age", with_old, &ptebatch_hypercall, 1u << DIR_YOUNG, OLD, 0 },
-	{ "sparse", singles, &ptebatch_hypercall, EVERY, SPARSE, 0 },
-	{ "mmu-update", runs, &ptebatch_mmu_update, EVERY, 0, 0 },
-	{ "mmu-update-one", mmu_update_one, NULL, EVERY, 0, 0 },
-	{ "trapped", trapped, NULL, EVERY, 0, 0 },
-	{ "floor", floor_loop, NULL, EVERY, FLOOR, 0 },
+static const struct method methods[] = {
+	{ "flags", runs, &ptebatch_hypercall, EVERY, 0, 0, NULL, NULL },
+	{ "values", values, &ptebatch_hypercall, EVERY, 0, 0, NULL, NULL },
+	{ "exchange", with_old, &ptebatch_hypercall, BIT(DIR_CLEAR), OLD, 0,
+	  NULL, NULL },
+	{ "age", with_old, &ptebatch_hypercall, BIT(DIR_YOUNG), OLD, 0, NULL,
+	  NULL },
+	{ "sparse", singles, &ptebatch_hypercall, EVERY, SPARSE, 0, NULL,
+	  NULL },
+	{ "mmu-update", runs, &ptebatch_mmu_update, EVERY, 0, 0, NULL, NULL },
+	{ "mmu-update-one", mmu_update_one, NULL, EVERY, 0, 0, NULL, NULL },
+	{ "trapped", trapped, NULL, EVERY, 0, 0, NULL, NULL },
+	{ "floor", floor_loop, NULL, EVERY, FLOOR, 0, NULL, NULL },
 	/* Further methods, outside the figures table. */
-	{ "x-flags-ad", runs, &ptebatch_hypercall, RO_RW, AD_SET, 512 },
-	{ "x-flags-sole", runs, &ptebatch_hypercall, RO_RW, SOLE, 512 },
-	{ "x-exchange-foreign", with_old, &ptebatch_hypercall, 1u << DIR_CLEAR,
-	  OLD | FOREIGN, 512 },
-	{ "x-trapped-foreign", trapped, NULL, 1u << DIR_CLEAR, FOREIGN, 512 },
-	{ "x-flags-queued", singles, &ptebatch_hypercall, RO_RW, 0, 512 },
-	{ "x-values", values, &ptebatch_hypercall, ABSENT, 0, 512 },
-	{ "x-values-ad", values, &ptebatch_hypercall, RO_RW, AD_SET, 512 },
-	{ "x-sparse", singles, &ptebatch_hypercall, EVERY, SPARSE, 256 },
-	{ "x-one", straight, &ptebatch_hypercall, EVERY, 0, 1 },
-	{ "x-one-invlpg", straight_invlpg, &ptebatch_hypercall, EVERY, 0, 1 },
+	{ "x-flags-ad", runs, &ptebatch_hypercall, RO_RW, AD_SET, 512, NULL,
+	  NULL },
+	{ "x-flags-sole", runs, &ptebatch_hypercall, RO_RW, SOLE, 512, NULL,
+	  NULL },
+	{ "x-exchange-foreign", with_old, &ptebatch_hypercall, BIT(DIR_CLEAR),
+	  OLD | FOREIGN, 512, NULL, NULL },
+	{ "x-flags-queued", singles, &ptebatch_hypercall, RO_RW, 0, 512, NULL,
+	  NULL },
+	{ "x-values", values, &ptebatch_hypercall,
+	  ABSENT | COMES_GOES | BIT(DIR_FRAME), 0, 512, NULL, NULL },
+	{ "x-values-ad", values, &ptebatch_hypercall, RO_RW, AD_SET, 512, NULL,
+	  NULL },
+	{ "x-sparse", singles, &ptebatch_hypercall, EVERY, SPARSE, 256, NULL,
+	  NULL },
+	{ "x-one", straight, &ptebatch_hypercall, EVERY, 0, 1, NULL, NULL },
+	{ "x-one-invlpg", straight_invlpg, &ptebatch_hypercall, EVERY, 0, 1,
+	  NULL, NULL },
 	{ "x-one-invlpg-at", straight_invlpg_at, &ptebatch_hypercall, EVERY, 0,
-	  1 },
+	  1, NULL, NULL },
 	{ "x-one-invlpg-at-ad", straight_invlpg_at, &ptebatch_hypercall, EVERY,
-	  AD_SET, 1 },
+	  AD_SET, 1, NULL, NULL },
+	{ "x-value", one_value, &ptebatch_hypercall,
+	  RO_RW | COMES_GOES | BIT(DIR_FRAME), 0, 1, NULL, NULL },
+	{ "x-value-invlpg", one_value_invlpg, &ptebatch_hypercall,
+	  RO_RW | COMES_GOES | BIT(DIR_FRAME), 0, 1, NULL, NULL },
 	{ "x-value-invlpg-at-ad", one_value_invlpg_at, &ptebatch_hypercall,
-	  RO_RW, AD_SET, 1 },
-	{ "x-update-va-invlpg", update_va_invlpg, NULL, EVERY, 0, 1 },
-	{ "x-multicall-invlpg", multicall_invlpg, NULL, RO_RW, 0, 1 },
-	{ "x-mmu-sole", mmu_update_raw, NULL, RO_RW, SOLE, 512 },
-	{ "x-mmu-raw", mmu_update_raw, NULL, RO_RW | 1u << DIR_NX | ABSENT, 0,
-	  512 },
-	{ "x-mmu-one", straight, &ptebatch_mmu_update, RO_RW, 0, 1 },
-	{ "x-mmu-one-invlpg", mmu_update_invlpg, NULL, RO_RW, 0, 1 },
-	{ "x-trapped-twice", trapped_twice, NULL, RO_RW, OLD, 512 },
+	  RO_RW, AD_SET, 1, NULL, NULL },
+	{ "x-mmu-one", straight, &ptebatch_mmu_update, RO_RW, 0, 1, NULL,
+	  NULL },
+	{ NULL, NULL, NULL, 0, 0, 0, NULL, NULL },
 };
 
 /* --- One case ------------------------------------------------------------ */
@@ -372,10 +277,11 @@ static void map_foreign(void)
 	uint32_t i;
 
 	set_xen_guest_handle(list.extent_start, &first);
-	if (!first && hypercall5(__HYPERVISOR_memory_op, XENMEM_machphys_mfn_list,
-				 (uint64_t)&list, 0, 0, 0))
+	if (!first &&
+	    hypercall5(__HYPERVISOR_memory_op, XENMEM_machphys_mfn_list,
+		       (uint64_t)&list, 0, 0, 0))
 		panic("Xen does not name its machine-to-physical table");
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < now.nr; i++) {
 		mmu_update_t u = { slot_at(i) | MMU_NORMAL_PT_UPDATE,
 				   (first + i % 512) << 12 | P | US | A };
 
@@ -385,80 +291,122 @@ static void map_foreign(void)
 	}
 }
 
-static void set_up(const struct method *m)
+/* Maps frames of a device that every PC has, the old graphics memory. */
+static void map_io(uint64_t flags)
 {
-	uint64_t flags = directions[dir].start | (m->how & AD_SET ? D : 0);
-	uint32_t i, page0 = m->how & SOLE ? WORLD_SLOTS : 0;
+	uint32_t i;
 
-	stride = m->how & SPARSE ? 2 : 1;
-	clear = directions[dir].clear;
-	set = directions[dir].set;
-	fill_entries(0, nr, stride, page0, flags);
-	if (stride == 2)
-		fill_entries(1, nr, stride, 0, 0);
-	if (m->how & FOREIGN)
-		map_foreign();
-	for (i = 0; i < nr; i++) {
-		entry[i] = entry_at(i * stride);
-		slot[i] = slot_at(i * stride);
-		old[i] = ~0ul;
-	}
-	for (i = 0; i < nr; i++) {
-		before[i] = plain[i] = *entry[i];
-		target[i] = dir == DIR_CLEAR  ? 0
-			    : dir == DIR_NONE ? hidden(before[i])
-					      : (before[i] & ~clear) | set;
-		if (dir != DIR_MAP && dir != DIR_MAP_RO)
-			continue;
-		before[i] = hidden(target[i]);
-		if (update_pte(slot[i], before[i]))
-			panic("Xen refuses %lx", before[i]);
-	}
-	one = (struct ptebatch_run){
-		slot[0], 1,
-		dir == DIR_CLEAR ? PTEBATCH_OP_CLEAR : PTEBATCH_OP_FLAGS,
-		clear, set, 0,
-	};
-	apply = dir == DIR_CLEAR ? ptebatch_apply_clear : ptebatch_apply_flags;
+	for (i = 0; i < now.nr; i++)
+		if (update_pte(slot_at(i), (0xa0 + i % 32) << 12 | flags))
+			panic("Xen refuses the graphics memory");
 }
 
-static int is_right(const struct method *m)
+static uint64_t target(uint32_t i)
 {
-	uint32_t i, wrong = 0;
-
-	for (i = 0; i < nr; i++) {
-		if ((m->how & FLOOR ? plain[i] : *entry[i]) != target[i])
-			wrong++;
-		if ((m->how & OLD) && old[i] != before[i])
-			wrong++;
-		/* The slot between two sparse slots stays absent. */
-		if (stride == 2 && *entry_at(2 * i + 1))
-			wrong++;
+	switch (now.dir) {
+	case DIR_CLEAR:
+	case DIR_UNMAP:
+		return 0;
+	case DIR_NONE:
+		return hidden(now.before[i]);
+	case DIR_FRAME:
+		return (now.before[i] & ~FRAME) | page_maddr(i + BENCH_PAGES);
+	default:
+		return (now.before[i] & ~now.clear) | now.set;
 	}
-	if (wrong)
-		print("# %s %s: %u of %u wrong, first entry %lx, not %lx\n",
-		      m->name, directions[dir].name, wrong, nr, *entry[0],
-		      target[0]);
-	return !wrong;
+}
+
+static void set_up(const struct method *m)
+{
+	uint64_t flags = directions[now.dir].start | (m->how & AD_SET ? D : 0);
+	uint32_t i, page0 = m->how & SOLE ? WORLD_SLOTS : 0;
+
+	now.stride = m->how & SPARSE ? 2 : 1;
+	now.clear = directions[now.dir].clear;
+	now.set = directions[now.dir].set;
+	now.mode = BIT(now.dir) & (BIT(DIR_CLEAR) | BIT(DIR_YOUNG) |
+				   COMES_GOES | BIT(DIR_FRAME))
+			   ? MMU_NORMAL_PT_UPDATE
+			   : MMU_PT_UPDATE_PRESERVE_AD;
+	fill_entries(0, now.nr, now.stride, page0, flags);
+	if (now.stride == 2)
+		fill_entries(1, now.nr, now.stride, 0, 0);
+	if (m->how & MIXED)
+		fill_entries(1, now.nr / 2, 2, page0, flags & ~US);
+	else if (m->how & KERNEL)
+		fill_entries(0, now.nr, 1, page0, flags & ~US);
+	if (m->how & FOREIGN)
+		map_foreign();
+	if (m->how & IO)
+		map_io(flags);
+	for (i = 0; i < now.nr; i++) {
+		now.entry[i] = entry_at(i * now.stride);
+		now.slot[i] = slot_at(i * now.stride);
+		now.old[i] = ~0ul;
+	}
+	for (i = 0; i < now.nr; i++) {
+		now.before[i] = plain[i] = *now.entry[i];
+		now.target[i] = target(i);
+		if (!(BIT(now.dir) &
+		      (BIT(DIR_MAP) | BIT(DIR_BACK) | BIT(DIR_BACK_RO))))
+			continue;
+		now.before[i] = now.dir == DIR_MAP ? 0 : hidden(now.target[i]);
+		if (update_pte(now.slot[i], now.before[i]))
+			panic("Xen refuses %lx", now.before[i]);
+	}
+	one = (struct ptebatch_run){
+		now.slot[0],
+		1,
+		now.dir == DIR_CLEAR ? PTEBATCH_OP_CLEAR : PTEBATCH_OP_FLAGS,
+		now.clear,
+		now.set,
+		0,
+	};
+	apply = now.dir == DIR_CLEAR ? ptebatch_apply_clear
+				     : ptebatch_apply_flags;
+}
+
+/* The number of entries and returned old values that are wrong. */
+static uint32_t wrong_entries(const struct method *m)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < now.nr; i++) {
+		if ((m->how & FLOOR ? plain[i] : *now.entry[i]) !=
+		    now.target[i])
+			n++;
+		if ((m->how & OLD) && now.old[i] != now.before[i])
+			n++;
+		/* The slot between two sparse slots stays absent. */
+		if (now.stride == 2 && *entry_at(2 * i + 1))
+			n++;
+	}
+	if (n)
+		print("# first entry %lx, not %lx\n", *now.entry[0],
+		      now.target[0]);
+	return n;
 }
 
 static void measure(const struct method *m, uint32_t pages, enum direction d)
 {
 	uint64_t best = ~0ul, best_region = 0, hypercalls = 0, tlb_flushes = 0;
 	int checked = 1, err = 0;
-	uint32_t i;
+	uint32_t i, wrong;
 
-	nr = pages;
-	dir = d;
+	now.nr = pages;
+	now.dir = d;
 	for (i = 0; i < REPEAT && checked; i++) {
 		uint64_t before_tsc, after_tsc;
 
-		set_up(m);
-		calls = flushes = 0;
+		if (m->prepare)
+			m->prepare();
+		else
+			set_up(m);
+		now.calls = now.flushes = 0;
 		progress = (struct ptebatch_progress){ 0 };
 		if (m->backend &&
-		    ptebatch_init(&batch, sizeof(batch), m->backend, &env, storage,
-				  sizeof(storage)))
+		    ptebatch_init(&batch, sizeof(batch), m->backend, &env,
+				  storage, sizeof(storage)))
 			panic("ptebatch_init failed");
 
 		bench_begin();
@@ -472,13 +420,17 @@ static void measure(const struct method *m, uint32_t pages, enum direction d)
 			      m->backend ? batch.last.slot : 0);
 			checked = 0;
 		} else {
-			checked = is_right(m);
+			wrong = m->wrong ? m->wrong() : wrong_entries(m);
+			if (wrong)
+				print("# %s %s: %u wrong\n", m->name,
+				      directions[d].name, wrong);
+			checked = !wrong;
 		}
 		if (after_tsc - before_tsc < best) {
 			best = after_tsc - before_tsc;
 			best_region = region;
-			hypercalls = calls + progress.stats.hypercalls;
-			tlb_flushes = flushes + progress.stats.tlb_flushes;
+			hypercalls = now.calls + progress.stats.hypercalls;
+			tlb_flushes = now.flushes + progress.stats.tlb_flushes;
 			if (m->backend) {
 				hypercalls += batch.counters.hypercalls;
 				tlb_flushes += batch.counters.tlb_flushes;
@@ -516,11 +468,28 @@ static uint64_t calibrate(void)
 	return best;
 }
 
-unsigned int bench_run(int all)
+static void measure_all(const struct method *m, int all)
 {
-	const struct method *m, *end = methods + sizeof(methods) / sizeof(*m);
 	uint32_t pages, d;
 
+	for (; m->name; m++) {
+		print("# measuring %s\n", m->name);
+		for (pages = 1; pages <= BENCH_PAGES; pages *= 2)
+			for (d = 0; d < DIRECTIONS; d++) {
+				if (!(m->directions & BIT(d)))
+					continue;
+				if (m->only ? m->only != pages
+					    : !all && pages != 1 &&
+						      pages != 512 &&
+						      pages != 4096)
+					continue;
+				measure(m, pages, d);
+			}
+	}
+}
+
+unsigned int bench_run(int all)
+{
 	env = xen_env;
 	if (ptebatch_hypercall.probe(&env))
 		panic("the hypercall backend cannot work here");
@@ -532,20 +501,8 @@ unsigned int bench_run(int all)
 	overhead = calibrate();
 	print("# measuring takes %lu instructions, not counted\n", overhead);
 	world_reset();
-	for (m = methods; m < end; m++) {
-		print("# measuring %s\n", m->name);
-		for (pages = 1; pages <= PAGES_MAX; pages *= 2)
-			for (d = 0; d < DIRECTIONS; d++) {
-				if (!(m->directions & 1u << d))
-					continue;
-				if (m->only ? m->only != pages
-					    : !all && pages != 1 &&
-						      pages != 512 &&
-						      pages != 4096)
-					continue;
-				measure(m, pages, d);
-			}
-	}
+	measure_all(methods, all);
+	measure_all(guest_methods, all);
 	world_reset();
 	return failed;
 }

@@ -13,7 +13,8 @@
  *   kinds.c  entries of other kinds, beside twins that mmu_update changes
  *   race.c   several vCPUs at the same time; race-*.c has the tests
  *   serve.c  as a domU: serves requests of dom0 (mailbox.h), or makes load
- *   bench.c  the cost of each method to change PTEs
+ *   bench.c  the cost of each method to change PTEs; bench-guest.c has those of a
+ *            guest without the library
  *   fuzz.c   random operations, compared with those of stock mmu_update;
  *            fuzz-*.c makes and performs one
  *   twin.c   the paired tables and pages of fuzz.c
