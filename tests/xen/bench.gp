@@ -38,6 +38,8 @@ plot \
 	lc "#8c564b" pt 10 lw 1.5 t "mmu\\_update, one each", \
   csv using 4:(pick(old, "mmu-update", "ro")) with linespoints lc "#d62728" \
 	pt 12 lw 1.5 t "mmu\\_update, batched", \
+  csv using 4:(pick(new, "guest-mmu-update", "ro")) with linespoints \
+	lc "#e377c2" pt 13 lw 1.5 t "the same, patched Xen", \
   csv using 4:(pick(new, "sparse", "ro")) with linespoints lc "#bcbd22" \
 	pt 4 lw 1.5 t "sparse", \
   csv using 4:(pick(new, "exchange", "clear")) with linespoints \

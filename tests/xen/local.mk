@@ -64,7 +64,9 @@ figures bench: minikernel
 	release=`$(top_srcdir)/tools/xen-image release$(bench_end)` && \
 	quick=`test $@ = bench || echo --quick` && \
 	$(top_srcdir)/tests/xen/bench --xen "stock=$$stock/xen" \
-		--xen "patched=$$release/xen" --kernel minikernel/minikernel \
+		--xen "patched=$$release/xen" \
+		--xen "off=$$release/xen" --xen-append off=ptebatch=no \
+		--kernel minikernel/minikernel \
 		--out $(if $(filter bench,$(bench_out)),.,$(bench_out)) \
 		$(if $(MITIGATIONS),--mitigations) $$quick
 
