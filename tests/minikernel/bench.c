@@ -195,6 +195,46 @@ static int one_value_invlpg_at(void)
 	return value_of(&env_at, &page);
 }
 
+/* The register form of the call without the library. */
+static int raw(uint64_t op, uint64_t slot, uint64_t pte, int invlpg)
+{
+	const uint64_t flush = PTEBATCH_HOW_TLB(PTEBATCH_TLB_LOCAL) |
+			       PTEBATCH_HOW_TLB_PAGE | TEST_BASE;
+
+	now.calls++;
+	now.flushes += invlpg;
+	return hypercall5(__HYPERVISOR_ptebatch_runs, slot, 1,
+			  op | (invlpg ? flush : 0), pte,
+			  0) != (int64_t)PTEBATCH_ANSWER(1, 0, 0);
+}
+
+static int raw_set(void)
+{
+	return raw(PTEBATCH_OP_SET, now.slot[0] | PTEBATCH_SET_EXACT,
+		   now.target[0], 0);
+}
+
+static int raw_set_invlpg(void)
+{
+	return raw(PTEBATCH_OP_SET, now.slot[0] | PTEBATCH_SET_EXACT,
+		   now.target[0], 1);
+}
+
+static int raw_clear(void)
+{
+	return raw(PTEBATCH_OP_CLEAR, now.slot[0], 0, 0);
+}
+
+static int raw_clear_invlpg(void)
+{
+	return raw(PTEBATCH_OP_CLEAR, now.slot[0], 0, 1);
+}
+
+static int raw_take_invlpg(void)
+{
+	return raw(PTEBATCH_OP_TAKE, now.slot[0], (uint64_t)now.old, 1);
+}
+
 /* One locked instruction for each of as many entries in plain memory. */
 static int floor_loop(void)
 {
@@ -256,6 +296,14 @@ static const struct method methods[] = {
 	  RO_RW | COMES_GOES | BIT(DIR_FRAME), 0, 1, NULL, NULL },
 	{ "x-value-invlpg-at-ad", one_value_invlpg_at, &ptebatch_hypercall,
 	  RO_RW, AD_SET, 1, NULL, NULL },
+	{ "x-raw-set", raw_set, NULL, RO_RW | COMES_GOES, RAW, 1, NULL, NULL },
+	{ "x-raw-set-invlpg", raw_set_invlpg, NULL, RO_RW | COMES_GOES, RAW, 1,
+	  NULL, NULL },
+	{ "x-raw-clear", raw_clear, NULL, BIT(DIR_UNMAP), RAW, 1, NULL, NULL },
+	{ "x-raw-clear-invlpg", raw_clear_invlpg, NULL, BIT(DIR_UNMAP), RAW, 1,
+	  NULL, NULL },
+	{ "x-raw-take-invlpg", raw_take_invlpg, NULL, BIT(DIR_UNMAP), RAW | OLD,
+	  1, NULL, NULL },
 	{ "x-mmu-one", straight, &ptebatch_mmu_update, RO_RW, 0, 1, NULL,
 	  NULL },
 	{ NULL, NULL, NULL, 0, 0, 0, NULL, NULL },
@@ -468,11 +516,21 @@ static uint64_t calibrate(void)
 	return best;
 }
 
+static int sets_in_registers(void)
+{
+	int64_t ops = hypercall5(__HYPERVISOR_ptebatch_runs, PTEBATCH_MAGIC,
+				 PTEBATCH_ASK_OPS, PTEBATCH_HOW_PROBE, 0, 0);
+
+	return ops > 0 && (ops & 1 << PTEBATCH_OP_SET);
+}
+
 static void measure_all(const struct method *m, int all)
 {
 	uint32_t pages, d;
 
 	for (; m->name; m++) {
+		if ((m->how & RAW) && !sets_in_registers())
+			continue;
 		print("# measuring %s\n", m->name);
 		for (pages = 1; pages <= BENCH_PAGES; pages *= 2)
 			for (d = 0; d < DIRECTIONS; d++) {

@@ -69,6 +69,7 @@ enum {
 	KERNEL = 64,  /* entries without U/S, which Xen marks as the kernel's */
 	IO = 128,     /* frames of a device */
 	MIXED = 256,  /* with KERNEL: every second entry only */
+	RAW = 512,    /* needs a Xen that sets an entry in registers */
 };
 
 struct method {
