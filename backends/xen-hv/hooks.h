@@ -12,13 +12,17 @@
 
 #include <public/xen.h>
 
-/*
- * mmu_update as Xen does it. first: its first request, if it was read; asked:
- * what XSM has allowed.
- */
+/* An mmu_update that began elsewhere. */
+struct l1_begun {
+    const mmu_update_t *first;  /* the next request, if it was read */
+    uint32_t asked;             /* what XSM has allowed */
+    unsigned int done;          /* requests done in this invocation */
+};
+
+/* mmu_update as Xen does it. begun may be NULL. */
 long mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs, unsigned int count,
                 XEN_GUEST_HANDLE_PARAM(uint) pdone, unsigned int foreigndom,
-                const mmu_update_t *first, uint32_t asked);
+                const struct l1_begun *begun);
 
 #ifdef CONFIG_PTEBATCH
 
@@ -43,19 +47,21 @@ bool l1_in_place(l1_pgentry_t *pl1e, l1_pgentry_t ol1e, l1_pgentry_t nl1e,
 /* Loops over the slots of a table; see validate.c. */
 unsigned int l1_validate(struct domain *d, void *table, unsigned int i);
 unsigned int l1_devalidate(struct domain *d, const void *table);
-unsigned int l1_next_used(const void *table, unsigned int i);
-unsigned int l1_used_below(const void *table, unsigned int i);
+unsigned int l1_next_used(const struct domain *d, const void *table,
+                          unsigned int i);
+unsigned int l1_used_below(const struct domain *d, const void *table,
+                           unsigned int i);
 
 #else /* !CONFIG_PTEBATCH */
 
 #define l1_mmu_update(ureqs, count, pdone, foreigndom) \
-    mmu_update(ureqs, count, pdone, foreigndom, NULL, 0)
+    mmu_update(ureqs, count, pdone, foreigndom, NULL)
 #define l1_update_va_mapping(va, val, flags) (-EAGAIN)
 #define l1_in_place(pl1e, ol1e, nl1e, ad, pt_owner, pg_owner) false
 #define l1_validate(d, table, i) (i)
 #define l1_devalidate(d, table) 0U
-#define l1_next_used(table, i) (i)
-#define l1_used_below(table, i) (i)
+#define l1_next_used(d, table, i) (i)
+#define l1_used_below(d, table, i) (i)
 
 #endif
 

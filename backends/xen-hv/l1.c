@@ -414,16 +414,21 @@ static always_inline struct page_info *one_lock(
     unsigned long type;
 
     if ( unlikely(!table) ||
-         unlikely(table->v.inuse._domain != frames->owner) ||
+         unlikely(table->v.inuse._domain != frames->owner) )
+        return NULL;
+
+    /* Other tables are not for the engine. This is only a look. */
+    type = ACCESS_ONCE(table->u.inuse.type_info) & PGT_type_mask;
+    if ( (type != PGT_l1_page_table &&
+          !(plain_ok && type == PGT_writable_page)) ||
          unlikely(!page_get(table, frames)) )
         return NULL;
 
     if ( unlikely(!page_lock(table)) )
         goto put;
 
-    type = table->u.inuse.type_info & PGT_type_mask;
-    if ( unlikely(type != PGT_l1_page_table) &&
-         !(plain_ok && type == PGT_writable_page) )
+    /* And this is the type: it stays as long as the lock is held. */
+    if ( unlikely((table->u.inuse.type_info ^ type) & PGT_type_mask) )
     {
         page_unlock(table);
         goto put;
@@ -522,7 +527,7 @@ bool l1_in_place(l1_pgentry_t *pl1e, l1_pgentry_t ol1e, l1_pgentry_t nl1e,
 {
     const struct domain *d = current->domain;
     intpte_t pte = l1e_get_intpte(ol1e);
-    struct l1_stretch s;
+    struct l1_stretch s = {};
     struct l1_change to;
 
     if ( pt_owner != d || pg_owner != d || !l1_part_on(d, L1_UPDATES) ||

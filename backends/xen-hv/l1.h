@@ -393,6 +393,10 @@ static always_inline bool l1_value(intpte_t *p, intpte_t pte, intpte_t val,
     {
         bool moves = (pte ^ val) & _PAGE_RW;
 
+        /* Debug builds refuse such values; this is 0 in others. */
+        if ( val & put_pte_flags(_PAGE_GNTTAB) )
+            return false;
+
         OPTIMIZER_HIDE_VAR(val);    /* two tests are shorter than one */
         if ( likely(!(val & put_pte_flags(_PAGE_GUEST_KERNEL))) )
             val |= PTEBATCH_PTE_G;

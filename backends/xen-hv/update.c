@@ -5,9 +5,8 @@
  * Nothing that a guest can observe differs from what Xen's own functions do, but
  * for time. The engine does updates of L1 tables and of plain memory, those that
  * it leaves by mod_l1_entry(). At the first other request, or when it is time to
- * be preempted, it continues in Xen's function with the rest, as a preempted call
- * would: the number done is in the guest's "done", and MMU_UPDATE_PREEMPTED in
- * the count. So continuations are Xen's.
+ * be preempted, it continues in Xen's function with the rest, and tells it what
+ * was done before (struct l1_begun). So continuations are Xen's.
  */
 
 #include <xen/event.h>
@@ -28,6 +27,10 @@ static void tell_done(XEN_GUEST_HANDLE_PARAM(uint) pdone, unsigned int count,
 {
     unsigned int done = 0;
 
+    perfc_add(num_page_updates, i);
+    if ( !(count & MMU_UPDATE_PREEMPTED) )
+        perfc_incr(calls_to_mmu_update);
+
     if ( likely(guest_handle_is_null(pdone)) )
         return;
 
@@ -37,37 +40,86 @@ static void tell_done(XEN_GUEST_HANDLE_PARAM(uint) pdone, unsigned int count,
     (void)copy_to_guest(pdone, &done, 1);
 }
 
-/*
- * The requests from the first on. Returns how many were done; *rc is the error
- * that the next one met, or L1_NO_TABLE if it is for Xen's function, as is all
- * that has to be preempted. *asked becomes what XSM has allowed.
- */
-static noinline unsigned int update_many(const struct ptebatch_value *ureqs,
-                                         unsigned int count, uint32_t *asked,
-                                         int *rc)
+/* A command that is an update of an entry, with or without its A and D? */
+static always_inline bool is_update(uint64_t ptr)
 {
+    return !(ptr & (sizeof(intpte_t) - 1) & ~MMU_PT_UPDATE_PRESERVE_AD);
+}
+
+/* One request alone. */
+static noinline long update_single(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
+                                   unsigned int count,
+                                   XEN_GUEST_HANDLE_PARAM(uint) pdone,
+                                   unsigned int foreigndom)
+{
+    struct domain *d = current->domain;
+    struct l1_begun begun = {};
+    mmu_update_t req;
+    int rc;
+
+    if ( unlikely(get_guest(req.ptr, &ureqs.p->ptr)) ||
+         unlikely(get_guest(req.val, &ureqs.p->val)) )
+        return mmu_update(ureqs, count, pdone, foreigndom, NULL);
+
+    if ( likely(is_update(req.ptr)) )
+    {
+        const unsigned int mode = req.ptr & (sizeof(intpte_t) - 1);
+
+        begun.asked = xsm_needed(req.val);
+        rc = xsm_mmu_update(XSM_TARGET, d, d, d, begun.asked);
+        if ( likely(!rc) )
+            rc = l1_one_value(req.ptr - mode, req.val, mode, true);
+
+        /* -ERESTART: L1TF. Xen's function makes the continuation. */
+        if ( likely(rc <= 0) && likely(rc != -ERESTART) )
+        {
+            l1_count(UPDATES);
+            tell_done(pdone, count, !rc);
+            return rc;
+        }
+    }
+
+    l1_count(UPDATES_LEFT);
+    begun.first = &req;
+
+    return mmu_update(ureqs, count, pdone, foreigndom, &begun);
+}
+
+static noinline long update_many(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
+                                 unsigned int count,
+                                 XEN_GUEST_HANDLE_PARAM(uint) pdone,
+                                 unsigned int foreigndom)
+{
+    const unsigned int nr = count & ~MMU_UPDATE_PREEMPTED;
     struct ptebatch_value reqs[L1_VALUES];
     struct vcpu *curr = current;
+    struct l1_begun begun = {};
     struct l1_batch b;
     unsigned int i = 0;
+    int rc = 0;
+
+    BUILD_BUG_ON(sizeof(*reqs) != sizeof(mmu_update_t));
+    BUILD_BUG_ON(offsetof(struct ptebatch_value, slot) !=
+                 offsetof(mmu_update_t, ptr));
+    BUILD_BUG_ON(offsetof(struct ptebatch_value, pte) !=
+                 offsetof(mmu_update_t, val));
 
     l1_batch_init(&b);
     b.pt_vcpu = curr;
     b.pt_owner = b.pg_owner = curr->domain;
     b.frames = ptebatch_frames(curr->domain);
     b.plain_ok = true;
-    *rc = 0;
 
-    while ( i < count && !*rc )
+    while ( i < nr && !rc )
     {
         const struct ptebatch_value *v = reqs, *end;
-        unsigned int n = min(count - i, L1_VALUES);
+        unsigned int n = min(nr - i, L1_VALUES);
 
         l1_table_unlock(&b);
         /* One that cannot be read stops the call just where it is. */
-        if ( raw_copy_from_guest(reqs, ureqs + i, n * sizeof(*reqs)) )
+        if ( raw_copy_from_guest(reqs, ureqs.p + i, n * sizeof(*reqs)) )
         {
-            *rc = L1_NO_TABLE;
+            rc = L1_NO_TABLE;
             break;
         }
 
@@ -75,21 +127,19 @@ static noinline unsigned int update_many(const struct ptebatch_value *ureqs,
         {
             const struct ptebatch_value *next;
 
-            *rc = l1_preempt(&b) ? L1_NO_TABLE
-                                 : l1_check_xsm(&b, xsm_needed(v->pte));
-            if ( unlikely(*rc) )
+            rc = l1_preempt(&b) || unlikely(!is_update(v->slot))
+                 ? L1_NO_TABLE : l1_check_xsm(&b, xsm_needed(v->pte));
+            if ( unlikely(rc) )
                 break;
 
             next = l1_values(&b, v, end);
             l1_count_add(UPDATES, next - v);
             if ( next == v )
             {
-                /* Left, or in no such table, or no update of an entry at all. */
-                *rc = b.locked != (v->slot & PAGE_MASK) || b.plain ||
-                      (v->slot & (sizeof(intpte_t) - 1) &
-                       ~MMU_PT_UPDATE_PRESERVE_AD)
-                      ? L1_NO_TABLE : l1_value_slow(&b, v);
-                if ( unlikely(*rc) )
+                /* Left, or not in such a table. */
+                rc = b.locked != (v->slot & PAGE_MASK) || b.plain
+                     ? L1_NO_TABLE : l1_value_slow(&b, v);
+                if ( unlikely(rc) )
                     break;
                 l1_count(UPDATES_SLOW);
                 next++;
@@ -101,9 +151,21 @@ static noinline unsigned int update_many(const struct ptebatch_value *ureqs,
     }
 
     l1_table_put(&b);
-    *asked = b.xsm_checked;
 
-    return i;
+    if ( likely(rc <= 0) && likely(rc != -ERESTART) )
+    {
+        tell_done(pdone, count, i);
+        return rc;
+    }
+
+    l1_count(UPDATES_LEFT);
+    begun.asked = b.xsm_checked;
+    begun.done = i;
+    guest_handle_add_offset(ureqs, i);
+    perfc_add(num_page_updates, i);
+
+    return mmu_update(ureqs, (nr - i) | (count & MMU_UPDATE_PREEMPTED), pdone,
+                      foreigndom, &begun);
 }
 
 long l1_mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
@@ -112,63 +174,20 @@ long l1_mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
 {
     const unsigned int nr = count & ~MMU_UPDATE_PREEMPTED;
     const struct vcpu *curr = current;
-    struct domain *d = curr->domain;
-    struct ptebatch_value req;
-    const mmu_update_t *first = NULL;
-    uint32_t asked = 0;
-    unsigned int i = 0;
-    int rc = L1_NO_TABLE;
-
-    BUILD_BUG_ON(sizeof(req) != sizeof(mmu_update_t));
-    BUILD_BUG_ON(offsetof(struct ptebatch_value, slot) !=
-                 offsetof(mmu_update_t, ptr));
-    BUILD_BUG_ON(offsetof(struct ptebatch_value, pte) !=
-                 offsetof(mmu_update_t, val));
 
     if ( unlikely(foreigndom != DOMID_SELF) ||
-         unlikely(!l1_part_on(d, L1_UPDATES)) || unlikely(!l1_simple(d)) ||
-         unlikely(curr->arch.old_guest_table) || unlikely(!nr) ||
-         unlikely(!guest_handle_okay(ureqs, nr)) )
-        return mmu_update(ureqs, count, pdone, foreigndom, NULL, 0);
+         unlikely(!l1_part_on(curr->domain, L1_UPDATES)) ||
+         unlikely(!l1_simple(curr->domain)) ||
+         unlikely(curr->arch.old_guest_table) || unlikely(!nr) )
+        return mmu_update(ureqs, count, pdone, foreigndom, NULL);
 
-    if ( nr > 1 )
-        i = update_many((const struct ptebatch_value *)ureqs.p, nr, &asked, &rc);
-    else if ( likely(!raw_copy_from_guest(&req, ureqs.p, sizeof(req))) )
-    {
-        const unsigned int mode = req.slot & (sizeof(intpte_t) - 1);
+    if ( nr == 1 )
+        return update_single(ureqs, count, pdone, foreigndom);
 
-        first = (const mmu_update_t *)&req;
-        if ( likely(!(mode & ~MMU_PT_UPDATE_PRESERVE_AD)) )
-        {
-            asked = xsm_needed(req.pte);
-            rc = xsm_mmu_update(XSM_TARGET, d, d, d, asked);
-            if ( likely(!rc) )
-                rc = l1_one_value(req.slot - mode, req.pte, mode, true);
-            i = !rc;
-            l1_count_add(UPDATES, i);
-        }
-    }
+    if ( unlikely(!guest_handle_okay(ureqs, nr)) )
+        return mmu_update(ureqs, count, pdone, foreigndom, NULL);
 
-    /* -ERESTART: L1TF. The domain is to be shadowed, and tries again. */
-    if ( unlikely(rc == L1_NO_TABLE) || unlikely(rc == -ERESTART) )
-    {
-        l1_count(UPDATES_LEFT);
-        if ( !i )
-            return mmu_update(ureqs, count, pdone, foreigndom, first, asked);
-    }
-
-    perfc_add(num_page_updates, i);
-    if ( !(count & MMU_UPDATE_PREEMPTED) )
-        perfc_incr(calls_to_mmu_update);
-    tell_done(pdone, count, i);
-
-    if ( likely(rc <= 0) && likely(rc != -ERESTART) )
-        return rc;
-
-    guest_handle_add_offset(ureqs, i);
-
-    return mmu_update(ureqs, (nr - i) | MMU_UPDATE_PREEMPTED, pdone, foreigndom,
-                      NULL, asked);
+    return update_many(ureqs, count, pdone, foreigndom);
 }
 
 /*

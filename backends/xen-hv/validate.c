@@ -8,7 +8,7 @@
  * A table that is being validated or devalidated is neither a page table nor
  * writable memory to anybody else, so no lock is held, and no paging mode hears
  * of its entries: Xen's loops do it alike. The table's owner need not be the
- * current domain.
+ * current domain: whether this part is on is asked of the owner.
  */
 
 #include "hooks.h"
@@ -17,55 +17,65 @@
 /* Slots looked at together: eight loads and one test. */
 #define TOGETHER 8U
 
+static always_inline bool all_empty(const intpte_t *t)
+{
+    return !(t[0] | t[1] | t[2] | t[3] | t[4] | t[5] | t[6] | t[7]);
+}
+
 /*
  * The first slot from i on that is not 0, or 512. Only 64 bits of zeros are
  * empty: whatever else is absent may have to be judged.
  */
 static always_inline unsigned int next_used(const intpte_t *t, unsigned int i)
 {
-    while ( i < PTEBATCH_TABLE_SLOTS )
-    {
-        if ( !(i % TOGETHER) &&
-             !(t[i] | t[i + 1] | t[i + 2] | t[i + 3] | t[i + 4] | t[i + 5] |
-               t[i + 6] | t[i + 7]) )
-            i += TOGETHER;
-        else if ( !t[i] )
-            i++;
-        else
-            break;
-    }
+    for ( ; i % TOGETHER; i++ )
+        if ( t[i] )
+            return i;
+
+    while ( i < PTEBATCH_TABLE_SLOTS && all_empty(t + i) )
+        i += TOGETHER;
+
+    while ( i < PTEBATCH_TABLE_SLOTS && !t[i] )
+        i++;
 
     return i;
 }
 
 /* For the loops of levels 2 to 4. */
-unsigned int l1_next_used(const void *table, unsigned int i)
+unsigned int l1_next_used(const struct domain *d, const void *table,
+                          unsigned int i)
 {
-    return likely(l1_part_on(current->domain, L1_VALIDATION))
-           ? next_used(table, i) : i;
+    return likely(l1_part_on(d, L1_VALIDATION)) ? next_used(table, i) : i;
 }
 
 /* The same downwards: the number of slots up to the last below i that is used. */
-unsigned int l1_used_below(const void *table, unsigned int i)
+unsigned int l1_used_below(const struct domain *d, const void *table,
+                           unsigned int i)
 {
     const intpte_t *t = table;
 
-    if ( unlikely(!l1_part_on(current->domain, L1_VALIDATION)) )
+    if ( unlikely(!l1_part_on(d, L1_VALIDATION)) )
         return i;
 
-    while ( i )
-    {
-        if ( !(i % TOGETHER) &&
-             !(t[i - 1] | t[i - 2] | t[i - 3] | t[i - 4] | t[i - 5] |
-               t[i - 6] | t[i - 7] | t[i - 8]) )
-            i -= TOGETHER;
-        else if ( !t[i - 1] )
-            i--;
-        else
-            break;
-    }
+    for ( ; i % TOGETHER; i-- )
+        if ( t[i - 1] )
+            return i;
+
+    while ( i && all_empty(t + i - TOGETHER) )
+        i -= TOGETHER;
+
+    while ( i && !t[i - 1] )
+        i--;
 
     return i;
+}
+
+/* A CPU that runs ahead of a loop's end must not take what is behind the table. */
+static always_inline intpte_t entry_at(const intpte_t *t, unsigned int i)
+{
+    OPTIMIZER_HIDE_VAR(i);
+
+    return t[i & (PTEBATCH_TABLE_SLOTS - 1)];
 }
 
 /*
@@ -76,12 +86,12 @@ unsigned int l1_used_below(const void *table, unsigned int i)
  */
 unsigned int l1_validate(struct domain *d, void *table, unsigned int i)
 {
-    struct l1_stretch s;
+    struct l1_stretch s = {};
     intpte_t *const t = table;
     paddr_t l1tf;
     unsigned int start = i, other = 0;
 
-    if ( unlikely(!l1_part_on(current->domain, L1_VALIDATION)) ||
+    if ( unlikely(!l1_part_on(d, L1_VALIDATION)) ||
          unlikely(!cpu_has_nx) || unlikely(is_pv_32bit_domain(d)) )
         return i;
 
@@ -91,7 +101,7 @@ unsigned int l1_validate(struct domain *d, void *table, unsigned int i)
 
     for ( ; (i = next_used(t, i)) < PTEBATCH_TABLE_SLOTS; i++ )
     {
-        const intpte_t pte = t[i];
+        const intpte_t pte = entry_at(t, i);
         struct page_info *page;
         l1_pgentry_t new;
 
@@ -131,11 +141,11 @@ unsigned int l1_validate(struct domain *d, void *table, unsigned int i)
  */
 unsigned int l1_devalidate(struct domain *d, const void *table)
 {
-    struct l1_stretch s;
+    struct l1_stretch s = {};
     const intpte_t *const t = table;
     unsigned int i = 0, other = 0;
 
-    if ( unlikely(!l1_part_on(current->domain, L1_VALIDATION)) || unlikely(!d) )
+    if ( unlikely(!d) || unlikely(!l1_part_on(d, L1_VALIDATION)) )
         return 0;
 
     s.frames = ptebatch_frames(d);
@@ -143,7 +153,7 @@ unsigned int l1_devalidate(struct domain *d, const void *table)
 
     for ( ; (i = next_used(t, i)) < PTEBATCH_TABLE_SLOTS; i++ )
     {
-        const intpte_t pte = t[i];
+        const intpte_t pte = entry_at(t, i);
         struct page_info *page;
 
         if ( !(pte & _PAGE_PRESENT) )
