@@ -306,6 +306,7 @@ static always_inline const struct ptebatch_value *values(
     struct l1_stretch s = { .frames = b->frames, .left = end - v };
 
     s.frames.once = false;      /* so that the compiler knows */
+    s.held = s.frames;
     do {
         uint64_t offset;
         intpte_t *p;
@@ -461,6 +462,7 @@ int l1_one_value(uint64_t slot, intpte_t val, unsigned int mode, bool plain_ok)
     int rc = 0;
 
     s.frames.once = true;
+    s.held = s.frames;
 
     if ( unlikely(slot & (~PADDR_MASK | (sizeof(*p) - 1))) )
         return L1_NO_TABLE;
@@ -495,6 +497,7 @@ bool l1_one_flags(uint64_t slot, intpte_t clear, intpte_t set)
     intpte_t pte, *p;
 
     s.frames.once = true;
+    s.held = s.frames;
 
     if ( unlikely(slot & (~PADDR_MASK | (sizeof(*p) - 1))) )
         return false;

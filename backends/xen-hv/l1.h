@@ -99,6 +99,7 @@ DECLARE_PER_CPU(unsigned long [PTEBATCH_COUNTS], l1_counts);
  */
 struct l1_stretch {
     struct ptebatch_frames frames; /* the owner's of table and pages */
+    struct ptebatch_frames held; /* the same, for pages that values replace */
     unsigned int left, end;
     unsigned int work;          /* of Xen's routines */
 };
@@ -334,9 +335,10 @@ static always_inline struct page_info *l1_held(intpte_t pte,
 /* A present entry becomes an absent one. */
 static always_inline bool l1_clear(intpte_t *p, intpte_t *pte,
                                    const struct l1_change *to,
+                                   struct ptebatch_frames *frames,
                                    struct l1_stretch *s)
 {
-    struct page_info *page = l1_held(*pte, &s->frames);
+    struct page_info *page = l1_held(*pte, frames);
 
     if ( unlikely(!page) )
         return false;
@@ -381,7 +383,7 @@ static always_inline bool l1_value(intpte_t *p, intpte_t pte, intpte_t val,
 
         to = l1_change(keep, val, how);
 
-        return l1_clear(p, &pte, &to, s);
+        return l1_clear(p, &pte, &to, &s->held, s);
     }
 
     if ( unlikely(val & rules->ask) )
@@ -412,7 +414,7 @@ static always_inline bool l1_value(intpte_t *p, intpte_t pte, intpte_t val,
         return false;
 
     if ( (pte & _PAGE_PRESENT) &&
-         unlikely(!(held = l1_held(pte, &s->frames))) )
+         unlikely(!(held = l1_held(pte, &s->held))) )
         return false;
 
     page = ptebatch_own_page(val, &s->frames);

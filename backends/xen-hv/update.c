@@ -21,18 +21,18 @@
 #include "hooks.h"
 #include "l1.h"
 
+static always_inline void count_done(unsigned int count, unsigned int i)
+{
+    perfc_add(num_page_updates, i);
+    if ( !(count & MMU_UPDATE_PREEMPTED) )
+        perfc_incr(calls_to_mmu_update);
+}
+
 /* The number done goes to the guest, as Xen's function tells it. */
 static void tell_done(XEN_GUEST_HANDLE_PARAM(uint) pdone, unsigned int count,
                       unsigned int i)
 {
     unsigned int done = 0;
-
-    perfc_add(num_page_updates, i);
-    if ( !(count & MMU_UPDATE_PREEMPTED) )
-        perfc_incr(calls_to_mmu_update);
-
-    if ( likely(guest_handle_is_null(pdone)) )
-        return;
 
     if ( count & MMU_UPDATE_PREEMPTED )
         (void)copy_from_guest(&done, pdone, 1);
@@ -74,7 +74,9 @@ static noinline long update_single(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
         if ( likely(rc <= 0) && likely(rc != -ERESTART) )
         {
             l1_count(UPDATES);
-            tell_done(pdone, count, !rc);
+            count_done(count, !rc);
+            if ( unlikely(!guest_handle_is_null(pdone)) )
+                tell_done(pdone, count, !rc);
             return rc;
         }
     }
@@ -154,7 +156,9 @@ static noinline long update_many(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
 
     if ( likely(rc <= 0) && likely(rc != -ERESTART) )
     {
-        tell_done(pdone, count, i);
+        count_done(count, i);
+        if ( !guest_handle_is_null(pdone) )
+            tell_done(pdone, count, i);
         return rc;
     }
 

@@ -14,12 +14,13 @@
 #include "hooks.h"
 #include "l1.h"
 
-/* Slots looked at together: eight loads and one test. */
-#define TOGETHER 8U
+/* Slots looked at together: sixteen loads and one test. */
+#define TOGETHER 16U
 
 static always_inline bool all_empty(const intpte_t *t)
 {
-    return !(t[0] | t[1] | t[2] | t[3] | t[4] | t[5] | t[6] | t[7]);
+    return !(t[0] | t[1] | t[2] | t[3] | t[4] | t[5] | t[6] | t[7] |
+             t[8] | t[9] | t[10] | t[11] | t[12] | t[13] | t[14] | t[15]);
 }
 
 /*
