@@ -301,7 +301,7 @@ static NOINLINE int run_stopped(struct ptebatch_env *env, const void *record,
 	struct work w = { env, tlb, progress, PTEBATCH_DOMID_SELF, 0 };
 	const struct ptebatch_run *run = record;
 
-	progress->stats.tlb_flushes = 0;
+	progress->stats.tlb_flushes -= wanted(tlb);
 	if (ret == -PTEBATCH_EOPNOTSUPP && run->old) {
 		lose(env, PTEBATCH_HAVE_TAKE);
 		many_runs(env, PTEBATCH_DOMID_SELF, run, 1, tlb, progress);
@@ -367,7 +367,7 @@ static NOINLINE int value_stopped(struct ptebatch_env *env, const void *record,
 
 	progress->records = 0;
 	progress->slots = 0;
-	progress->stats.tlb_flushes = 0;
+	progress->stats.tlb_flushes -= wanted(tlb);
 	progress->refused = ret < 0;
 	progress->err = ret < 0 ? (int)ret : -(int)PTEBATCH_ERRNO(ret);
 	if (progress->err == -PTEBATCH_ENOSYS)
@@ -414,25 +414,20 @@ static INLINE int in_registers(struct ptebatch_env *env, const void *record,
 	/*
 	 * Only a failure needs these after the call. Storing them takes fewer
 	 * instructions than saving, setting and restoring as many registers.
+	 * Each has an initialiser, so that a kernel that clears the variables
+	 * on its stack does not clear these first.
 	 */
-	volatile struct {
-		struct ptebatch_env *env;
-		const void *record;
-		const struct ptebatch_tlb *tlb;
-		struct ptebatch_progress *progress;
-		uint64_t count;
-	} kept;
+	struct ptebatch_env *volatile its_env = env;
+	const void *volatile its_record = record;
+	const struct ptebatch_tlb *volatile its_tlb = tlb;
+	struct ptebatch_progress *volatile its_progress = progress;
+	volatile uint64_t its_count = count;
 	int64_t ret;
 
-	kept.env = env;
-	kept.record = record;
-	kept.tlb = tlb;
-	kept.progress = progress;
-	kept.count = count;
 	ret = env->hypercall(env->ctx, __HYPERVISOR_ptebatch_runs, slot, count,
 			     how, a4, a5);
-	if (__builtin_expect((uint64_t)ret != kept.count, 0))
-		return otherwise(kept.env, kept.record, kept.tlb, kept.progress,
+	if (__builtin_expect((uint64_t)ret != its_count, 0))
+		return otherwise(its_env, its_record, its_tlb, its_progress,
 				 ret);
 	return 0;
 }
@@ -474,20 +469,19 @@ static INLINE int fits(uint32_t owner, uint32_t nr,
 	       (!tlb || is_simple(tlb));
 }
 
-/* Such a request as bits of "how". Stores that the call succeeds. */
+/* Such a request as bits of "how". Adds that the call succeeds. */
 static INLINE uint64_t how_alone(const struct ptebatch_tlb *tlb,
 				 struct ptebatch_progress *progress)
 {
-	expect_success(progress, tlb && tlb->who != PTEBATCH_TLB_NONE);
-	return tlb ? how_simple(tlb) : 0;
-}
-
-/* The register forms set what these functions of a backend add to. */
-static INLINE void add(struct ptebatch_progress *progress,
-		       struct ptebatch_stats before)
-{
-	progress->stats.hypercalls += before.hypercalls;
-	progress->stats.tlb_flushes += before.tlb_flushes;
+	progress->records = 1;
+	progress->slots = 0;
+	progress->err = 0;
+	progress->refused = 0;
+	progress->stats.hypercalls++;
+	if (!tlb)
+		return 0;
+	progress->stats.tlb_flushes += tlb->who != PTEBATCH_TLB_NONE;
+	return how_simple(tlb);
 }
 
 static void hypercall_runs(struct ptebatch_env *env, uint32_t owner,
@@ -495,19 +489,15 @@ static void hypercall_runs(struct ptebatch_env *env, uint32_t owner,
 			   const struct ptebatch_tlb *tlb,
 			   struct ptebatch_progress *progress)
 {
-	struct ptebatch_stats before = progress->stats;
-
 	if (nr && !has(env, &runs_call)) {
 		ptebatch_mmu_update.runs(env, owner, runs, nr, tlb, progress);
 	} else if (fits(owner, nr, tlb) && !runs->old) {
 		run_in_registers(how_alone(tlb, progress), env, runs, tlb,
 				 progress);
-		add(progress, before);
 	} else if (fits(owner, nr, tlb) && runs->op == PTEBATCH_OP_CLEAR &&
 		   has_form(env, PTEBATCH_HAVE_TAKE)) {
 		take_in_registers(how_alone(tlb, progress), env, runs, tlb,
 				  progress);
-		add(progress, before);
 	} else {
 		many_runs(env, owner, runs, nr, tlb, progress);
 	}
@@ -518,12 +508,9 @@ static void hypercall_values(struct ptebatch_env *env, uint32_t owner,
 			     const struct ptebatch_tlb *tlb,
 			     struct ptebatch_progress *progress)
 {
-	struct ptebatch_stats before = progress->stats;
-
 	if (fits(owner, nr, tlb) && has_form(env, PTEBATCH_HAVE_SET)) {
 		value_in_registers(how_alone(tlb, progress), env, values, tlb,
 				   progress);
-		add(progress, before);
 	} else {
 		many_values(env, owner, values, nr, tlb, progress);
 	}
