@@ -60,9 +60,42 @@ static void probe_asks_which_operations_there_are(void **state)
 	assert_int_equal(env.have, ALL_FORMS);
 }
 
-/* What every other CPU could find in env->have while this one probes. */
+/* One answer to everything, or to the question for operations alone. */
 static int64_t (*hypercall)(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
 			    uint64_t a3, uint64_t a4, uint64_t a5);
+static int64_t one_answer;
+static int to_everything;
+
+static int64_t answers(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
+		       uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	if ((to_everything && nr >= RUNS) ||
+	    (a3 == PTEBATCH_HOW_PROBE && a2 == PTEBATCH_ASK_OPS))
+		return one_answer;
+	return hypercall(ctx, nr, a1, a2, a3, a4, a5);
+}
+
+static void only_an_answer_of_the_call_itself_tells_of_operations(void **state)
+{
+	(void)state;
+	hypercall = env.hypercall;
+	env.hypercall = answers;
+	for (one_answer = -100; one_answer < 0; one_answer++) {
+		to_everything = 0;
+		assert_int_equal(ptebatch_hypercall.probe(&env), 0);
+		assert_int_equal(env.have,
+				 PTEBATCH_HAVE_RUNS | PTEBATCH_HAVE_VALUES);
+		to_everything = 1;
+		assert_int_equal(ptebatch_hypercall.probe(&env), 0);
+		assert_int_equal(env.have, 0);
+	}
+	/* Another hypervisor's hypercall of that number. */
+	one_answer = 15;
+	assert_int_equal(ptebatch_hypercall.probe(&env), 0);
+	assert_int_equal(env.have, 0);
+}
+
+/* What every other CPU could find in env->have while this one probes. */
 static uint32_t seen;
 
 static int64_t look(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
@@ -277,8 +310,12 @@ static void one_value_goes_in_registers(void **state)
 	assert_int_equal(ptebatch_apply_set(&ptebatch_hypercall, &env, &v, NULL,
 					    &p),
 			 0);
-	assert_int_equal(fake.calls, 1);
+	assert_int_equal(ptebatch_apply_set(&ptebatch_hypercall, &env, &v, &all,
+					    &p),
+			 0);
+	assert_int_equal(fake.calls, 2);
 	assert_int_equal(fake.call[0].nr, RUNS);
+	assert_int_equal(fake.call[1].nr, RUNS);
 }
 
 static void one_get_and_clear_goes_in_registers(void **state)
@@ -354,6 +391,82 @@ static void an_older_xen_gets_lists_of_one(void **state)
 	assert_int_equal(fake.call[2].a3,
 			 0x5000 | 0x40 | 0x10 | PTEBATCH_OP_CLEAR);
 	assert_int_equal(fake.tlbs, 3);
+}
+
+static void a_mask_of_vcpus_goes_in_no_register(void **state)
+{
+	uint64_t mask = 1;
+	struct ptebatch_tlb some = { PTEBATCH_TLB_VCPUS, 1, 0x5000, 1,
+				     (uintptr_t)&mask };
+	struct ptebatch_run r = { SLOT(3), 1, PTEBATCH_OP_FLAGS, RW, 0, 0 };
+	struct ptebatch_value v = { SLOT(3) | KEEP, ENTRY(3) };
+	struct ptebatch_progress p;
+	unsigned int i;
+
+	(void)state;
+	start(&ptebatch_hypercall);
+	for (i = 0; i < 4; i++) {
+		fake.calls = 0;
+		assert_int_equal(
+			i == 0	 ? ptebatch_apply_flags(&ptebatch_hypercall,
+							&env, &r, &some, &p)
+			: i == 1 ? ptebatch_apply_set(&ptebatch_hypercall, &env,
+						      &v, &some, &p)
+				 : apply_clear(&ptebatch_hypercall, &env,
+					       SLOT(3), i == 2 ? NULL : old,
+					       &some, &p),
+			0);
+		assert_int_equal(p.stats.tlb_flushes, 1);
+		assert_int_equal(fake.calls, 1);
+		assert_int_equal(fake.call[0].nr, i == 1 ? VALUES : RUNS);
+		assert_int_equal(fake.call[0].a3,
+				 0x30 | (i == 1 ? 0 : PTEBATCH_HOW_LIST));
+		assert_memory_equal(&fake.call[0].tlb, &some, sizeof(some));
+	}
+}
+
+/* As a backend's caller may do: the core does not. */
+static void a_record_alone_adds_to_the_counts(void **state)
+{
+	static const struct ptebatch_tlb none = { 0, 0, 0, 0, 0 };
+	const struct ptebatch_tlb *const requests[] = { NULL, &none, &a_page,
+							&all };
+	struct ptebatch_run r[] = {
+		{ SLOT(3), 4, PTEBATCH_OP_FLAGS, RW, 0, 0 },
+		{ SLOT(9), 4, PTEBATCH_OP_CLEAR, 0, 0, (uintptr_t)old },
+	};
+	struct ptebatch_value v = { SLOT(3) | KEEP, ENTRY(3) };
+	struct ptebatch_progress p;
+	unsigned int i, k;
+
+	(void)state;
+	start(&ptebatch_hypercall);
+	for (i = 0; i < 4; i++)
+		for (k = 0; k < 3; k++) {
+			memset(&p, 0xff, sizeof(p));
+			p.stats.hypercalls = 40;
+			p.stats.tlb_flushes = 60;
+			fake.tlbs = 0;
+			fake.calls = 0;
+			if (k < 2)
+				ptebatch_hypercall.runs(&env,
+							PTEBATCH_DOMID_SELF,
+							&r[k], 1, requests[i],
+							&p);
+			else
+				ptebatch_hypercall.values(&env,
+							  PTEBATCH_DOMID_SELF,
+							  &v, 1, requests[i],
+							  &p);
+			assert_int_equal(p.records, 1);
+			assert_int_equal(p.slots, 0);
+			assert_int_equal(p.err, 0);
+			assert_int_equal(p.refused, 0);
+			assert_int_equal(fake.calls, 1);
+			assert_int_equal(fake.tlbs, i >= 2);
+			assert_int_equal(p.stats.hypercalls, 41);
+			assert_int_equal(p.stats.tlb_flushes, 60 + (i >= 2));
+		}
 }
 
 static void all_else_goes_as_a_list(void **state)
@@ -903,6 +1016,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(probe_asks_each_call_by_itself),
 		TEST(probe_asks_which_operations_there_are),
+		TEST(only_an_answer_of_the_call_itself_tells_of_operations),
 		TEST(a_probe_hides_no_call_from_others_meanwhile),
 		TEST(a_call_known_to_be_missing_is_not_written_down_again),
 		TEST(a_refused_request_blames_no_slot),
@@ -911,6 +1025,8 @@ int main(void)
 		TEST(one_value_goes_in_registers),
 		TEST(one_get_and_clear_goes_in_registers),
 		TEST(an_older_xen_gets_lists_of_one),
+		TEST(a_mask_of_vcpus_goes_in_no_register),
+		TEST(a_record_alone_adds_to_the_counts),
 		TEST(all_else_goes_as_a_list),
 		TEST(a_tlb_flush_alone_is_an_empty_list),
 		TEST(a_tlb_flush_alone_is_made_once),
