@@ -95,14 +95,16 @@ def finish(path, final):
     return final
 
 
-def main(makers, about):
+def main(makers, about, arguments=None, more=""):
     """Run a tool: call the maker that the argument names, and print its
-    result."""
-    if len(sys.argv) == 2 and sys.argv[1] in ("-h", "--help"):
+    result. A tool that has taken options out of the arguments passes the rest,
+    and names the options in more."""
+    names = sys.argv[1:] if arguments is None else arguments
+    if names in (["-h"], ["--help"]):
         print(about.strip())
         return
-    if len(sys.argv) != 2 or sys.argv[1] not in makers:
-        sys.exit(f"usage: {PROGRAM} " + "|".join(makers))
+    if len(names) != 1 or names[0] not in makers:
+        sys.exit(f"usage: {PROGRAM} " + "|".join(makers) + more)
     try:
         if re.search(r"\s", CACHE):
             raise Failed("Xen and Linux cannot be built in a path with a space, "
@@ -111,7 +113,7 @@ def main(makers, about):
         os.makedirs(CACHE, exist_ok=True)
         while True:
             try:
-                print(makers[sys.argv[1]]())
+                print(makers[names[0]]())
                 return
             except Again:
                 pass
