@@ -9,8 +9,9 @@ xen_tests = tests/xen/install.sh tests/xen/example.sh \
 	tests/xen/sparse.sh tests/xen/sparse-debug.sh \
 	tests/xen/fuzz.sh tests/xen/fuzz-preempt.sh tests/xen/fuzz-shadow.sh \
 	tests/xen/stock-4.20.sh tests/xen/release-4.20.sh tests/xen/debug-4.20.sh
-# Each of these needs a hypervisor of its own, which takes minutes to build.
-long_xen_tests = tests/xen/ubsan.sh tests/xen/flask.sh
+# Each of these needs hypervisors of its own, which take minutes to build. The
+# trees are those in $PTEBATCH_TREES; without it each is skipped by its name.
+long_xen_tests = tests/xen/ubsan.sh tests/xen/flask.sh tests/xen/trees
 
 # Exit code 77 says that Debian's archive does not serve the source of a
 # variant. The tests that need the variant say so too, and are skipped.
@@ -38,6 +39,16 @@ check-xen: minikernel
 check-xen-long: minikernel
 	@$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(long_xen_tests)' \
 		TEST_SUITE_LOG=test-suite-xen-long.log
+
+# The tests on Xen source trees: one by its path (TREE=PATH), with the result of
+# each suite, or all in the folder $PTEBATCH_TREES, one line a tree.
+check-xen-tree: minikernel
+	@test -n '$(TREE)' || { echo 'usage: make check-xen-tree TREE=PATH'; \
+		exit 2; }
+	@top_builddir=. $(top_srcdir)/tests/xen/trees '$(TREE)'
+
+check-xen-trees: minikernel
+	@top_builddir=. $(top_srcdir)/tests/xen/trees
 
 # The fuzzer for a long time: many boots, each on the next of these variants.
 # Boots that are done are not repeated. "rm -r soak" starts over.
@@ -71,6 +82,7 @@ figures bench: minikernel
 		$(if $(MITIGATIONS),--mitigations) $$quick
 
 clean-xen:
-	rm -rf minikernel soak
+	rm -rf minikernel soak trees
 
-.PHONY: images minikernel check-xen check-xen-long soak figures bench clean-xen
+.PHONY: images minikernel check-xen check-xen-long check-xen-tree \
+	check-xen-trees soak figures bench clean-xen
