@@ -11,6 +11,8 @@
  *            multicalls
  *   flask.c  rights under a security policy
  *   kinds.c  entries of other kinds, beside twins that mmu_update changes
+ *   guest-*.c  Xen's own calls, as every guest uses them
+ *   events.c has Xen preempt every call wherever it looks
  *   race.c   several vCPUs at the same time; race-*.c has the tests
  *   serve.c  as a domU: serves requests of dom0 (mailbox.h), or makes load
  *   bench.c  the cost of each method to change PTEs; bench-guest.c has those of a
@@ -85,6 +87,7 @@ void *table_virt(uint32_t table);
 void be_shadowed(void);
 void flask_run(void); /* flask.c */
 void tests_run(int must_be_new, int must_be_old);
+void guest_run(void); /* Xen's own calls only, guest-*.c */
 void race_run(uint64_t updates, int cost_alone);
 /* Runs operations first .. first + nr - 1 of this seed; prints them if show. */
 void fuzz_run(uint64_t nr, uint64_t seed, uint64_t first, int show);

@@ -2,6 +2,7 @@
 /*
  * The command line is a list of words:
  *   test    the conformance suite and the tests that need a real Xen
+ *   guest   the tests of Xen's own calls alone
  *   new     with test: this Xen must have the new calls
  *   old     with test: this Xen must not have the new calls
  *   race=N  tests with several vCPUs, N updates a test (see race.c)
@@ -94,6 +95,8 @@ void kernel_main(start_info_t *si)
 		flask_run();
 	if (has_word("test"))
 		tests_run(has_word("new"), has_word("old"));
+	if (has_word("guest"))
+		guest_run();
 	updates = value_of("race", 0);
 	if (updates)
 		race_run(updates, 0);

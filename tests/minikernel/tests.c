@@ -8,11 +8,8 @@
  */
 #include "kernel.h"
 
-#include "tests.h"
+#include "guest-calls.h"
 #include "report.h"
-
-#define SOLE WORLD_SLOTS /* the first page with no other writable mapping */
-#define DATA (P | US | A | D)
 
 struct ptebatch batch;
 struct ptebatch_env env;
@@ -185,12 +182,12 @@ static void conformance(const struct variant *v)
 /* Type counts decide what a page can become; see world.c. */
 static int pin_l1(uint32_t page)
 {
-	return mmuext(MMUEXT_PIN_L1_TABLE, page_maddr(page) >> 12, 0);
+	return pin(1, page_maddr(page));
 }
 
-static int unpin(uint32_t page)
+static int unpin_l1(uint32_t page)
 {
-	return mmuext(MMUEXT_UNPIN_TABLE, page_maddr(page) >> 12, 0);
+	return unpin(page_maddr(page));
 }
 
 static int flush_all(void)
@@ -289,7 +286,7 @@ static const char *a_cleared_page_can_become_a_table_and_data_again(void)
 	CHECK(!ptebatch_add_set(&batch, slot_at(0), entry,
 				  PTEBATCH_SET_EXACT));
 	CHECK(!flush_all());
-	CHECK(!unpin(SOLE));
+	CHECK(!unpin_l1(SOLE));
 
 	/* The page is data again. */
 	CHECK(!ptebatch_add_flags(&batch, slot_at(0), 1, 0, RW));
@@ -314,7 +311,7 @@ static const char *a_read_only_page_can_become_a_table(void)
 	CHECK(flush_all() < 0);
 	CHECK(batch.last.slot == slot_at(0));
 	CHECK(*entry_at(0) == before);
-	CHECK(!unpin(SOLE));
+	CHECK(!unpin_l1(SOLE));
 	CHECK(!flush_all()); /* the same record, now allowed */
 	CHECK(*entry_at(0) == (before | RW));
 	return NULL;
@@ -371,7 +368,7 @@ static const char *a_hidden_page_can_become_a_table_and_data_again(void)
 	CHECK(*entry_at(0) == (hidden(SOLE) | A | D));
 	CHECK(!set_value(0, entry));
 	CHECK(!set_value(0, hidden(SOLE)));
-	CHECK(!unpin(SOLE));
+	CHECK(!unpin_l1(SOLE));
 
 	CHECK(!set_value(0, entry | RW));
 	CHECK(!probe_write(va_at(0), 0));
@@ -405,7 +402,7 @@ static const char *a_refused_slot_is_named_and_can_be_skipped(void)
 	CHECK(!(*entry_at(2) & RW));
 	CHECK(*entry_at(3) & RW);
 	CHECK(*entry_at(4) & RW);
-	CHECK(!unpin(SOLE + 2));
+	CHECK(!unpin_l1(SOLE + 2));
 	return NULL;
 }
 
@@ -423,7 +420,7 @@ static const char *two_writable_mappings_are_two_references(void)
 	CHECK(!ptebatch_add_flags(&batch, slot_at(0), 1, RW, 0));
 	CHECK(!flush_all());
 	CHECK(!pin_l1(SOLE));
-	CHECK(!unpin(SOLE));
+	CHECK(!unpin_l1(SOLE));
 	return NULL;
 }
 
@@ -441,7 +438,7 @@ static const char *all_pages_can_change_type_after_many_updates(void)
 	}
 	for (i = 0; i < 64; i++) {
 		CHECK(!pin_l1(SOLE + i));
-		CHECK(!unpin(SOLE + i));
+		CHECK(!unpin_l1(SOLE + i));
 	}
 	return NULL;
 }
@@ -595,8 +592,13 @@ static const struct test on_xen[] = {
 
 static const struct ptebatch_backend *backend;
 
+int calls_are_preempted; /* while each test runs */
+static uint32_t preemptions;
+
 void run_tests(const char *where, const struct test *t)
 {
+	const char *why;
+
 	for (; t->name; t++) {
 		if (t->dom0 && !(start_info->flags & SIF_INITDOMAIN)) {
 			tap_skip(where, t->name, "the domain is not dom0");
@@ -607,7 +609,12 @@ void run_tests(const char *where, const struct test *t)
 				  sizeof(storage)))
 			panic("ptebatch_init failed");
 		tap_begin(where, t->name);
-		tap_end(t->run());
+		if (calls_are_preempted)
+			preempt_calls(NULL);
+		why = t->run();
+		if (calls_are_preempted)
+			preemptions += preempt_no_more();
+		tap_end(why);
 	}
 	world_reset();
 }
@@ -654,6 +661,27 @@ void be_shadowed(void)
 	run_tests("l1tf", shadowing);
 }
 
+void guest_run(void)
+{
+	env = xen_env;
+	backend = &ptebatch_mmu_update;
+	run_tests("mmu_update", updates_tests);
+	run_tests("update_va_mapping", update_va_tests);
+	run_tests("validation", validate_tests);
+	run_tests("preempted", preempted_tests);
+	/* The same tests with each call preempted wherever Xen looks. */
+	calls_are_preempted = 1;
+	preemptions = 0;
+	run_tests("mmu_update, preempted", updates_tests);
+	tap_result("mmu_update, preempted", "calls were preempted",
+		   preemptions ? NULL : "no");
+	preemptions = 0;
+	run_tests("validation, preempted", validate_tests);
+	tap_result("validation, preempted", "calls were preempted",
+		   preemptions ? NULL : "no");
+	calls_are_preempted = 0;
+}
+
 void tests_run(int must_be_new, int must_be_old)
 {
 	const struct variant *v = variants;
@@ -697,4 +725,5 @@ void tests_run(int must_be_new, int must_be_old)
 	run_tests("abi", is_new ? abi_tests : abi_tests_stock);
 	if (is_new)
 		run_tests("kinds", kinds_tests);
+	guest_run();
 }
