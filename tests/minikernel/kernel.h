@@ -88,7 +88,9 @@ void be_shadowed(void);
 void flask_run(void); /* flask.c */
 void tests_run(int must_be_new, int must_be_old);
 void guest_run(void); /* Xen's own calls only, guest-*.c */
-void race_run(uint64_t updates, int cost_alone);
+void race_run(uint64_t updates);
+void race_guest_run(uint64_t updates);
+void race_cost_run(uint64_t updates);
 /* Runs operations first .. first + nr - 1 of this seed; prints them if show. */
 void fuzz_run(uint64_t nr, uint64_t seed, uint64_t first, int show);
 unsigned int tests_end(void);

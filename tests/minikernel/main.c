@@ -6,6 +6,7 @@
  *   new     with test: this Xen must have the new calls
  *   old     with test: this Xen must not have the new calls
  *   race=N  tests with several vCPUs, N updates a test (see race.c)
+ *   race-guest=N  the same with Xen's own calls only
  *   contend=N  only the cost of two vCPUs on one table, with N updates, and how
  *           long one of them waits; on a stock Xen the latter alone. With
  *           -icount, the TSC ticks count instructions of both vCPUs
@@ -99,10 +100,13 @@ void kernel_main(start_info_t *si)
 		guest_run();
 	updates = value_of("race", 0);
 	if (updates)
-		race_run(updates, 0);
+		race_run(updates);
+	updates = value_of("race-guest", 0);
+	if (updates)
+		race_guest_run(updates);
 	updates = value_of("contend", 0);
 	if (updates)
-		race_run(updates, 1);
+		race_cost_run(updates);
 	fuzz = value_of("fuzz", 0);
 	if (fuzz)
 		fuzz_run(fuzz, value_of("seed", 1), value_of("skip", 0),

@@ -212,7 +212,7 @@ static void make_writable_and_write(unsigned int cpu)
 
 static uint64_t pinned;
 
-static void pin(unsigned int cpu)
+static void pin_and_unpin(unsigned int cpu)
 {
 	uint32_t i, k;
 
@@ -257,7 +257,7 @@ const char *a_page_table_is_never_mapped_writable(void)
 	fill_sole();
 	fill_entries(0, SLOTS, 1, SOLE, DATA);
 	fill_entries(SLOTS, NR_PINNED, 1, SOLE, DATA);
-	why = race(pin);
+	why = race(pin_and_unpin);
 	if (why)
 		return why;
 	print("# %lu times pinned\n", pinned);

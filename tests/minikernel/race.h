@@ -4,17 +4,12 @@
 #define RACE_H
 
 #include "random.h"
-#include "tests.h"
+#include "guest-calls.h"
 
-#define SELF PTEBATCH_DOMID_SELF
 #define FLAGS PTEBATCH_OP_FLAGS
 #define CLEAR PTEBATCH_OP_CLEAR
 #define LIST PTEBATCH_HOW_LIST
-#define KEEP PTEBATCH_SET_KEEP_AD
 #define EXACT PTEBATCH_SET_EXACT
-#define SLOTS PTEBATCH_TABLE_SLOTS
-#define SOLE WORLD_SLOTS
-#define DATA (P | US | A | D)
 
 extern unsigned int race_cpus; /* vCPUs that take part */
 extern uint64_t race_wanted;   /* updates that each test makes */
@@ -136,5 +131,14 @@ const char *batches_on_the_same_slots_keep_each_others_bits(void);
 const char *what_is_taken_out_of_a_slot_only_one_gets(void);
 const char *a_page_is_written_only_while_it_is_a_table(void);
 const char *a_page_table_is_never_mapped_writable(void);
+
+/* race-guest.c: by Xen's own calls alone */
+const char *updates_of_the_same_slots_keep_all_counts(void);
+const char *a_page_is_updated_as_what_it_is(void);
+const char *data_pages_named_as_tables_by_each_other_do_not_hang(void);
+const char *no_a_or_d_is_lost_by_updates_that_keep_them(void);
+const char *requests_rewritten_meanwhile_are_whole_or_refused(void);
+const char *a_table_replaced_meanwhile_is_updated_or_not(void);
+const char *trees_are_pinned_while_their_entries_change(void);
 
 #endif /* RACE_H */
