@@ -6,8 +6,6 @@
  */
 #include "tests.h"
 
-#include <xen/hypfs.h>
-
 #define EINVAL PTEBATCH_EINVAL
 #define EFAULT PTEBATCH_EFAULT
 #define ESRCH PTEBATCH_ESRCH
@@ -965,17 +963,6 @@ static const char *the_calls_are_answered_enosys(void)
 	return NULL;
 }
 
-static int64_t set_parameter(const char *text)
-{
-	static const char path[] = "/params/ptebatch";
-	uint32_t size = 1;
-
-	while (text[size - 1])
-		size++;
-	return hypercall5(__HYPERVISOR_hypfs_op, XEN_HYPFS_OP_write_contents,
-			  addr(path), sizeof(path), addr(text), size);
-}
-
 static int is_dom0(void)
 {
 	return (start_info->flags & SIF_INITDOMAIN) != 0;
@@ -1028,12 +1015,6 @@ static const char *a_list_of_parts_with_an_error_changes_nothing(void)
 		CHECK(runs(PTEBATCH_MAGIC, 0, PTEBATCH_HOW_PROBE, 0, 0) > 0);
 	}
 	return NULL;
-}
-
-static int64_t count_of(uint32_t what)
-{
-	return runs(PTEBATCH_MAGIC, PTEBATCH_ASK_COUNT(what),
-		    PTEBATCH_HOW_PROBE, 0, 0);
 }
 
 /* Without that part, mmu_update is Xen's own, and says so by its counter. */

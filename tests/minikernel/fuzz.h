@@ -3,6 +3,7 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
+#include "chance.h"
 #include "tests.h"
 #include "twin.h"
 
@@ -51,10 +52,6 @@ extern uint64_t fuzz_olds[2 * SLOTS];
 extern uint64_t fuzz_upper[3], foreign_frames[8];
 extern const char *const form_names[FORMS];
 
-void random_seed(uint64_t seed, uint64_t number);
-uint64_t random(void);
-uint32_t below(uint32_t n);
-int once_in(uint32_t n);
 uint64_t any_value(uint64_t now);
 uint32_t any_pair(void);
 void any_operation(uint64_t seed, uint64_t number);

@@ -19,6 +19,8 @@
  *            guest without the library
  *   fuzz.c   random operations, compared with those of stock mmu_update;
  *            fuzz-*.c makes and performs one
+ *   trace.c  random operations by Xen's own calls, and a digest of what
+ *            the guest sees, for two Xens to be compared
  *   twin.c   the paired tables and pages of fuzz.c
  *
  * The tables under test map their data pages from TEST_BASE on.
@@ -83,6 +85,13 @@ void fill_entries(uint32_t first, uint32_t nr, uint32_t stride, uint32_t page,
 		uint64_t flags);
 void *table_virt(uint32_t table);
 
+/* Whose code performs Xen's own calls: see entries_were() in tests.c. */
+enum code {
+	UNKNOWN,
+	XENS_OWN,
+	ENGINES
+};
+
 /* tests.c, race.c, fuzz.c; tests_end returns the number of failures */
 void be_shadowed(void);
 void flask_run(void); /* flask.c */
@@ -93,6 +102,9 @@ void race_guest_run(uint64_t updates);
 void race_cost_run(uint64_t updates);
 /* Runs operations first .. first + nr - 1 of this seed; prints them if show. */
 void fuzz_run(uint64_t nr, uint64_t seed, uint64_t first, int show);
+/* The same for trace.c; "switching" turns parts of a patched Xen off and on. */
+void trace_run(uint64_t nr, uint64_t seed, uint64_t first, int show,
+	       int switching, enum code entries_are);
 unsigned int tests_end(void);
 /* bench.c; returns the number of failures */
 unsigned int bench_run(int all);

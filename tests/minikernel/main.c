@@ -13,9 +13,13 @@
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
  *   quick   with bench: only the figures table, not every batch size
  *   fuzz=N  N random operations (see fuzz.c)
- *   seed=N  with fuzz: another sequence of operations
- *   skip=N  with fuzz: start at that operation
- *   show    with fuzz: print each operation before it is performed
+ *   trace=N  N random operations by Xen's own calls (see trace.c)
+ *   own, engine  with fuzz or trace: whose code performs Xen's own calls, by
+ *           Xen's counters: its own alone, or also the engine's
+ *   switch  with trace: parts of Xen are turned off and on meanwhile
+ *   seed=N  with fuzz or trace: another sequence of operations
+ *   skip=N  with them: start at that operation
+ *   show    with them: print each operation before it is performed
  *   serve   as a domU: serve requests of a program in dom0 (see serve.c)
  *   load    as a domU: change page tables until the domain is destroyed
  *   flask   as dom0: test the rights under a FLASK policy
@@ -81,9 +85,12 @@ static int probes_fault(struct regs *r, uint64_t va)
 void kernel_main(start_info_t *si)
 {
 	unsigned int failed;
-	uint64_t updates, fuzz;
+	uint64_t updates, fuzz, trace;
+	enum code whose;
 
 	mm_init(si);
+	whose = has_word("own") ? XENS_OWN : has_word("engine") ? ENGINES
+								 : UNKNOWN;
 	console_init();
 	traps_init();
 	fault_handler = probes_fault;
@@ -111,6 +118,10 @@ void kernel_main(start_info_t *si)
 	if (fuzz)
 		fuzz_run(fuzz, value_of("seed", 1), value_of("skip", 0),
 			 has_word("show"));
+	trace = value_of("trace", 0);
+	if (trace)
+		trace_run(trace, value_of("seed", 1), value_of("skip", 0),
+			  has_word("show"), has_word("switch"), whose);
 	failed = tests_end();
 	if (has_word("bench"))
 		failed += bench_run(!has_word("quick"));

@@ -11,6 +11,8 @@
 #include "guest-calls.h"
 #include "report.h"
 
+#include <xen/hypfs.h>
+
 struct ptebatch batch;
 struct ptebatch_env env;
 
@@ -624,6 +626,51 @@ int use_new_calls(void)
 	env = xen_env;
 	backend = &ptebatch_hypercall;
 	return !backend->probe(&env) && (env.have & BOTH) == BOTH;
+}
+
+int64_t set_parameter(const char *parts)
+{
+	static const char path[] = "/params/ptebatch";
+	uint32_t size = 1;
+
+	while (parts[size - 1])
+		size++;
+	return hypercall5(__HYPERVISOR_hypfs_op, XEN_HYPFS_OP_write_contents,
+			  addr(path), sizeof(path), addr(parts), size);
+}
+
+int64_t count_of(uint32_t what)
+{
+	return runs(PTEBATCH_MAGIC, PTEBATCH_ASK_COUNT(what),
+		    PTEBATCH_HOW_PROBE, 0, 0);
+}
+
+/*
+ * Whose code has performed mmu_update and update_va_mapping, and validated page
+ * tables, since Xen was started: Xen's own, or also the engine's. Returns NULL,
+ * or which part it was not. Needs the new calls, and the rights of dom0.
+ */
+const char *entries_were(enum code whose)
+{
+	static const struct {
+		uint32_t what;
+		const char *name;
+	} parts[] = {
+		{ PTEBATCH_COUNT_UPDATES, "mmu_update" },
+		{ PTEBATCH_COUNT_UPDATE_VA, "update_va_mapping" },
+		{ PTEBATCH_COUNT_VALIDATED, "validation" },
+	};
+	uint32_t i;
+
+	for (i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		int64_t n = count_of(parts[i].what);
+
+		if (n < 0)
+			return "Xen does not count entries";
+		if (!n != (whose == XENS_OWN))
+			return parts[i].name;
+	}
+	return NULL;
 }
 
 unsigned int tests_end(void)

@@ -37,6 +37,11 @@ static inline int64_t values(uint64_t what, uint64_t count, uint64_t how,
 			  a5);
 }
 
+/* tests.c: a list of parts for Xen's parameter; what the parts have counted */
+int64_t set_parameter(const char *parts);
+int64_t count_of(uint32_t what);
+const char *entries_were(enum code whose);
+
 /* abi.c: for a Xen with the new calls, and for one without them. */
 extern const struct test abi_tests[], abi_tests_stock[];
 /* kinds.c */

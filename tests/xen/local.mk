@@ -5,9 +5,11 @@ variants = stock release debug preempt stock-4.20 release-4.20 debug-4.20
 xen_tests = tests/xen/install.sh tests/xen/example.sh \
 	tests/xen/stock.sh tests/xen/release.sh \
 	tests/xen/debug.sh tests/xen/preempt.sh tests/xen/off.sh \
-	tests/xen/mitigated.sh tests/xen/shadow.sh tests/xen/race.sh tests/xen/race-stock.sh \
+	tests/xen/mitigated.sh tests/xen/shadow.sh \
+	tests/xen/race.sh tests/xen/race-stock.sh \
 	tests/xen/sparse.sh tests/xen/sparse-debug.sh \
 	tests/xen/fuzz.sh tests/xen/fuzz-preempt.sh tests/xen/fuzz-shadow.sh \
+	tests/xen/trace.sh \
 	tests/xen/stock-4.20.sh tests/xen/release-4.20.sh tests/xen/debug-4.20.sh
 # Each of these needs hypervisors of its own, which take minutes to build. The
 # trees are those in $PTEBATCH_TREES; without it each is skipped by its name.
