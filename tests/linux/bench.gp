@@ -40,6 +40,10 @@ plot \
 	with linespoints lc "#ff7f0e" pt 9 lw 1.5 t "stock Xen, module", \
   csv using 5:(pick("stock", "on", "rw")) smooth unique \
 	with linespoints lc "#ff7f0e" pt 9 lw 1.5 dt 2 notitle, \
+  csv using 5:(pick("patched", "off", "ro")) smooth unique \
+	with linespoints lc "#9467bd" pt 5 lw 1.5 t "patched Xen", \
+  csv using 5:(pick("patched", "off", "rw")) smooth unique \
+	with linespoints lc "#9467bd" pt 5 lw 1.5 dt 2 notitle, \
   csv using 5:(pick("none", "off", "ro")) smooth unique \
 	with linespoints lc "black" pt 6 lw 1.5 t "no Xen", \
   csv using 5:(pick("none", "off", "rw")) smooth unique \
@@ -71,6 +75,10 @@ plot \
 	pt 12 lw 1.5 t "stock Xen", \
   csv using 6:(db("stock", "off", "db-ro")) with linespoints lc "#d62728" \
 	pt 12 lw 1.5 dt 2 notitle, \
+  csv using 6:(db("patched", "off", "db")) with linespoints lc "#9467bd" \
+	pt 5 lw 1.5 t "patched Xen", \
+  csv using 6:(db("patched", "off", "db-ro")) with linespoints lc "#9467bd" \
+	pt 5 lw 1.5 dt 2 notitle, \
   csv using 6:(one(db("none", "off", "db"))):(8):(0) with vectors nohead \
 	lc "black" lw 1.5 t "no Xen, of one vCPU", \
   csv using 6:(one(db("none", "off", "db-ro"))):(8):(0) with vectors nohead \

@@ -142,8 +142,6 @@ static void mprotects(void)
 	char *p;
 
 	for (int i = 0; i < 4; i++) {
-		if (quick && sizes[i] == 4096)
-			continue;
 		p = anon(sizes[i]);
 		ro_and_rw("mprotect-anon", p, sizes[i]);
 		munmap(p, sizes[i] * PAGE);
@@ -162,9 +160,7 @@ static void mprotects(void)
 	memset(p, 1, 64 * PAGE);
 	ro_and_rw("mprotect-anon-amid", p + 32 * PAGE, 1);
 	munmap(p, 64 * PAGE);
-	for (int i = 0; i < 4; i++) {
-		if (quick && i != 1)
-			continue;
+	for (int i = 0; i < (quick ? 2 : 4); i++) {
 		p = shm(sizes[i]);
 		ro_and_rw("mprotect-shm", p, sizes[i]);
 		if (i < 2)
@@ -336,6 +332,27 @@ static void forks(void)
 	munmap(r.p, pages * PAGE);
 }
 
+/* A process without memory of its own to speak of, as a shell's. */
+static void small_process(void)
+{
+	uint64_t best = 0, t;
+	bool good = true;
+
+	for (int i = 0; i < 20; i++) {
+		struct child c;
+
+		t = rdtsc();
+		c.pid = fork();
+		if (!c.pid)
+			_exit(0);
+		if (c.pid < 0)
+			die("fork");
+		good &= ends_well(&c);
+		least(&best, rdtsc() - t);
+	}
+	row("fork-exit", 1, "process", best, 1, good);
+}
+
 static void exits(void)
 {
 	const size_t pages = 8192;
@@ -493,6 +510,7 @@ void bench(bool is_quick)
 {
 	quick = is_quick;
 	null_calls();
+	small_process();
 	faults();
 	small_blocks();
 	mprotects();
