@@ -186,7 +186,7 @@ static int begin_foreign(struct ptebatch_call *c, unsigned long owner)
     return rc;
 }
 
-int ptebatch_begin(struct ptebatch_call *c, unsigned long owner)
+int ptebatch_call_begin(struct ptebatch_call *c, unsigned long owner)
 {
     struct vcpu *curr = current;
     struct domain *d = curr->domain;
@@ -207,7 +207,7 @@ int ptebatch_begin(struct ptebatch_call *c, unsigned long owner)
     return likely(owner == DOMID_SELF) ? 0 : begin_foreign(c, owner);
 }
 
-void ptebatch_end(struct ptebatch_call *c, unsigned long owner)
+void ptebatch_call_end(struct ptebatch_call *c, unsigned long owner)
 {
     if ( likely(owner == DOMID_SELF) )
         return;
@@ -257,10 +257,10 @@ long ptebatch_turned_off(unsigned int done, unsigned long owner)
         return -ENOSYS;
 
     owner = (uint32_t)owner;
-    rc = ptebatch_begin(&c, owner);
+    rc = ptebatch_call_begin(&c, owner);
     ret = ptebatch_refuse(&c, done, slots, rc ?: -ENOSYS);
     if ( !rc )
-        ptebatch_end(&c, owner);
+        ptebatch_call_end(&c, owner);
 
     return ret;
 }

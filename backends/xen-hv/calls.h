@@ -21,10 +21,10 @@ struct ptebatch_call {
 
 /*
  * Who is who, and an XSM check before anything at all. Balanced by
- * ptebatch_end(), unless it fails.
+ * ptebatch_call_end(), unless it fails.
  */
-int ptebatch_begin(struct ptebatch_call *c, unsigned long owner);
-void ptebatch_end(struct ptebatch_call *c, unsigned long owner);
+int ptebatch_call_begin(struct ptebatch_call *c, unsigned long owner);
+void ptebatch_call_end(struct ptebatch_call *c, unsigned long owner);
 
 /*
  * All of it is checked and copied before the first update. record: argument 5

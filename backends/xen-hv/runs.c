@@ -506,7 +506,7 @@ static long runs_registers(unsigned long what, unsigned long count,
          (take && !arg4) )
         return -EINVAL;
 
-    rc = ptebatch_begin(&c, DOMID_SELF);
+    rc = ptebatch_call_begin(&c, DOMID_SELF);
     if ( unlikely(rc) )
         return ptebatch_refuse(&c, done, 0, rc);
 
@@ -553,7 +553,7 @@ static long runs_list(unsigned long what, unsigned long count,
     if ( nr > RECORDS_MAX || done > nr || (arg4 >> 48) )
         return -EINVAL;
 
-    rc = ptebatch_begin(&c, owner);
+    rc = ptebatch_call_begin(&c, owner);
     if ( unlikely(rc) )
         return ptebatch_refuse(&c, done, slots, rc);
 
@@ -618,7 +618,7 @@ static long runs_list(unsigned long what, unsigned long count,
         ret = ptebatch_finish(&c, nr, done, slots, rc);
 
  out:
-    ptebatch_end(&c, owner);
+    ptebatch_call_end(&c, owner);
 
     return ret;
 }

@@ -27,7 +27,7 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
     if ( nr > RECORDS_MAX || done > nr || (arg4 >> 32) )
         return -EINVAL;
 
-    rc = ptebatch_begin(&c, arg4);
+    rc = ptebatch_call_begin(&c, arg4);
     if ( unlikely(rc) )
         return ptebatch_refuse(&c, done, 0, rc);
 
@@ -88,7 +88,7 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
         ret = ptebatch_finish(&c, nr, done, 0, rc);
 
  out:
-    ptebatch_end(&c, arg4);
+    ptebatch_call_end(&c, arg4);
 
     return ret;
 }
