@@ -312,7 +312,9 @@ static void modes(void)
 		hx_foreign.is_pv = b % 16 != 15;
 		break;
 	case 7:
-		*hx_switch = b < 64 || b & 3;
+		opt_ptebatch = b < 64 ? HX_CALLS | HX_UPDATES | HX_VALIDATION
+				      : b & 15;
+		hx_self.arch.pv.ptebatch_off = b & 16 ? byte() : 0;
 		break;
 	case 2:
 		hx.xsm_deny = b < 128 ? 0 : b & 7;
@@ -332,7 +334,7 @@ static void modes(void)
 /* Sets the preemption of this and later calls. */
 static void preemption(void)
 {
-	static const unsigned int every[] = {1, 512, 2, 3, 16, 33, 64, 100};
+	static const unsigned int every[] = {1, 256, 2, 3, 16, 33, 64, 100};
 	static const unsigned int checks[] = {0, 1, 1, 1, 1, 2, 3, 7};
 	unsigned int b = byte();
 
@@ -480,11 +482,22 @@ static void call(uint32_t nr)
 	if (nr == RUNS && b & 1) {
 		struct ptebatch_run run = a_run(0);
 
+		if ((b & 6) == 6) { /* one value */
+			struct ptebatch_value v = a_value();
+
+			run = (struct ptebatch_run){v.slot, 1, PTEBATCH_OP_SET,
+						    v.pte, 0, 0};
+		} else if (run.op == PTEBATCH_OP_CLEAR && b & 6)
+			run.op = PTEBATCH_OP_TAKE;
 		a[0] = run.slot;
 		a[1] = run.count;
 		a[2] = run.op | a_flush(&a[4]);
 		a[3] = run.clear;
-		a[4] = run.set;
+		a[4] = one_in(64) ? byte() : run.set;
+		if (PTEBATCH_HOW_OP(a[2]) == PTEBATCH_OP_TAKE) {
+			a[3] = one_in(64) ? 0 : (uintptr_t)olds[0];
+			memset(olds[0], 0xee, sizeof(olds[0]));
+		}
 	} else {
 		a[1] = b & 2 ? count(8) : count(MOST);
 		a[2] = a_flush(&a[4]) | (nr == RUNS ? PTEBATCH_HOW_LIST : 0);
@@ -504,7 +517,8 @@ static void call(uint32_t nr)
 	if (b >= 240) /* forged progress */
 		forged = count(8);
 	a[1] |= forged << 32;
-	if (forged && nr == RUNS && one_in(2))
+	if (forged && nr == RUNS && one_in(2) &&
+	    PTEBATCH_HOW_OP(a[2]) == PTEBATCH_HOW_LIST)
 		a[3] |= (uint64_t)count(8) << 32;
 	if (PTEBATCH_HOW_OP(a[2]) == PTEBATCH_HOW_PROBE)
 		return;
@@ -589,7 +603,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&tlb, 0, sizeof(tlb));
 	model_meanwhile = meanwhile;
 	in_call = false;
-	fuzz_preempt = 512;
+	fuzz_preempt = 256;
 	b = byte();
 	hx.has_nx = b % 16 != 15;
 	hx_self.cache_attrs_ok = (b >> 4 & 7) != 7;

@@ -101,6 +101,11 @@ static bool own(void)
 	       !hx_self.paging_mode && hx.has_nx;
 }
 
+static bool is_on(unsigned int part)
+{
+	return opt_ptebatch & ~hx_self.arch.pv.ptebatch_off & part;
+}
+
 static unsigned int owner_of(const struct domain *d)
 {
 	return d == &hx_self ? OWN : d == &hx_foreign ? FOREIGN : IO;
@@ -197,8 +202,12 @@ static int full_rule(uint64_t *e, const struct domain *d, unsigned int from)
 	return (*e & RW) && no_type(f) ? EBUSY : 0;
 }
 
-/* 0 or an error for a change of "was" to *new. Adjusts *new as Xen does. */
-static int entry_rule(uint64_t was, uint64_t *new, uint64_t light)
+/*
+ * 0 or an error for a change of "was" to *new. Adjusts *new as Xen does. Bits of
+ * "light" need no reference, those of "short_way" a type reference at most.
+ */
+static int entry_rule(uint64_t was, uint64_t *new, uint64_t light,
+		      uint64_t short_way)
 {
 	struct model_frame *f = page_of(was);
 	uint64_t diff = was ^ *new;
@@ -208,7 +217,7 @@ static int entry_rule(uint64_t was, uint64_t *new, uint64_t light)
 	if ((was & P) && !(diff & ~light))
 		return 0;
 	/* For an own page, only a type reference is needed. */
-	if (own() && (was & P) && !(diff & ~PTEBATCH_FAST_FLAGS) && f &&
+	if (own() && (was & P) && !(diff & ~short_way) && f &&
 	    f->owner == OWN) {
 		if (!(*new & RW))
 			return 0;
@@ -314,6 +323,8 @@ static int run_rule(const struct ptebatch_run *r, unsigned int *t)
 	return c.slots == r->count ? 0 : table_of(r->slot, t);
 }
 
+static int one_value(const struct ptebatch_value *v, bool apply);
+
 /* The run's slot at the current progress. If !apply, only returns the error. */
 static int run_slot(const struct ptebatch_run *r, bool apply)
 {
@@ -324,6 +335,11 @@ static int run_slot(const struct ptebatch_run *r, bool apply)
 
 	if (c.slots && c.slots >= r->count)
 		return EINVAL;
+	if (!c.list && r->op == PTEBATCH_OP_SET) {
+		struct ptebatch_value v = {r->slot, r->clear};
+
+		return r->set ? EINVAL : one_value(&v, apply);
+	}
 	err = run_rule(r, &t);
 	if (err)
 		return err;
@@ -337,7 +353,9 @@ static int run_slot(const struct ptebatch_run *r, bool apply)
 		if (!(was & P))
 			keep = ~0UL;
 		else if (new != was)
-			err = entry_rule(was, &new, LIGHT_RUN);
+			err = entry_rule(was, &new, LIGHT_RUN,
+					 (r->clear | r->set) & CACHE
+						 ? 0 : PTEBATCH_FAST_FLAGS);
 		else
 			new = was;
 	}
@@ -376,15 +394,19 @@ static int one_value(const struct ptebatch_value *v, bool apply)
 
 		new = adjusted(new);
 		/*
-		 * An entry keeps cache attributes that Xen chose, also in a
-		 * domain that may not choose any itself. (mmu_update fails in
-		 * this case.)
+		 * An entry of user mode keeps cache attributes that Xen chose,
+		 * also in a domain that may not choose any itself. (mmu_update
+		 * fails in this case.)
 		 */
-		if (own() && (was & P) && !((was ^ new) & ~PTEBATCH_FAST_FLAGS))
+		if (own() && (was & P) && !(new & KERNEL) &&
+		    !((was ^ new) & ~PTEBATCH_FAST_FLAGS))
 			bad = false;
 		if (bad)
 			return EINVAL;
-		err = entry_rule(was, &new, LIGHT_VALUE);
+		/* mod_l1_entry() changes RW in place if updates are on. */
+		err = entry_rule(was, &new, LIGHT_VALUE,
+				 is_on(HX_UPDATES) ? LIGHT_VALUE | RW
+						   : PTEBATCH_FAST_FLAGS);
 	} else if (c.tables->arch.pv.check_l1tf && !c.tables->paging_mode &&
 		   (new & L1TF_ADDRESS) && (new & L1TF_ADDRESS) < L1TF_MEMORY)
 		err = RESTART;
@@ -412,12 +434,10 @@ static size_t record_size(void)
 /* The error that stops the call at the current progress; 0 at its end. */
 static int stop_rule(void)
 {
-	unsigned int t;
-
 	if (c.done == c.nr)
 		return 0;
 	if (!c.list && c.slots == c.one.count)
-		return run_rule(&c.one, &t);
+		return 0;
 	return c.values ? one_value(c.value + c.done, false)
 			: run_slot(c.runs + c.done, false);
 }
@@ -582,7 +602,8 @@ static void decode(uint32_t nr, const uint64_t a[5])
 	c.done = progress;
 	c.runs = (void *)a[0];
 	c.value = (void *)a[0];
-	if (!*hx_switch) { /* calls are off: only report earlier progress */
+	if (!is_on(HX_CALLS)) {
+		/* Calls are off: only report earlier progress. */
 		if (c.values || !c.list)
 			c.slots = c.values ? 0 : progress;
 		else
@@ -603,7 +624,7 @@ static void decode(uint32_t nr, const uint64_t a[5])
 		}
 		return;
 	}
-	if (c.values ? op : op > 1 && op != PTEBATCH_HOW_LIST) {
+	if (c.values ? op : op > PTEBATCH_OP_TAKE && op != PTEBATCH_HOW_LIST) {
 		c.refused = EOPNOTSUPP;
 		c.done = 0;
 		return;
@@ -614,12 +635,17 @@ static void decode(uint32_t nr, const uint64_t a[5])
 			c.slots = a[3] >> 32;
 	} else {
 		c.one = (struct ptebatch_run){a[0], given, op, a[3], a[4], 0};
+		if (op == PTEBATCH_OP_TAKE)
+			c.one = (struct ptebatch_run){
+				a[0], given, PTEBATCH_OP_CLEAR, 0, a[4], a[3]};
 		c.runs = &c.one;
 		c.nr = !!given;
 		c.done = 0;
 		c.slots = progress;
 	}
-	if (progress > given || left || (c.list && given > MOST_RECORDS)) {
+	if (progress > given || left || (c.list && given > MOST_RECORDS) ||
+	    (!c.list && ((op == PTEBATCH_OP_SET && given > 1) ||
+			 (op == PTEBATCH_OP_TAKE && !a[3])))) {
 		c.refused = EINVAL;
 		c.done = c.slots = 0;
 		return;
@@ -762,13 +788,13 @@ static uint64_t stolen_refs;
 /*
  * If every preemption check asks for preemption, a call may not process many
  * more slots than the interval between two checks. An expensive slot counts as
- * 16.
+ * 8. A loop is not stopped among the records that were copied ahead.
  */
 static void check_work(void)
 {
-	uint64_t cost = model_slots - slots_before + 15UL * expensive;
+	uint64_t cost = model_slots - slots_before + 7UL * expensive;
 
-	if (hx.preempt == 1 && cost > 2 * fuzz_preempt + AHEAD + 16)
+	if (hx.preempt == 1 && cost > fuzz_preempt + AHEAD + 8)
 		fail("%lu slots, %u of them expensive, between two checks",
 		     model_slots - slots_before, expensive);
 	slots_before = model_slots;

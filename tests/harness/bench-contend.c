@@ -5,7 +5,7 @@
  *   gcc -std=gnu11 -O2 -pthread -DHARNESS_BENCH -Itests/harness \
  *     -Itests/harness/include -Iinclude -Ibackends/xen-hv \
  *     tests/harness/{harness,harness-xen,bench-contend}.c \
- *     backends/xen-hv/ptebatch.c
+ *     backends/xen-hv/{calls,l1,runs,update,validate,values}.c
  *
  * Two threads on two CPUs share one table. The first thread changes RW of all
  * 512 entries again and again, by the method under test. The second thread

@@ -5,7 +5,7 @@
  *   gcc -std=gnu11 -O2 -DHARNESS_BENCH -Itests/harness \
  *     -Itests/harness/include -Iinclude -Ibackends/xen-hv \
  *     tests/harness/{harness,harness-xen,bench-host}.c \
- *     backends/xen-hv/ptebatch.c
+ *     backends/xen-hv/{calls,l1,runs,update,validate,values}.c
  *
  * Two methods change the same entries in turn, in one run: the handlers' source
  * without the harness's hooks, and a loop of "lock and" or "lock or". The

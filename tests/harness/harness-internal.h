@@ -19,6 +19,9 @@ extern intpte_t hx_last_read[NR_TABLES + 1][512];
 extern HX_OWN struct page_info *hx_held; /* the page whose lock is held */
 extern HX_OWN unsigned int hx_maps;	 /* domain pages mapped */
 extern HX_OWN unsigned int hx_in_model;	 /* 0 while the handlers run */
+/* Xen's own mmu_update or update_va_mapping runs, one lock an entry. */
+extern HX_OWN unsigned int hx_in_xen;
+extern intpte_t hx_contents[NR_PAGES][512]; /* of the data pages */
 
 /*
  * The work done on the locked table since another CPU could last take its lock.

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Models of the Xen functions that the handlers call. */
+/* Models of the Xen functions that the handlers call, or that call them. */
 #include "harness-internal.h"
+
+#include <hooks.h>
+#include <l1.h>
+
+_Static_assert(HX_CALLS == L1_CALLS && HX_UPDATES == L1_UPDATES &&
+	       HX_VALIDATION == L1_VALIDATION && HX_TRAPS == L1_TRAPS,
+	       "the parts that can be turned off");
 
 /* --- References ----------------------------------------------------------- */
 
@@ -231,15 +238,18 @@ void *map_domain_page(mfn_t mfn)
 	hx_maps++;
 #ifdef HARNESS_BENCH
 	return hx_bench_tables + (mfn_x(mfn) - MFN_BENCH_TABLE) * PAGE_SIZE;
-#endif
+#else
 	if (mfn_x(mfn) == MFN_F_TABLE)
 		return hx_tables[NR_TABLES];
 	if (mfn_x(mfn) - MFN_TABLE < NR_TABLES)
 		return hx_tables[mfn_x(mfn) - MFN_TABLE];
+	if (mfn_x(mfn) - MFN_PAGE < NR_PAGES)
+		return hx_contents[mfn_x(mfn) - MFN_PAGE];
 	/* For any other frame, contents that no handler should read. */
 	static intpte_t other[512];
 
 	return other;
+#endif
 }
 
 void unmap_domain_page(const void *va)
@@ -257,6 +267,17 @@ intpte_t paging_cmpxchg_guest_entry(struct vcpu *v, intpte_t *p, intpte_t old,
 	old = cmpxchg(p, old, new);
 	hx_in_model--;
 	return old;
+}
+
+/* Schedules what puts the domain into shadow mode. */
+static bool pv_l1tf_check_l1e(const struct domain *d, l1_pgentry_t e)
+{
+	if (!d->arch.pv.check_l1tf || paging_mode_enabled(d) ||
+	    !(e.l1 & l1tf_addr_mask) ||
+	    (e.l1 & l1tf_addr_mask) >= l1tf_safe_maddr)
+		return false;
+	hx.l1tf++;
+	return true;
 }
 
 static void model_write(intpte_t *p, intpte_t old, intpte_t new, bool keep)
@@ -284,9 +305,9 @@ static void model_write(intpte_t *p, intpte_t old, intpte_t new, bool keep)
 #define SAME_FRAME_FLAGS                                                      \
 	(~(PTEBATCH_PTE_NX | 0x7ff0000000000000UL | 0xe00UL | 0x164UL))
 
-int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t mfn,
-			  unsigned int cmd, struct vcpu *v,
-			  struct domain *pg_owner)
+static int mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t mfn,
+			unsigned int cmd, struct vcpu *v,
+			struct domain *pg_owner)
 {
 	bool keep = cmd == MMU_PT_UPDATE_PRESERVE_AD;
 	intpte_t old = ACCESS_ONCE(pl1e->l1);
@@ -305,21 +326,333 @@ int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t mfn,
 			model_write(&pl1e->l1, old, nl1e.l1, keep);
 			return 0;
 		}
+		if (!((old ^ nl1e.l1) & SAME_FRAME_FLAGS & ~PTEBATCH_PTE_RW) &&
+		    l1_in_place(pl1e, l1e_from_intpte(old), nl1e, keep, d,
+				pg_owner))
+			return 0;
 		rc = get_page_from_l1e(nl1e, d, pg_owner);
 		if (rc < 0)
 			return rc;
 		nl1e.l1 ^= put_pte_flags((unsigned int)rc);
-	} else if (d->arch.pv.check_l1tf && !paging_mode_enabled(d) &&
-		   (nl1e.l1 & l1tf_addr_mask) &&
-		   (nl1e.l1 & l1tf_addr_mask) < l1tf_safe_maddr) {
-		hx.l1tf++;
+	} else if (pv_l1tf_check_l1e(d, nl1e))
 		return -ERESTART;
-	}
 	model_write(&pl1e->l1, old, nl1e.l1, keep);
 	hx_in_model++;
 	put_page_from_l1e(l1e_from_intpte(old), d);
 	hx_in_model--;
 	return 0;
+}
+
+int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t mfn,
+			  unsigned int cmd, struct vcpu *v,
+			  struct domain *pg_owner)
+{
+	return mod_l1_entry(pl1e, nl1e, mfn, cmd, v, pg_owner);
+}
+
+/* --- mmu_update and update_va_mapping -------------------------------------- */
+
+#ifndef HARNESS_BENCH
+
+/* One update of a table, or of memory that is none. */
+static int update_page(struct page_info *page, uint64_t slot, uint64_t val,
+		       unsigned int cmd, struct domain *pg_owner)
+{
+	mfn_t mfn = page_to_mfn(page);
+	void *va = map_domain_page(mfn);
+	int rc = -EINVAL;
+
+	va = (char *)va + PAGE_OFFSET(slot);
+	if (page_lock(page)) {
+		switch (page->u.inuse.type_info & PGT_type_mask) {
+		case PGT_l1_page_table:
+			rc = mod_l1_entry(va, l1e_from_intpte(val), mfn, cmd,
+					  current, pg_owner);
+			break;
+		case PGT_l2_page_table:
+			if (pg_owner != current->domain)
+				break;
+			rc = hx.l2_rc;
+			if (hx.l2_old)
+				current->arch.old_guest_table = page;
+			break;
+		case PGT_writable_page:
+			perfc_incr(writable_mmu_updates);
+			write_atomic((intpte_t *)va, val);
+			rc = 0;
+			break;
+		}
+		page_unlock(page);
+	} else if (get_page_type(page, PGT_writable_page)) {
+		perfc_incr(writable_mmu_updates);
+		write_atomic((intpte_t *)va, val);
+		put_page_type(page);
+		rc = 0;
+	}
+	unmap_domain_page(va);
+	return rc;
+}
+
+/* The caller's own tables only. */
+static long xen_mmu_update(mmu_update_t *ureqs, unsigned int count, uint *pdone,
+			   unsigned int foreigndom, const mmu_update_t *first,
+			   uint32_t asked)
+{
+	const hx_handle_uint hdone = {pdone};
+	unsigned int i, done = 0, needed = asked, checked = asked;
+	struct vcpu *curr = current;
+	struct domain *d = curr->domain, *pg_owner;
+	bool flush = false;
+	int rc = 0;
+
+	if (curr->arch.old_guest_table) {
+		/* One preemption on the way, and it is gone. */
+		if (hypercall_preempt_check())
+			return hypercall_create_continuation(
+				__HYPERVISOR_mmu_update, "hihi", ureqs, count,
+				pdone, foreigndom);
+		curr->arch.old_guest_table = NULL;
+	}
+	if (count == MMU_UPDATE_PREEMPTED && !ureqs)
+		return (int)foreigndom;
+	if (count & MMU_UPDATE_PREEMPTED) {
+		count &= ~MMU_UPDATE_PREEMPTED;
+		if (pdone)
+			(void)copy_from_guest(&done, hdone, 1);
+	} else
+		perfc_incr(calls_to_mmu_update);
+	if (!__addr_ok(ureqs + count))
+		return -EFAULT;
+	if (foreigndom >> 16)
+		hx_bug("other domains' tables are not modelled", __FILE__,
+		       __LINE__);
+	pg_owner = get_pg_owner(foreigndom);
+	if (!pg_owner)
+		return -ESRCH;
+	for (i = 0; i < count; i++, ureqs++) {
+		mmu_update_t req;
+		struct page_info *page;
+		unsigned int cmd;
+
+		if (curr->arch.old_guest_table ||
+		    (i && hypercall_preempt_check())) {
+			rc = -ERESTART;
+			break;
+		}
+		if (first) {
+			req = *first;
+			first = NULL;
+		} else if (raw_copy_from_guest(&req, ureqs, sizeof(req))) {
+			rc = -EFAULT;
+			break;
+		}
+		cmd = req.ptr % sizeof(l1_pgentry_t);
+		req.ptr -= cmd;
+		if (cmd == MMU_MACHPHYS_UPDATE || cmd > 3) {
+			/* The former is modelled as one that is refused. */
+			rc = cmd > 3 ? -ENOSYS : -EPERM;
+			break;
+		}
+		needed |= XSM_MMU_NORMAL_UPDATE;
+		if (req.val & _PAGE_PRESENT)
+			needed |= XSM_MMU_UPDATE_READ |
+				  (req.val & _PAGE_RW ? XSM_MMU_UPDATE_WRITE : 0);
+		if (needed != checked) {
+			rc = xsm_mmu_update(XSM_TARGET, d, d, pg_owner, needed);
+			if (rc)
+				break;
+			checked = needed;
+		}
+		page = hx_page(req.ptr >> PAGE_SHIFT);
+		rc = -EINVAL;
+		if (!page || !get_page(page, d))
+			break;
+		rc = update_page(page, req.ptr, req.val, cmd, pg_owner);
+		flush |= !rc && (page->u.inuse.type_info & PGT_type_mask) ==
+					PGT_l2_page_table;
+		put_page(page);
+		if (rc)
+			break;
+	}
+	if (rc == -ERESTART)
+		rc = hypercall_create_continuation(
+			__HYPERVISOR_mmu_update, "hihi", ureqs,
+			(count - i) | MMU_UPDATE_PREEMPTED, pdone, foreigndom);
+	else if (curr->arch.old_guest_table)
+		rc = hypercall_create_continuation(
+			__HYPERVISOR_mmu_update, "hihi", NULL,
+			MMU_UPDATE_PREEMPTED, NULL, rc);
+	put_pg_owner(pg_owner);
+	if (flush)
+		flush_tlb_mask(d->dirty_cpumask);
+	perfc_add(num_page_updates, i);
+	if (pdone) {
+		done += i;
+		copy_to_guest(hdone, &done, 1);
+	}
+	return rc;
+}
+
+long mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs, unsigned int count,
+		XEN_GUEST_HANDLE_PARAM(uint) pdone, unsigned int foreigndom,
+		const mmu_update_t *first, uint32_t asked)
+{
+	long rc;
+
+	if (hx_held)
+		hx_rule("Xen's own mmu_update entered under a page lock");
+	hx_in_xen++;
+	rc = xen_mmu_update(ureqs.p, count, pdone.p, foreigndom, first, asked);
+	hx_in_xen--;
+	return rc;
+}
+
+long do_mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
+		   unsigned int count, XEN_GUEST_HANDLE_PARAM(uint) pdone,
+		   unsigned int foreigndom)
+{
+	return l1_mmu_update(ureqs, count, pdone, foreigndom);
+}
+
+l2_pgentry_t *const __linear_l2_table = (l2_pgentry_t *)0x100000000000UL;
+
+bool hx_get_unsafe(l2_pgentry_t *to, const l2_pgentry_t *from)
+{
+	unsigned long i = from - __linear_l2_table - l2_linear_offset(HX_VA);
+
+	if (i >= HX_L2S)
+		return false;
+	*to = hx.l2[i];
+	return true;
+}
+
+static int xen_update_va_mapping(unsigned long va, uint64_t val,
+				 unsigned long flags)
+{
+	struct domain *d = current->domain;
+	cpumask_t mask = *d->dirty_cpumask;
+	unsigned long type, whom;
+	struct page_info *page;
+	l2_pgentry_t l2e;
+	int rc;
+
+	perfc_incr(calls_to_update_va);
+	rc = xsm_update_va_mapping(XSM_TARGET, d, d, l1e_from_intpte(val));
+	if (rc)
+		return rc;
+	if (!__addr_ok(va) ||
+	    get_unsafe(l2e, &__linear_l2_table[l2_linear_offset(va)]) ||
+	    (l2e_get_flags(l2e) & (_PAGE_PRESENT | _PAGE_PSE)) != _PAGE_PRESENT)
+		return -EINVAL;
+	page = hx_page((l2e.l2 & PTEBATCH_PTE_FRAME) >> PAGE_SHIFT);
+	if (!page || !get_page(page, d))
+		return -EINVAL;
+	rc = -EINVAL;
+	if (page_lock(page)) {
+		if ((page->u.inuse.type_info & PGT_type_mask) ==
+		    PGT_l1_page_table) {
+			l1_pgentry_t *l1 = map_domain_page(page_to_mfn(page));
+
+			rc = mod_l1_entry(l1 + l1_table_offset(va),
+					  l1e_from_intpte(val),
+					  page_to_mfn(page),
+					  MMU_NORMAL_PT_UPDATE, current, d);
+			unmap_domain_page(l1);
+		}
+		page_unlock(page);
+	}
+	put_page(page);
+	if (rc)
+		return rc;
+	type = flags & UVMF_FLUSHTYPE_MASK;
+	whom = flags & ~UVMF_FLUSHTYPE_MASK;
+	if (type != UVMF_TLB_FLUSH && type != UVMF_INVLPG)
+		return 0;
+	if (whom == UVMF_LOCAL) {
+		if (type == UVMF_TLB_FLUSH)
+			flush_tlb_local();
+		else
+			paging_invlpg(current, va);
+		return 0;
+	}
+	/* Here a mask of vCPUs is always one that cannot be read. */
+	if (whom != UVMF_ALL) {
+		mask.bits = 0;
+		rc = -EFAULT;
+	}
+	if (type == UVMF_TLB_FLUSH)
+		flush_tlb_mask(&mask);
+	else
+		flush_tlb_one_mask(&mask, va);
+	return rc;
+}
+
+long do_update_va_mapping(unsigned long va, uint64_t val, unsigned long flags)
+{
+	int rc = l1_update_va_mapping(va, val, flags);
+
+	if (rc == -EAGAIN) {
+		hx_in_xen++;
+		rc = xen_update_va_mapping(va, val, flags);
+		hx_in_xen--;
+	}
+	if (rc == -ERESTART)
+		return hypercall_create_continuation(
+			__HYPERVISOR_update_va_mapping, "lll", va, val, flags);
+	return rc;
+}
+
+#endif /* !HARNESS_BENCH */
+
+/* --- Xen's parameters ------------------------------------------------------ */
+
+static bool word_is(const char *word, const char *s, const char *e)
+{
+	return strlen(word) == (size_t)(e - s) && !strncmp(word, s, e - s);
+}
+
+int parse_bool(const char *s, const char *e)
+{
+	static const char *const words[][2] = {
+		{"0", "1"},	   {"no", "yes"},     {"off", "on"},
+		{"false", "true"}, {"disable", "enable"},
+	};
+
+	if (!e)
+		e = s + strlen(s);
+	for (unsigned int i = 0; i < 2 * ARRAY_SIZE(words); i++)
+		if (word_is(words[i / 2][i % 2], s, e))
+			return i % 2;
+	return -1;
+}
+
+/* NAME, no-NAME or NAME=BOOLEAN; -2: another value. */
+int parse_boolean(const char *name, const char *s, const char *e)
+{
+	size_t len = strlen(name);
+	bool no = !strncmp(s, "no-", 3);
+	int val;
+
+	s += no ? 3 : 0;
+	if (!e)
+		e = s + strlen(s);
+	ASSERT(e >= s);
+	if (word_is(name, s, e))
+		return !no;
+	if (no || (size_t)(e - s) < len || strncmp(s, name, len) ||
+	    s[len] != '=')
+		return -1;
+	val = parse_bool(s + len + 1, e);
+	return val < 0 ? -2 : val;
+}
+
+unsigned long simple_strtoul(const char *s, const char **end, unsigned int base)
+{
+	char *e;
+	unsigned long x = strtoul(s, &e, base);
+
+	*end = e;
+	return x;
 }
 
 /* --- Domains -------------------------------------------------------------- */
@@ -361,6 +694,8 @@ void put_pg_owner(struct domain *d)
 int xsm_mmu_update(int action, struct domain *d, struct domain *t,
 		   struct domain *f, uint32_t flags)
 {
+	if (hx_held)
+		hx_rule("XSM is asked under a page lock");
 	if (action != XSM_TARGET || d != current->domain)
 		hx_rule("XSM is asked about a call that is not the caller's");
 	hx.xsm_calls++;
@@ -368,6 +703,18 @@ int xsm_mmu_update(int action, struct domain *d, struct domain *t,
 	hx.xsm_tables = t;
 	hx.xsm_pages = f;
 	return flags & hx.xsm_deny ? -EPERM : 0;
+}
+
+int xsm_update_va_mapping(int action, struct domain *d, struct domain *f,
+			  l1_pgentry_t pte)
+{
+	if (hx_held)
+		hx_rule("XSM is asked under a page lock");
+	if (action != XSM_TARGET || d != current->domain)
+		hx_rule("XSM is asked about a call that is not the caller's");
+	hx.xsm_calls++;
+	hx.xsm_pages = f;
+	return hx.xsm_deny_va & (pte.l1 & _PAGE_RW ? 3 : 1) ? -EACCES : 0;
 }
 
 /* --- Guest memory, preemption, TLB ---------------------------------------- */
@@ -411,14 +758,18 @@ bool hypercall_preempt_check(void)
 unsigned long hypercall_create_continuation(unsigned int nr, const char *fmt,
 					    ...)
 {
+	const bool ours = nr == __HYPERVISOR_ptebatch_runs ||
+			  nr == __HYPERVISOR_ptebatch_values;
 	va_list ap;
 
-	if (strcmp(fmt, "lllll") || (nr != __HYPERVISOR_ptebatch_runs &&
-				     nr != __HYPERVISOR_ptebatch_values))
+	if (strcmp(fmt, ours				     ? "lllll"
+			: nr == __HYPERVISOR_mmu_update ? "hihi"
+							     : "lll"))
 		hx_rule("a continuation of another call");
 	va_start(ap, fmt);
-	for (int i = 0; i < 5; i++)
-		hx_restart_args[i] = va_arg(ap, unsigned long);
+	for (int i = 0; fmt[i]; i++)
+		hx_restart_args[i] = fmt[i] == 'i' ? va_arg(ap, unsigned int)
+						   : va_arg(ap, unsigned long);
 	va_end(ap);
 	hx_restart = true;
 	hx.continuations++;

@@ -25,7 +25,8 @@ struct page_info *frame_table;
 #endif
 
 static cpumask_t scratch, dirty_self = {0x0f}, dirty_foreign = {0x30};
-cpumask_t *hx_scratch_cpumask = &scratch;
+DEFINE_PER_CPU(cpumask_t *, scratch_cpumask);
+struct param_hypfs hx_param;
 static struct vcpu vcpus[4], foreign_vcpu;
 static struct vcpu *vcpu_list[4] = {&vcpus[0], &vcpus[1], &vcpus[2],
 				    &vcpus[3]};
@@ -36,7 +37,7 @@ struct hx_tally hx_tally[NR_FRAMES];
 intpte_t *hx_tables[NR_TABLES + 1];
 HX_OWN struct page_info *hx_held;
 HX_OWN unsigned int hx_maps;
-HX_OWN unsigned int hx_in_model;
+HX_OWN unsigned int hx_in_model, hx_in_xen;
 struct hx_kept hx_kept;
 bool hx_restart;
 uint64_t hx_restart_args[5];
@@ -84,6 +85,21 @@ bool hx_find_slot(volatile void *p, unsigned int *t, unsigned int *s)
 	}
 	return false;
 }
+
+#ifndef HARNESS_BENCH
+intpte_t hx_contents[NR_PAGES][512];
+/* The data pages that were written. */
+static bool is_written[NR_PAGES];
+static unsigned int written[NR_PAGES], nr_written;
+
+/* The data page that holds this quadword, or NR_PAGES. */
+static unsigned int find_memory(volatile void *p)
+{
+	uintptr_t off = (uintptr_t)p - (uintptr_t)hx_contents;
+
+	return off < sizeof(hx_contents) ? off / PAGE_SIZE : NR_PAGES;
+}
+#endif
 
 /* The index of the page_info that has this member, or NR_FRAMES. */
 static unsigned long find_frame(volatile void *p, size_t member)
@@ -221,7 +237,7 @@ static void refer(struct page_info *page, int by)
 
 static void worked(unsigned int units)
 {
-	if (!hx_held)
+	if (!hx_held || hx_in_xen)
 		return;
 	hx_kept.work += units;
 	if (hx_kept.work > HX_KEPT_MAX)
@@ -237,7 +253,7 @@ static void worked(unsigned int units)
 
 void hx_worked_slow(unsigned int weight)
 {
-	if (hx_held && (hx_kept.slow += weight) > HX_KEPT_SLOW)
+	if (hx_held && !hx_in_xen && (hx_kept.slow += weight) > HX_KEPT_SLOW)
 		hx_rule("a table kept for %u slow entries", hx_kept.slow);
 	worked(1);
 }
@@ -245,7 +261,8 @@ void hx_worked_slow(unsigned int weight)
 #ifndef HARNESS_BENCH
 void hx_keep(struct page_info *page)
 {
-	if (page == hx_kept.page && hx.cycles - hx_kept.cycles < HX_HAND_OVER)
+	if (page == hx_kept.page && !hx_in_xen &&
+	    hx.cycles - hx_kept.cycles < HX_HAND_OVER)
 		return;
 	hx_kept.page = page;
 	hx_kept.work = hx_kept.slow = 0;
@@ -307,10 +324,56 @@ static void count_written(unsigned long i, unsigned long old,
 	hx_check_page(i);
 }
 
+/* The call that runs, as the guest made it or as it was continued. */
+static struct {
+	uint32_t nr;
+	uint64_t a[5];
+} running;
+
+/* Has the guest said that A and D of this slot need not be kept? */
+static bool gives_up(unsigned int t, unsigned int s)
+{
+	const uint64_t slot = table_mfn(t) * PAGE_SIZE + s * 8, *a = running.a;
+	const struct ptebatch_value *v = (void *)a[0];
+	const struct ptebatch_run *run = (void *)a[0];
+	uint32_t n = a[1], i;
+
+	switch (running.nr) {
+	case __HYPERVISOR_ptebatch_runs:
+		switch (PTEBATCH_HOW_OP(a[2])) {
+		case PTEBATCH_OP_CLEAR:
+			return true;
+		case PTEBATCH_OP_SET:
+			return a[0] % 8 == PTEBATCH_SET_EXACT;
+		case PTEBATCH_HOW_LIST:
+			for (i = 0; i < n; i++)
+				if (run[i].op == PTEBATCH_OP_CLEAR &&
+				    !run[i].old && slot - run[i].slot <
+							   run[i].count * 8UL)
+					return true;
+		}
+		return false;
+	case __HYPERVISOR_update_va_mapping:
+		return true;
+	case __HYPERVISOR_mmu_update:
+		n &= ~MMU_UPDATE_PREEMPTED;
+		/* fallthrough */
+	case __HYPERVISOR_ptebatch_values:
+		for (i = 0; i < n; i++)
+			if (v[i].slot == (slot | PTEBATCH_SET_EXACT))
+				return true;
+	}
+	return false;
+}
+
 uint64_t hx_read(volatile void *p)
 {
 	unsigned int t, s;
 
+#ifndef HARNESS_BENCH
+	if (find_memory(p) < NR_PAGES)
+		hx_rule("memory of page %u read", find_memory(p));
+#endif
 	if (hx.ahead && find_type(p) == NR_FRAMES &&
 	    find_count(p) == NR_FRAMES) {
 		/* All eight bytes must lie in the same table. */
@@ -334,17 +397,38 @@ void hx_write(volatile void *ptr, uint64_t v)
 	if (find_type(p) < NR_FRAMES)
 		hx_rule("type_info written by a plain store");
 	if (!hx_find_slot(p, &t, &s)) {
+#ifndef HARNESS_BENCH
+		unsigned int n = find_memory(p);
+
+		if (n < NR_PAGES) {
+			const struct page_info *page = hx_page(MFN_PAGE + n);
+			unsigned long type = page->u.inuse.type_info;
+
+			if ((type & PGT_type_mask) != PGT_writable_page ||
+			    !(type & PGT_count_mask) ||
+			    (!hx_in_xen && hx_held != page))
+				hx_rule("memory of page %u written with type "
+					"%lx, not locked", n, type);
+			if (!is_written[n])
+				written[nr_written++] = n;
+			is_written[n] = true;
+			hx.memory_writes++;
+			hx.last_update = ++hx.step;
+			worked(1);
+		}
+#endif
 		*p = v;
 		return;
 	}
 	hardware(t, s, true);
 	old = *p;
-	if (old & AD & ~v & ~hx_last_read[t][s])
+	if ((old & AD & ~v & ~hx_last_read[t][s]) && !gives_up(t, s))
 		hx_rule("table %u slot %u: A or D lost by a plain store", t, s);
 	*p = v;
 	hx.plain_stores++;
 	if (!hx_in_model && (old & _PAGE_PRESENT) &&
-	    (old & ~v & (_PAGE_PRESENT | _PAGE_RW)))
+	    ((old & ~v & (_PAGE_PRESENT | _PAGE_RW)) ||
+	     ((old ^ v) & PTEBATCH_PTE_FRAME)))
 		hx.buffered = (old & PTEBATCH_PTE_FRAME) >> 12;
 	entry_written(t, s, old, v);
 }
@@ -449,13 +533,24 @@ int64_t hx_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,
 	hx.hw_walks = 0;
 	hx.flushes = 0;
 	hx.last_update = 0;
+	hx.buffered = 0;
+	running.nr = nr;
 	do {
+		memcpy(running.a, a, sizeof(a));
 		hx_restart = false;
 		hx_kept.page = NULL; /* the guest has run since */
 		if (nr == __HYPERVISOR_ptebatch_runs)
 			ret = do_ptebatch_runs(a[0], a[1], a[2], a[3], a[4]);
 		else if (nr == __HYPERVISOR_ptebatch_values)
 			ret = do_ptebatch_values(a[0], a[1], a[2], a[3], a[4]);
+#ifndef HARNESS_BENCH
+		else if (nr == __HYPERVISOR_mmu_update)
+			ret = do_mmu_update(
+				(hx_handle_mmu_update_t){(void *)a[0]}, a[1],
+				(hx_handle_uint){(void *)a[2]}, a[3]);
+		else if (nr == __HYPERVISOR_update_va_mapping)
+			ret = do_update_va_mapping(a[0], a[1], a[2]);
+#endif
 		else
 			return -ENOSYS;
 		if (hx_held)
@@ -508,6 +603,8 @@ void harness_bench(void *table_memory)
 	domain(&hx_self, 3, vcpu_list, 4, &dirty_self);
 	domain(&hx_foreign, 5, foreign_list, 1, &dirty_foreign);
 	hx_current = &vcpus[0];
+	per_cpu(scratch_cpumask, 0) = &scratch;
+	hx_parse("on");
 }
 #endif
 
@@ -556,8 +653,15 @@ void harness_reset(void)
 	unsigned long m;
 
 	memset(&hx, 0, sizeof(hx));
-	*hx_switch = true;
+	hx.xen_state = SYS_STATE_active;
+	hx_parse("no,on"); /* off, and what the default is */
 	hx.has_nx = true;
+	while (nr_written) {
+		unsigned int n = written[--nr_written];
+
+		is_written[n] = false;
+		memset(hx_contents[n], 0, PAGE_SIZE);
+	}
 	hx.rng = 0x9e3779b97f4a7c15UL;
 	if (!frame_table)
 		frame_table = calloc(NR_FRAMES, sizeof(*frame_table));
@@ -581,6 +685,10 @@ void harness_reset(void)
 	domain(&hx_foreign, 5, foreign_list, 1, &dirty_foreign);
 	domain(&hx_io, DOMID_IO, NULL, 0, NULL);
 	hx_current = &vcpus[0];
+	for (m = 0; m < HX_CPUS; m++)
+		per_cpu(scratch_cpumask, m) = &scratch;
+	for (m = 0; m < NR_TABLES; m++)
+		hx.l2[m].l2 = (MFN_TABLE + m) << PAGE_SHIFT | 0x67;
 
 	for (m = 0; m < NR_TABLES; m++)
 		frame(MFN_TABLE + m, &hx_self,
@@ -606,6 +714,11 @@ void harness_reset(void)
 uint64_t hx_slot(unsigned int table, unsigned int slot)
 {
 	return table_mfn(table) * PAGE_SIZE + slot * sizeof(intpte_t);
+}
+
+uint64_t hx_memory(unsigned int page, unsigned int slot)
+{
+	return hx_contents[page][slot];
 }
 
 uint64_t hx_get(unsigned int table, unsigned int slot)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The part of Xen that backends/xen-hv/ptebatch.c uses, modelled on the host.
+ * The part of Xen that the sources in backends/xen-hv use, modelled on the host.
  *
  * Every header that the handlers include is a stub in include/ that includes
  * this one. harness-xen.c models the Xen functions that the handlers call, and
@@ -10,7 +10,8 @@
  *
  * Each access to an entry or a type count goes through a hook. The hook lets
  * simulated hardware set A and D bits, and checks these rules at every step:
- *  - no A or D bit that hardware set is lost;
+ *  - no A or D bit that hardware set is lost, unless the request gives it up:
+ *    an exact value, and a clear without old values;
  *  - a page's writable type count is at least the number of its writable
  *    mappings, and a page of another type has no writable mapping;
  *  - the handlers' own arithmetic on a type count starts and ends with a type
@@ -19,6 +20,7 @@
  *    at 0, and never takes the last reference that Xen reserves;
  *  - an entry changes only under its table's lock, one lock is held at a time,
  *    and guest memory is not touched under a lock;
+ *  - memory that is no page table is written under its lock, never read;
  *  - a table is withheld from other CPUs for at most HX_KEPT_MAX units of work;
  *  - in a paging mode every write goes through the paging code.
  * The harness counts broken rules and names the first one (hx.broken); tests
@@ -34,6 +36,7 @@
 #define HARNESS_H
 
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -53,9 +56,34 @@
 #define noinline __attribute__((__noinline__))
 #define __read_mostly
 #define __init
+#define cf_check
 #define __maybe_unused __attribute__((__unused__))
-/* Xen's parameter: tests turn it off, harness_reset() turns it on again. */
-#define boolean_runtime_param(name, var) bool *const hx_switch = &(var)
+/*
+ * Xen's parameter and what "xl get-parameters" shows of it. harness_reset()
+ * gives it its default.
+ */
+#define CONFIG_PTEBATCH
+#define CONFIG_HYPFS
+struct param_hypfs {
+	const char *content;
+	size_t max_size, size;
+};
+extern struct param_hypfs hx_param;
+extern uint8_t opt_ptebatch; /* what the parameter sets */
+#define HX_CALLS 1U
+#define HX_UPDATES 2U
+#define HX_VALIDATION 4U
+#define HX_TRAPS 8U
+extern int (*const hx_parse)(const char *);
+#define custom_runtime_param(name, parse, init)                               \
+	int (*const hx_parse)(const char *) = (parse)
+#define param_2_parfs(par) (&hx_param)
+#define custom_runtime_set_var(p, var)                                        \
+	((p)->content = (var), (p)->max_size = sizeof(var),                   \
+	 (p)->size = strlen(var) + 1)
+int parse_bool(const char *s, const char *e);
+int parse_boolean(const char *name, const char *s, const char *e);
+unsigned long simple_strtoul(const char *s, const char **end, unsigned int base);
 #define OPTIMIZER_HIDE_VAR(v) __asm__("" : "=r"(v) : "0"(v))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
@@ -67,7 +95,13 @@
 		(void)(&_a == &_b);                                           \
 		_a < _b ? _a : _b;                                            \
 	})
-#define min_t(t, a, b) ((t)(a) < (t)(b) ? (t)(a) : (t)(b))
+#define max(a, b)                                                             \
+	({                                                                    \
+		const __typeof__(a) _a = (a);                                 \
+		const __typeof__(b) _b = (b);                                 \
+		(void)(&_a == &_b);                                           \
+		_a > _b ? _a : _b;                                            \
+	})
 #define typeof __typeof__
 #define asm __asm__
 #define ASM_FLAG_OUT(yes, no) yes
@@ -77,7 +111,12 @@
 #undef ERESTART
 #define ERESTART 85
 
-extern bool *const hx_switch;
+#ifdef HARNESS_BENCH
+/* Two threads may run; the copies keep cache lines from being shared. */
+#define HX_OWN __thread
+#else
+#define HX_OWN
+#endif
 
 typedef uint64_t intpte_t;
 typedef uint64_t paddr_t;
@@ -85,6 +124,9 @@ typedef uint32_t domid_t;
 typedef struct {
 	intpte_t l1;
 } l1_pgentry_t;
+typedef struct {
+	intpte_t l2;
+} l2_pgentry_t;
 typedef struct {
 	unsigned long mfn;
 } mfn_t;
@@ -104,6 +146,8 @@ typedef struct {
 #define PADDR_MASK ((1UL << PADDR_BITS) - 1)
 #define PFN_DOWN(x) ((x) >> PAGE_SHIFT)
 #define VADDR_BITS 48
+#define DIRECTMAP_VIRT_START 0xffff830000000000UL
+#define HYPERVISOR_VIRT_END 0xffff880000000000UL
 #define BITS_PER_LONG 64
 #define maddr_to_mfn(m) _mfn((m) >> PAGE_SHIFT)
 /* Canonical, and outside the hypervisor's own range. */
@@ -119,6 +163,7 @@ typedef struct {
 #define _PAGE_ACCESSED 0x020U
 #define _PAGE_DIRTY 0x040U
 #define _PAGE_PAT 0x080U
+#define _PAGE_PSE 0x080U
 #define _PAGE_GLOBAL 0x100U
 #define _PAGE_AVAIL 0xe00U
 #define _PAGE_NX_BIT (1U << 23)
@@ -138,8 +183,25 @@ typedef struct {
 #define l1e_get_flags(e) get_pte_flags((e).l1)
 #define l1e_get_pfn(e) (((e).l1 & PADDR_MASK) >> PAGE_SHIFT)
 
+#define l1e_has_changed(a, b, flags)                                          \
+	(!!(((a).l1 ^ (b).l1) & (PTEBATCH_PTE_FRAME | put_pte_flags(flags))))
+#define l2e_get_intpte(e) ((e).l2)
+#define l2e_get_flags(e) get_pte_flags((e).l2)
+
 #define MMU_NORMAL_PT_UPDATE 0
+#define MMU_MACHPHYS_UPDATE 1
 #define MMU_PT_UPDATE_PRESERVE_AD 2
+#define MMU_PT_UPDATE_NO_TRANSLATE 3
+#define MMU_UPDATE_PREEMPTED (~(~0U >> 1))
+typedef struct mmu_update {
+	uint64_t ptr, val;
+} mmu_update_t;
+#define UVMF_NONE 0UL
+#define UVMF_TLB_FLUSH 1UL
+#define UVMF_INVLPG 2UL
+#define UVMF_FLUSHTYPE_MASK 3UL
+#define UVMF_LOCAL 0UL
+#define UVMF_ALL 4UL
 
 /* --- Frames --------------------------------------------------------------- */
 
@@ -182,7 +244,7 @@ struct page_info {
 
 /*
  * The index of a frame in the frame table. Xen can be built with one of several
- * models of PDX compression, which ptebatch.h describes. The harness follows
+ * models of PDX compression, which tree.h describes. The harness follows
  * each of them:
  *
  *  HARNESS_PDX_MASK    a mask removes bits 11 and 12 of the frame number
@@ -290,11 +352,13 @@ static always_inline unsigned long array_index_mask_nospec(unsigned long i,
 struct vcpu;
 struct domain {
 	domid_t domain_id;
+	bool is_privileged;
 	uint32_t pdx; /* of this structure; page_info stores it as the owner */
 	bool is_pv, cache_attrs_ok;
 	struct {
 		struct {
-			bool check_l1tf;
+			bool check_l1tf, is_32bit;
+			uint8_t ptebatch_off;
 		} pv;
 	} arch;
 	unsigned int paging_mode;
@@ -306,6 +370,9 @@ struct domain {
 struct vcpu {
 	struct domain *domain;
 	unsigned int vcpu_id, dirty_cpu;
+	struct {
+		struct page_info *old_guest_table;
+	} arch;
 };
 #define PG_shadow 0x1U
 #define PG_log_dirty 0x2U
@@ -318,7 +385,11 @@ struct vcpu {
 #define l1tf_addr_mask (((1UL << 45) - 1) & PAGE_MASK)
 extern paddr_t l1tf_safe_maddr;
 #define is_pv_domain(d) ((d)->is_pv)
-#define is_pv_32bit_domain(d) ((void)(d), false)
+#define is_pv_32bit_domain(d) ((d)->arch.pv.is_32bit)
+#define is_control_domain(d) ((d)->is_privileged)
+#define DOMID_FIRST_RESERVED 0x7ff0U
+enum { SYS_STATE_boot, SYS_STATE_active };
+#define system_state hx.xen_state
 #define cpu_has_nx hx.has_nx
 #define current hx_current
 extern struct vcpu *hx_current;
@@ -336,8 +407,11 @@ void put_pg_owner(struct domain *d);
 #define XSM_MMU_UPDATE_READ 1U
 #define XSM_MMU_UPDATE_WRITE 2U
 #define XSM_MMU_NORMAL_UPDATE 4U
+#define XSM_MMU_MACHPHYS_UPDATE 8U
 int xsm_mmu_update(int action, struct domain *d, struct domain *t,
 		   struct domain *f, uint32_t flags);
+int xsm_update_va_mapping(int action, struct domain *d, struct domain *f,
+			  l1_pgentry_t pte);
 
 /* --- References ----------------------------------------------------------- */
 
@@ -424,6 +498,33 @@ void hx_bug(const char *what, const char *file, int line)
 
 unsigned int raw_copy_from_guest(void *to, const void *from, unsigned int n);
 unsigned int raw_copy_to_guest(void *to, const void *from, unsigned int n);
+typedef unsigned int uint;
+typedef struct {
+	mmu_update_t *p;
+} hx_handle_mmu_update_t;
+typedef struct {
+	uint *p;
+} hx_handle_uint;
+#define XEN_GUEST_HANDLE_PARAM(type) hx_handle_##type
+#define guest_handle_is_null(h) (!(h).p)
+#define guest_handle_okay(h, nr) __addr_ok((h).p + (nr))
+#define guest_handle_add_offset(h, nr) ((h).p += (nr))
+#define copy_from_guest(to, h, nr)                                            \
+	raw_copy_from_guest(to, (h).p, sizeof(*(h).p) * (nr))
+#define copy_to_guest(h, from, nr)                                            \
+	raw_copy_to_guest((h).p, from, sizeof(*(h).p) * (nr))
+
+/*
+ * The L2 entries that map the guest's addresses from HX_VA on, as Xen sees them
+ * through the linear map. Entry i maps 2 MiB. A read beyond them faults.
+ */
+#define HX_VA 0x40000000UL
+#define HX_L2S 32
+extern l2_pgentry_t *const __linear_l2_table;
+#define l2_linear_offset(va) (((unsigned long)(va) & ((1UL << 48) - 1)) >> 21)
+#define l1_table_offset(va) (((unsigned long)(va) >> 12) & 511)
+bool hx_get_unsafe(l2_pgentry_t *to, const l2_pgentry_t *from);
+#define get_unsafe(x, from) (hx_get_unsafe(&(x), from) ? 0 : -EFAULT)
 
 /* --- Preemption, TLB ------------------------------------------------------ */
 
@@ -435,8 +536,23 @@ unsigned long hypercall_create_continuation(unsigned int nr, const char *fmt,
 #define __cpumask_set_cpu(c, m) ((m)->bits |= 1UL << (c))
 #define cpumask_empty(m) (!(m)->bits)
 #define is_vcpu_dirty_cpu(c) ((c) != ~0U)
-#define this_cpu(x) hx_##x
-extern cpumask_t *hx_scratch_cpumask;
+#ifdef HARNESS_BENCH
+#define HX_CPUS 1U
+#define this_cpu_number() 0U
+#else
+#define HX_CPUS 4U
+#define this_cpu_number() hx.cpu
+#endif
+#define DECLARE_PER_CPU(type, name)                                           \
+	extern HX_OWN __typeof__(type) per_cpu__##name[HX_CPUS]
+#define DEFINE_PER_CPU(type, name)                                            \
+	HX_OWN __typeof__(type) per_cpu__##name[HX_CPUS]
+#define per_cpu(name, cpu) (per_cpu__##name[cpu])
+#define this_cpu(name) per_cpu(name, this_cpu_number())
+#define for_each_online_cpu(cpu) for ((cpu) = 0; (cpu) < HX_CPUS; (cpu)++)
+DECLARE_PER_CPU(cpumask_t *, scratch_cpumask);
+#define perfc_incr(what) perfc_add(what, 1)
+#define perfc_add(what, n) ((void)(hx.perfc.what += (n)))
 void hx_flush(uint64_t cpus, uint64_t addr, uint64_t pages);
 #define HX_LOCAL (1UL << 63)
 #define flush_tlb_local() hx_flush(HX_LOCAL, 0, 0)
@@ -446,6 +562,7 @@ void hx_flush(uint64_t cpus, uint64_t addr, uint64_t pages);
 #define paging_invlpg(v, a) ((void)(v), hx_flush(HX_LOCAL, a, 1))
 
 #define __HYPERVISOR_mmu_update 1
+#define __HYPERVISOR_update_va_mapping 14
 
 /* --- Interface of the tests ----------------------------------------------- */
 
@@ -455,6 +572,14 @@ long do_ptebatch_runs(unsigned long what, unsigned long count,
 long do_ptebatch_values(unsigned long what, unsigned long count,
 			unsigned long how, unsigned long arg4,
 			unsigned long arg5);
+/*
+ * What install puts into Xen's own files around the handlers, here around models
+ * of Xen's functions.
+ */
+long do_mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
+		   unsigned int count, XEN_GUEST_HANDLE_PARAM(uint) pdone,
+		   unsigned int foreigndom);
+long do_update_va_mapping(unsigned long va, uint64_t val, unsigned long flags);
 int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
 			  unsigned int cmd, struct vcpu *pt_vcpu,
 			  struct domain *pg_dom);
@@ -506,14 +631,22 @@ void harness_bench(void *table_memory);
 /*
  * A table may be withheld from other CPUs for at most HX_KEPT_MAX units of
  * work and HX_KEPT_SLOW calls of Xen's own type functions. A unit of work is
- * the write of an entry, or a type reference taken or dropped. One entry needs
- * at most two of the calls. Other CPUs can take the table if HX_HAND_OVER
- * cycles pass between an unlock and the next lock. That is enough for a
- * waiter's own PAUSE and for two transfers of the cache line between two
- * sockets. A PAUSE takes HX_PAUSE cycles here, as on the CPUs with the
- * shortest one.
+ * the write of an entry, or a type reference taken or dropped. Other CPUs can
+ * take the table if HX_HAND_OVER cycles pass between an unlock and the next
+ * lock. That is enough for a waiter's own PAUSE and for two transfers of the
+ * cache line between two sockets. A PAUSE takes HX_PAUSE cycles here, as on the
+ * CPUs with the shortest one.
+ *
+ * The handlers look at a table after 256 entries of the cheapest kind. At the
+ * eighth look they hand it over, whether they see a waiter or not. An entry that
+ * comes to map another frame is the cheapest kind too, and is 3 units here: a
+ * write and two type references. A loop runs over as many as 64 records that
+ * were copied, and is not stopped among them: up to 63 are beyond the 256.
+ *
+ * A slow entry counts for 8, and makes them hand the table over at the next
+ * look, so after 32 at most. One entry needs at most two of Xen's functions.
  */
-#define HX_KEPT_MAX (4 * 512 + 256U)
+#define HX_KEPT_MAX (8 * (256 + 63) * 3U)
 #define HX_KEPT_SLOW (2 * 32 + 2U)
 #define HX_RETYPE 4U /* such calls that one change of type counts as */
 #define HX_HAND_OVER 1000
@@ -523,8 +656,16 @@ struct hx_flush {
 	uint64_t cpus, addr, pages, step;
 };
 
+/* Xen's performance counters. */
+struct hx_perfc {
+	unsigned int calls_to_mmu_update, num_page_updates;
+	unsigned int writable_mmu_updates, calls_to_update_va;
+};
+
 struct harness {
 	bool has_nx;
+	unsigned int xen_state, cpu;
+	struct hx_perfc perfc;
 
 	/* Broken rules: the number of them, and the first one's name. */
 	unsigned int broken;
@@ -563,6 +704,15 @@ struct harness {
 	jmp_buf *ahead;
 	bool inside;
 
+	/* The L2 entries behind __linear_l2_table. */
+	l2_pgentry_t l2[HX_L2S];
+	/*
+	 * What Xen's model does with an update of an L2 table: the rc, and
+	 * whether the table that was unhooked is left for later.
+	 */
+	int l2_rc;
+	bool l2_old;
+
 	/* This page gets a new owner just before an inline reference to it. */
 	unsigned long steal_mfn;
 
@@ -571,6 +721,7 @@ struct harness {
 	unsigned int freed;
 
 	uint32_t xsm_deny; /* rights that are denied, XSM_MMU_* */
+	unsigned int xsm_deny_va; /* update_va_mapping: 1 all, 2 writable ones */
 	uint32_t xsm_flags;
 	unsigned int xsm_calls;
 	const struct domain *xsm_tables, *xsm_pages; /* owners, last check */
@@ -583,7 +734,7 @@ struct harness {
 	unsigned int plain_stores, pte_atomics, type_atomics, count_atomics;
 	unsigned int page_gets, generic_gets, generic_puts, locks, pauses;
 	unsigned int fences;
-	unsigned int paging_writes, full_validations;
+	unsigned int paging_writes, full_validations, memory_writes;
 	struct hx_flush flush[64];
 	unsigned int flushes;
 
@@ -591,12 +742,6 @@ struct harness {
 	uint64_t hw_set[NR_TABLES + 1][512];
 	unsigned int hw_walks; /* walks in which it set a bit */
 };
-#ifdef HARNESS_BENCH
-/* Two threads may run; the copies keep cache lines from being shared. */
-#define HX_OWN __thread
-#else
-#define HX_OWN
-#endif
 extern HX_OWN struct harness hx;
 extern struct domain hx_self, hx_foreign, hx_io;
 
@@ -612,6 +757,8 @@ struct page_info *hx_page(unsigned long mfn);
 uint64_t hx_slot(unsigned int table, unsigned int slot);
 uint64_t hx_get(unsigned int table, unsigned int slot);
 volatile uint64_t *hx_mapping(unsigned int table, unsigned int slot);
+/* The contents of one of the caller's data pages. */
+uint64_t hx_memory(unsigned int page, unsigned int slot);
 /* Sets an entry without the handlers, and updates references and types. */
 void hx_set(unsigned int table, unsigned int slot, uint64_t entry);
 /* Adds references and types from elsewhere, so that counts start above 0. */
@@ -619,7 +766,10 @@ void hx_hold(unsigned long mfn, unsigned int types);
 /* Drops the domain's own reference to a page, as if it returned the page. */
 void hx_release(unsigned long mfn);
 void hx_touch(unsigned int table, unsigned int slot, int write);
-/* A hypercall by the guest, restarted as long as it is preempted. */
+/*
+ * A hypercall by the guest, restarted as long as it is preempted: the two calls,
+ * mmu_update or update_va_mapping.
+ */
 int64_t hx_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,
 		uint64_t a4, uint64_t a5);
 /* Compares every count of every frame with the entries that exist. */

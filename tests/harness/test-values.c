@@ -117,6 +117,7 @@ static struct outcome by_xen(uint64_t val, unsigned int mode)
 	l1_pgentry_t *p = (void *)hx_mapping(0, 0);
 	int rc;
 
+	opt_ptebatch = 0; /* or mod_l1_entry() would enter the engine */
 	/* Retry after the switch to shadow mode, as a continuation does. */
 	do {
 		if (!get_page(table, &hx_self) || !page_lock(table))
