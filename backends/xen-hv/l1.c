@@ -372,6 +372,20 @@ static const struct ptebatch_value *plain_values(
     return v;
 }
 
+/* For the pages that are mapped, and those that were. */
+static noinline void fetch_ahead(const struct l1_batch *b,
+                                 const struct ptebatch_value *v,
+                                 const struct ptebatch_value *end)
+{
+    for ( ; v < end; v++ )
+    {
+        const intpte_t *p = b->l1 + (v->slot & SLOT_MASK);
+
+        l1_prefetch(v->pte);
+        l1_prefetch(ACCESS_ONCE(*p));
+    }
+}
+
 const struct ptebatch_value *l1_values(struct l1_batch *b,
                                        const struct ptebatch_value *v,
                                        const struct ptebatch_value *end)
@@ -383,9 +397,26 @@ const struct ptebatch_value *l1_values(struct l1_batch *b,
          l1_table_at(b, v->slot - mode) )
         return v;
 
-    next = unlikely(b->plain) ? plain_values(b, v, end, mode) :
-           mode == PTEBATCH_SET_KEEP_AD ? keep_values(b, v, end)
-                                        : exact_values(b, v, end);
+    if ( unlikely(b->plain) )
+        next = plain_values(b, v, end, mode);
+    else
+    {
+        bool timing = l1_must_time(b, end - v);
+        cycles_t start = 0;
+
+        if ( unlikely(b->cold) )
+            fetch_ahead(b, v, end);
+        else if ( timing )
+        {
+            end = v + COLD_SAMPLE;
+            start = get_cycles();
+        }
+
+        next = mode == PTEBATCH_SET_KEEP_AD ? keep_values(b, v, end)
+                                            : exact_values(b, v, end);
+        if ( timing && next == end )
+            l1_time(b, start, COLD_SAMPLE);
+    }
     b->work += next - v;
 
     return next;

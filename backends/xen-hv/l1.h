@@ -13,7 +13,9 @@
 #define X86_PV_L1_H
 
 #include <xen/hypercall.h>
+#include <xen/prefetch.h>
 #include <xen/sched.h>
+#include <xen/time.h>
 
 #include <asm/paging.h>
 
@@ -464,6 +466,8 @@ struct l1_batch {
 
     unsigned int work;          /* since the last check for preemption */
     uint32_t xsm_checked;
+
+    bool timed, cold;           /* see l1_time() */
 };
 
 static always_inline void l1_batch_init(struct l1_batch *b)
@@ -473,6 +477,7 @@ static always_inline void l1_batch_init(struct l1_batch *b)
     b->locked = NOWHERE;
     b->work = 0;
     b->xsm_checked = 0;
+    b->timed = b->cold = false;
 }
 
 static always_inline void l1_table_unlock(struct l1_batch *b)
@@ -523,6 +528,43 @@ void l1_works_slow(struct l1_batch *b, intpte_t pte);
 
 /* A value that the engine leaves, by mod_l1_entry(). The table is locked. */
 int l1_value_slow(struct l1_batch *b, const struct ptebatch_value *v);
+
+/*
+ * Page descriptors that are in no cache cost several times what is done with
+ * them. Whether that is so is measured once a call, with the first COLD_SAMPLE
+ * entries of a long enough stretch; if it is, the descriptors of the entries
+ * that come next are fetched ahead. To fetch them always would cost a third of
+ * an entry's instructions.
+ */
+#define COLD_SAMPLE 16U
+#define COLD_CYCLES 60U         /* an entry: some 25 where all is cached */
+
+static always_inline bool l1_must_time(const struct l1_batch *b,
+                                       unsigned int n)
+{
+    return !b->timed && n >= 2 * COLD_SAMPLE;
+}
+
+static always_inline void l1_time(struct l1_batch *b, cycles_t start,
+                                  unsigned int n)
+{
+    b->timed = true;
+    b->cold = get_cycles() - start > n * COLD_CYCLES;
+}
+
+/*
+ * Fetches the descriptor of the page of a present entry. The entry need not have
+ * been judged: the frame number is bounded by a data dependency, and that of an
+ * absent entry, which a guest may choose freely, is masked to 0.
+ */
+static always_inline void l1_prefetch(intpte_t pte)
+{
+    struct page_info *page =
+        ptebatch_find_page(ptebatch_frame(pte & -(pte & _PAGE_PRESENT)));
+
+    if ( likely(page) )
+        prefetchw(&page->u.inuse.type_info);
+}
 
 /* What of mmu_update's permissions an entry needs. */
 static always_inline uint32_t xsm_needed(intpte_t pte)

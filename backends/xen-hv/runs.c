@@ -307,6 +307,18 @@ static unsigned int fast_runs(struct l1_batch *b,
     }
 }
 
+static noinline void fetch_ahead(const struct l1_batch *b,
+                                 const struct ptebatch_run *run,
+                                 unsigned int i, unsigned int end)
+{
+    for ( ; i < end; i++ )
+    {
+        const intpte_t *p = b->l1 + ((run->slot + i * sizeof(*p)) & SLOT_MASK);
+
+        l1_prefetch(ACCESS_ONCE(*p));
+    }
+}
+
 /*
  * The slots of a run from *done to end, or until an error or until it is time
  * to look at preemption. The table is locked. olds: room for end - *done old
@@ -317,15 +329,29 @@ static int run_slots(struct ptebatch_call *c, const struct ptebatch_run *run,
                      intpte_t *olds)
 {
     const bool clear = run->op == PTEBATCH_OP_CLEAR;
+    const bool moves = kind == RUN_GAIN || kind == RUN_DROP || kind == RUN_CLEAR;
     struct l1_batch *b = &c->b;
 
     do {
         /* Slow entries leave less work for the rest of the run. */
         unsigned int stop = min(end, *done + PTEBATCH_PREEMPT -
                                      min(b->work, PTEBATCH_PREEMPT - 1));
-        unsigned int i = fast_runs(b, run, false, kind, *done, stop, olds);
-        unsigned int n = (i & ~LEFT) - *done;
+        bool timing = moves && l1_must_time(b, stop - *done);
+        cycles_t start = 0;
+        unsigned int i, n;
         intpte_t *p, pte;
+
+        if ( timing || unlikely(b->cold) )
+            stop = min(stop, *done + COLD_SAMPLE);
+        if ( timing )
+            start = get_cycles();
+        else if ( unlikely(b->cold) )
+            fetch_ahead(b, run, *done, stop);
+
+        i = fast_runs(b, run, false, kind, *done, stop, olds);
+        n = (i & ~LEFT) - *done;
+        if ( timing && i == stop )
+            l1_time(b, start, n);
 
         olds += olds ? n : 0;
         b->work += n;
