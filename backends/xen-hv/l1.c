@@ -415,7 +415,7 @@ const struct ptebatch_value *l1_values(struct l1_batch *b,
         next = mode == PTEBATCH_SET_KEEP_AD ? keep_values(b, v, end)
                                             : exact_values(b, v, end);
         if ( timing && next == end )
-            l1_time(b, start, COLD_SAMPLE);
+            l1_time(b, start, COLD_VALUE);
     }
     b->work += next - v;
 

@@ -537,7 +537,9 @@ int l1_value_slow(struct l1_batch *b, const struct ptebatch_value *v);
  * an entry's instructions.
  */
 #define COLD_SAMPLE 16U
-#define COLD_CYCLES 60U         /* an entry: some 25 where all is cached */
+/* An entry that takes longer is cold; where all is cached, it takes a third. */
+#define COLD_RUN    60U
+#define COLD_VALUE  150U
 
 static always_inline bool l1_must_time(const struct l1_batch *b,
                                        unsigned int n)
@@ -546,10 +548,10 @@ static always_inline bool l1_must_time(const struct l1_batch *b,
 }
 
 static always_inline void l1_time(struct l1_batch *b, cycles_t start,
-                                  unsigned int n)
+                                  unsigned int cycles)
 {
     b->timed = true;
-    b->cold = get_cycles() - start > n * COLD_CYCLES;
+    b->cold = get_cycles() - start > COLD_SAMPLE * cycles;
 }
 
 /*

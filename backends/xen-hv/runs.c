@@ -351,7 +351,7 @@ static int run_slots(struct ptebatch_call *c, const struct ptebatch_run *run,
         i = fast_runs(b, run, false, kind, *done, stop, olds);
         n = (i & ~LEFT) - *done;
         if ( timing && i == stop )
-            l1_time(b, start, n);
+            l1_time(b, start, COLD_RUN);
 
         olds += olds ? n : 0;
         b->work += n;
