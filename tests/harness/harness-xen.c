@@ -395,23 +395,24 @@ static int update_page(struct page_info *page, uint64_t slot, uint64_t val,
 
 /* The caller's own tables only. */
 static long xen_mmu_update(mmu_update_t *ureqs, unsigned int count, uint *pdone,
-			   unsigned int foreigndom, const mmu_update_t *first,
-			   uint32_t asked)
+			   unsigned int foreigndom,
+			   const struct l1_begun *begun)
 {
 	const hx_handle_uint hdone = {pdone};
-	unsigned int i, done = 0, needed = asked, checked = asked;
+	unsigned int i, done = 0, needed = begun ? begun->asked : 0;
+	unsigned int checked = needed;
 	struct vcpu *curr = current;
 	struct domain *d = curr->domain, *pg_owner;
 	bool flush = false;
 	int rc = 0;
 
 	if (curr->arch.old_guest_table) {
-		/* One preemption on the way, and it is gone. */
+		/* At most one preemption on the way. */
+		curr->arch.old_guest_table = NULL;
 		if (hypercall_preempt_check())
 			return hypercall_create_continuation(
 				__HYPERVISOR_mmu_update, "hihi", ureqs, count,
 				pdone, foreigndom);
-		curr->arch.old_guest_table = NULL;
 	}
 	if (count == MMU_UPDATE_PREEMPTED && !ureqs)
 		return (int)foreigndom;
@@ -421,6 +422,8 @@ static long xen_mmu_update(mmu_update_t *ureqs, unsigned int count, uint *pdone,
 			(void)copy_from_guest(&done, hdone, 1);
 	} else
 		perfc_incr(calls_to_mmu_update);
+	if (begun)
+		done += begun->done;
 	if (!__addr_ok(ureqs + count))
 		return -EFAULT;
 	if (foreigndom >> 16)
@@ -439,10 +442,9 @@ static long xen_mmu_update(mmu_update_t *ureqs, unsigned int count, uint *pdone,
 			rc = -ERESTART;
 			break;
 		}
-		if (first) {
-			req = *first;
-			first = NULL;
-		} else if (raw_copy_from_guest(&req, ureqs, sizeof(req))) {
+		if (begun && begun->first && !i)
+			req = *begun->first;
+		else if (raw_copy_from_guest(&req, ureqs, sizeof(req))) {
 			rc = -EFAULT;
 			break;
 		}
@@ -495,14 +497,14 @@ static long xen_mmu_update(mmu_update_t *ureqs, unsigned int count, uint *pdone,
 
 long mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs, unsigned int count,
 		XEN_GUEST_HANDLE_PARAM(uint) pdone, unsigned int foreigndom,
-		const mmu_update_t *first, uint32_t asked)
+		const struct l1_begun *begun)
 {
 	long rc;
 
 	if (hx_held)
 		hx_rule("Xen's own mmu_update entered under a page lock");
 	hx_in_xen++;
-	rc = xen_mmu_update(ureqs.p, count, pdone.p, foreigndom, first, asked);
+	rc = xen_mmu_update(ureqs.p, count, pdone.p, foreigndom, begun);
 	hx_in_xen--;
 	return rc;
 }

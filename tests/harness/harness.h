@@ -509,6 +509,9 @@ typedef struct {
 #define guest_handle_is_null(h) (!(h).p)
 #define guest_handle_okay(h, nr) __addr_ok((h).p + (nr))
 #define guest_handle_add_offset(h, nr) ((h).p += (nr))
+#define get_guest(x, from)                                                    \
+	(__addr_ok((from) + 1) && !raw_copy_from_guest(&(x), from, sizeof(x)) \
+		 ? 0 : -EFAULT)
 #define copy_from_guest(to, h, nr)                                            \
 	raw_copy_from_guest(to, (h).p, sizeof(*(h).p) * (nr))
 #define copy_to_guest(h, from, nr)                                            \

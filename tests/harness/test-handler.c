@@ -28,6 +28,7 @@ int main(int argc, char **argv)
 	entries();
 	values_come_and_go();
 	calls_stop();
+	updates();
 	differential(seed, rounds);
 	return tap_done() != 0;
 }

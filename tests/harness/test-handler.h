@@ -46,6 +46,7 @@ void refusals(void);        /* test-refusals.c */
 void entries(void);         /* test-entries.c */
 void values_come_and_go(void); /* test-values.c */
 void calls_stop(void);      /* test-stops.c */
+void updates(void);         /* test-updates.c */
 void forged_progress(void); /* run alone for the mutants */
 void differential(unsigned int seed, unsigned int rounds); /* test-random.c */
 
