@@ -309,15 +309,15 @@ long ptebatch_probe(unsigned long what, unsigned long item, uint64_t is)
 
 /* --- One value ------------------------------------------------------------ */
 
-int ptebatch_value(struct ptebatch_call *c, const struct ptebatch_value *v)
+int ptebatch_one_value(struct ptebatch_call *c, const mmu_update_t *v)
 {
-    unsigned int mode = v->slot & (sizeof(intpte_t) - 1);
+    unsigned int mode = v->ptr & (sizeof(intpte_t) - 1);
     int rc;
 
     if ( mode != PTEBATCH_SET_EXACT && mode != PTEBATCH_SET_KEEP_AD )
         return -EINVAL;
 
-    rc = l1_table_at(&c->b, v->slot - mode);
+    rc = l1_table_at(&c->b, v->ptr - mode);
     if ( unlikely(rc) )
         return rc;
 
@@ -332,6 +332,13 @@ static void __init __maybe_unused build_assertions(void)
 {
 /* put_pte_flags() as a constant. */
 #define PTE_FLAGS(x) ((((x) & ~0xfffUL) << 40) | ((x) & 0xfffUL))
+    BUILD_BUG_ON(sizeof(struct ptebatch_value) != sizeof(mmu_update_t));
+    BUILD_BUG_ON(offsetof(struct ptebatch_value, slot) !=
+                 offsetof(mmu_update_t, ptr));
+    BUILD_BUG_ON(offsetof(struct ptebatch_value, pte) !=
+                 offsetof(mmu_update_t, val));
+    BUILD_BUG_ON(PTEBATCH_COUNTS != L1_COUNTS + 0U);
+    BUILD_BUG_ON(PTEBATCH_COUNT_UPDATES_SLOW != L1_COUNT_UPDATES_SLOW + 0U);
     BUILD_BUG_ON(PTEBATCH_SET_EXACT != MMU_NORMAL_PT_UPDATE);
     BUILD_BUG_ON(PTEBATCH_SET_KEEP_AD != MMU_PT_UPDATE_PRESERVE_AD);
     BUILD_BUG_ON(PTEBATCH_DOMID_SELF != DOMID_SELF);
@@ -344,7 +351,8 @@ static void __init __maybe_unused build_assertions(void)
     BUILD_BUG_ON(PTEBATCH_PTE_D != _PAGE_DIRTY);
     BUILD_BUG_ON(PTEBATCH_PTE_G != _PAGE_GLOBAL);
     BUILD_BUG_ON(PTEBATCH_PTE_NX != PTE_FLAGS(_PAGE_NX_BIT));
-    BUILD_BUG_ON(PTEBATCH_PTE_FRAME != (PADDR_MASK & PAGE_MASK));
+    BUILD_BUG_ON(PTEBATCH_PTE_FRAME != FRAME_BITS);
+    BUILD_BUG_ON(PTEBATCH_FAST_FLAGS != FAST_BITS);
     BUILD_BUG_ON(PTEBATCH_TABLE_SLOTS * sizeof(intpte_t) != PAGE_SIZE);
 
     /* Software's bits, and none that Xen has a meaning for. */

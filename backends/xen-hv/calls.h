@@ -6,6 +6,8 @@
 #ifndef X86_PV_PTEBATCH_CALLS_H
 #define X86_PV_PTEBATCH_CALLS_H
 
+#include <public/arch-x86/xen-ptebatch.h>
+
 #include "l1.h"
 
 /* vCPUs in a mask; a longer one means all. To be read before any update. */
@@ -58,6 +60,6 @@ long ptebatch_turned_off(unsigned int done, unsigned long owner);
 long ptebatch_probe(unsigned long what, unsigned long item, uint64_t is);
 
 /* One value, by whatever way it needs. */
-int ptebatch_value(struct ptebatch_call *c, const struct ptebatch_value *v);
+int ptebatch_one_value(struct ptebatch_call *c, const mmu_update_t *v);
 
 #endif /* X86_PV_PTEBATCH_CALLS_H */

@@ -12,6 +12,36 @@
 
 #include <public/xen.h>
 
+/* --- The type count in place ---------------------------------------------- */
+
+/* RW changes in place; argued at the function. False: nothing was done. */
+#ifdef CONFIG_PTEBATCH
+bool l1_in_place(l1_pgentry_t *pl1e, l1_pgentry_t ol1e, l1_pgentry_t nl1e,
+                 bool preserve_ad, const struct domain *pt_owner,
+                 const struct domain *pg_owner);
+#else
+# define l1_in_place(pl1e, ol1e, nl1e, ad, pt_owner, pg_owner) false
+#endif
+
+/* --- Validation and devalidation ------------------------------------------ */
+
+/* Loops over the slots of a table; see validate.c. */
+#ifdef CONFIG_PTEBATCH
+unsigned int l1_validate(struct domain *d, void *table, unsigned int i);
+unsigned int l1_devalidate(struct domain *d, const void *table);
+unsigned int l1_next_used(const struct domain *d, const void *table,
+                          unsigned int i);
+unsigned int l1_used_below(const struct domain *d, const void *table,
+                           unsigned int i);
+#else
+# define l1_validate(d, table, i) (i)
+# define l1_devalidate(d, table) 0U
+# define l1_next_used(d, table, i) (i)
+# define l1_used_below(d, table, i) (i)
+#endif
+
+/* --- Updates -------------------------------------------------------------- */
+
 /* An mmu_update that began elsewhere. */
 struct l1_begun {
     const mmu_update_t *first;  /* the next request, if it was read */
@@ -24,45 +54,24 @@ long mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs, unsigned int count,
                 XEN_GUEST_HANDLE_PARAM(uint) pdone, unsigned int foreigndom,
                 const struct l1_begun *begun);
 
-#ifdef CONFIG_PTEBATCH
-
 /* mod_l1_entry() itself, for the calls, with the table's lock held. */
 int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
                           unsigned int cmd, struct vcpu *pt_vcpu,
                           struct domain *pg_dom);
 
-/* mmu_update for a guest: what the engine takes, and the rest by mmu_update(). */
+/*
+ * mmu_update for a guest: what the engine takes, and the rest by mmu_update().
+ * update_va_mapping; -EAGAIN: the engine leaves it to Xen, untouched.
+ */
+#ifdef CONFIG_PTEBATCH
 long l1_mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
                    unsigned int count, XEN_GUEST_HANDLE_PARAM(uint) pdone,
                    unsigned int foreigndom);
-
-/* update_va_mapping; -EAGAIN: the engine leaves it to Xen, untouched. */
 int l1_update_va_mapping(unsigned long va, uint64_t val, unsigned long flags);
-
-/* RW changes in place; argued at the function. False: nothing was done. */
-bool l1_in_place(l1_pgentry_t *pl1e, l1_pgentry_t ol1e, l1_pgentry_t nl1e,
-                 bool preserve_ad, const struct domain *pt_owner,
-                 const struct domain *pg_owner);
-
-/* Loops over the slots of a table; see validate.c. */
-unsigned int l1_validate(struct domain *d, void *table, unsigned int i);
-unsigned int l1_devalidate(struct domain *d, const void *table);
-unsigned int l1_next_used(const struct domain *d, const void *table,
-                          unsigned int i);
-unsigned int l1_used_below(const struct domain *d, const void *table,
-                           unsigned int i);
-
-#else /* !CONFIG_PTEBATCH */
-
-#define l1_mmu_update(ureqs, count, pdone, foreigndom) \
+#else
+# define l1_mmu_update(ureqs, count, pdone, foreigndom) \
     mmu_update(ureqs, count, pdone, foreigndom, NULL)
-#define l1_update_va_mapping(va, val, flags) (-EAGAIN)
-#define l1_in_place(pl1e, ol1e, nl1e, ad, pt_owner, pg_owner) false
-#define l1_validate(d, table, i) (i)
-#define l1_devalidate(d, table) 0U
-#define l1_next_used(d, table, i) (i)
-#define l1_used_below(d, table, i) (i)
-
+# define l1_update_va_mapping(va, val, flags) (-EAGAIN)
 #endif
 
 #endif /* X86_PV_L1_HOOKS_H */

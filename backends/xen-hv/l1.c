@@ -27,7 +27,7 @@
  */
 uint8_t __read_mostly opt_ptebatch = L1_CALLS | L1_UPDATES | L1_VALIDATION;
 
-DEFINE_PER_CPU(unsigned long [PTEBATCH_COUNTS], l1_counts);
+DEFINE_PER_CPU(unsigned long [L1_COUNTS], l1_counts);
 
 static const struct {
     const char *name;
@@ -125,7 +125,7 @@ static int cf_check parse_ptebatch(const char *s)
     return rc;
 }
 
-/* --- References ----------------------------------------------------------- */
+/* --- The count of writable mappings --------------------------------------- */
 
 unsigned int l1_type_get_slow(struct page_info *page)
 {
@@ -292,15 +292,15 @@ int l1_ask_xsm(struct l1_batch *b, uint32_t needed)
 
 /* --- Many values ---------------------------------------------------------- */
 
-static always_inline const struct ptebatch_value *values(
-    struct l1_batch *b, const struct ptebatch_value *v,
-    const struct ptebatch_value *end, unsigned int mode)
+static always_inline const mmu_update_t *values(
+    struct l1_batch *b, const mmu_update_t *v, const mmu_update_t *end,
+    unsigned int mode)
 {
     const struct l1_rules rules = {
         .ask = xsm_unasked(b),
         .l1tf = ptebatch_l1tf_mask(b->pt_owner),
     };
-    const intpte_t keep = mode == PTEBATCH_SET_KEEP_AD ? AD_BITS : 0;
+    const intpte_t keep = mode == MMU_PT_UPDATE_PRESERVE_AD ? AD_BITS : 0;
     const uint64_t first = b->locked | mode;
     void *const l1 = b->l1;
     struct l1_stretch s = { .frames = b->frames, .left = end - v };
@@ -312,7 +312,7 @@ static always_inline const struct ptebatch_value *values(
         intpte_t *p;
 
         OPTIMIZER_HIDE_VAR(v);      /* or v + 1 would be kept as well */
-        offset = v->slot - first;
+        offset = v->ptr - first;
 
         /* The locked table, and the mode: nothing else is left of slot. */
         if ( unlikely(offset & ~SLOT_MASK) )
@@ -320,7 +320,7 @@ static always_inline const struct ptebatch_value *values(
 
         OPTIMIZER_HIDE_VAR(offset); /* or the mask would be superfluous */
         p = l1 + (offset & SLOT_MASK);
-        if ( unlikely(!l1_value(p, ACCESS_ONCE(*p), v->pte, keep, &rules, &s)) )
+        if ( unlikely(!l1_value(p, ACCESS_ONCE(*p), v->val, keep, &rules, &s)) )
             break;
 
         v++;
@@ -332,40 +332,38 @@ static always_inline const struct ptebatch_value *values(
 }
 
 /* Each loop gets all registers for itself. */
-static noinline const struct ptebatch_value *keep_values(
-    struct l1_batch *b, const struct ptebatch_value *v,
-    const struct ptebatch_value *end)
+static noinline const mmu_update_t *keep_values(
+    struct l1_batch *b, const mmu_update_t *v, const mmu_update_t *end)
 {
-    return values(b, v, end, PTEBATCH_SET_KEEP_AD);
+    return values(b, v, end, MMU_PT_UPDATE_PRESERVE_AD);
 }
 
-static noinline const struct ptebatch_value *exact_values(
-    struct l1_batch *b, const struct ptebatch_value *v,
-    const struct ptebatch_value *end)
+static noinline const mmu_update_t *exact_values(
+    struct l1_batch *b, const mmu_update_t *v, const mmu_update_t *end)
 {
-    return values(b, v, end, PTEBATCH_SET_EXACT);
+    return values(b, v, end, MMU_NORMAL_PT_UPDATE);
 }
 
 /*
  * Memory that is no page table, or is not one yet: it takes the values as they
  * are. It is locked, so that it stays what it is, and is only written.
  */
-static const struct ptebatch_value *plain_values(
-    struct l1_batch *b, const struct ptebatch_value *v,
-    const struct ptebatch_value *end, unsigned int mode)
+static const mmu_update_t *plain_values(
+    struct l1_batch *b, const mmu_update_t *v, const mmu_update_t *end,
+    unsigned int mode)
 {
     const intpte_t ask = xsm_unasked(b);
 
     for ( ; v < end; v++ )
     {
-        uint64_t offset = v->slot - (b->locked | mode);
+        uint64_t offset = v->ptr - (b->locked | mode);
 
         if ( unlikely(offset & ~SLOT_MASK) ||
-             unlikely((v->pte & _PAGE_PRESENT) && (v->pte & ask)) )
+             unlikely((v->val & _PAGE_PRESENT) && (v->val & ask)) )
             break;
 
         OPTIMIZER_HIDE_VAR(offset);
-        write_atomic((intpte_t *)(b->l1 + (offset & SLOT_MASK)), v->pte);
+        write_atomic((intpte_t *)(b->l1 + (offset & SLOT_MASK)), v->val);
         perfc_incr(writable_mmu_updates);
     }
 
@@ -374,27 +372,26 @@ static const struct ptebatch_value *plain_values(
 
 /* For the pages that are mapped, and those that were. */
 static noinline void fetch_ahead(const struct l1_batch *b,
-                                 const struct ptebatch_value *v,
-                                 const struct ptebatch_value *end)
+                                 const mmu_update_t *v,
+                                 const mmu_update_t *end)
 {
     for ( ; v < end; v++ )
     {
-        const intpte_t *p = b->l1 + (v->slot & SLOT_MASK);
+        const intpte_t *p = b->l1 + (v->ptr & SLOT_MASK);
 
-        l1_prefetch(v->pte);
+        l1_prefetch(v->val);
         l1_prefetch(ACCESS_ONCE(*p));
     }
 }
 
-const struct ptebatch_value *l1_values(struct l1_batch *b,
-                                       const struct ptebatch_value *v,
-                                       const struct ptebatch_value *end)
+const mmu_update_t *l1_values(struct l1_batch *b, const mmu_update_t *v,
+                              const mmu_update_t *end)
 {
-    unsigned int mode = v->slot & (sizeof(intpte_t) - 1);
-    const struct ptebatch_value *next;
+    unsigned int mode = v->ptr & (sizeof(intpte_t) - 1);
+    const mmu_update_t *next;
 
-    if ( (mode != PTEBATCH_SET_KEEP_AD && mode != PTEBATCH_SET_EXACT) ||
-         l1_table_at(b, v->slot - mode) )
+    if ( (mode != MMU_PT_UPDATE_PRESERVE_AD && mode != MMU_NORMAL_PT_UPDATE) ||
+         l1_table_at(b, v->ptr - mode) )
         return v;
 
     if ( unlikely(b->plain) )
@@ -412,7 +409,7 @@ const struct ptebatch_value *l1_values(struct l1_batch *b,
             start = get_cycles();
         }
 
-        next = mode == PTEBATCH_SET_KEEP_AD ? keep_values(b, v, end)
+        next = mode == MMU_PT_UPDATE_PRESERVE_AD ? keep_values(b, v, end)
                                             : exact_values(b, v, end);
         if ( timing && next == end )
             l1_time(b, start, COLD_VALUE);
@@ -422,13 +419,13 @@ const struct ptebatch_value *l1_values(struct l1_batch *b,
     return next;
 }
 
-int l1_value_slow(struct l1_batch *b, const struct ptebatch_value *v)
+int l1_value_slow(struct l1_batch *b, const mmu_update_t *v)
 {
-    l1_works_slow(b, v->pte);
+    l1_works_slow(b, v->val);
 
-    return ptebatch_mod_l1_entry(b->l1 + (v->slot & SLOT_MASK),
-                                 l1e_from_intpte(v->pte), b->mfn,
-                                 v->slot & (sizeof(intpte_t) - 1), b->pt_vcpu,
+    return ptebatch_mod_l1_entry(b->l1 + (v->ptr & SLOT_MASK),
+                                 l1e_from_intpte(v->val), b->mfn,
+                                 v->ptr & (sizeof(intpte_t) - 1), b->pt_vcpu,
                                  b->pg_owner);
 }
 
@@ -509,7 +506,7 @@ int l1_one_value(uint64_t slot, intpte_t val, unsigned int mode, bool plain_ok)
         perfc_incr(writable_mmu_updates);
     }
     else if ( unlikely(!l1_value(p, ACCESS_ONCE(*p), val,
-                                 mode == PTEBATCH_SET_KEEP_AD ? AD_BITS : 0,
+                                 mode == MMU_PT_UPDATE_PRESERVE_AD ? AD_BITS : 0,
                                  &rules, &s)) )
         rc = ptebatch_mod_l1_entry((l1_pgentry_t *)p, l1e_from_intpte(val),
                                    maddr_to_mfn(slot), mode, current, d);
@@ -518,6 +515,8 @@ int l1_one_value(uint64_t slot, intpte_t val, unsigned int mode, bool plain_ok)
 
     return rc;
 }
+
+/* --- The flags of one entry alone ----------------------------------------- */
 
 bool l1_one_flags(uint64_t slot, intpte_t clear, intpte_t set)
 {

@@ -19,7 +19,7 @@
 
 #include <asm/paging.h>
 
-#include <public/arch-x86/xen-ptebatch.h>
+#include <public/xen.h>
 
 #include "../mm.h"
 #include "tree.h"
@@ -49,10 +49,23 @@ static always_inline bool l1_simple(const struct domain *d)
     return !paging_mode_enabled(d) && cpu_has_nx && !is_pv_32bit_domain(d);
 }
 
-/* By CPU. dom0 reads the sums: PTEBATCH_ASK_COUNT in the public header. */
-DECLARE_PER_CPU(unsigned long [PTEBATCH_COUNTS], l1_counts);
+/* By CPU. dom0 can read the sums through the calls, in this order. */
+enum {
+    L1_COUNT_CALLS,
+    L1_COUNT_UPDATES,
+    L1_COUNT_UPDATES_LEFT,
+    L1_COUNT_UPDATE_VA,
+    L1_COUNT_UPDATE_VA_LEFT,
+    L1_COUNT_VALIDATED,
+    L1_COUNT_VALIDATED_LEFT,
+    L1_COUNT_TRAPS,
+    L1_COUNT_TRAPS_LEFT,
+    L1_COUNT_UPDATES_SLOW,
+    L1_COUNTS,
+};
+DECLARE_PER_CPU(unsigned long [L1_COUNTS], l1_counts);
 
-#define l1_count_add(what, n) (this_cpu(l1_counts)[PTEBATCH_COUNT_ ## what] += (n))
+#define l1_count_add(what, n) (this_cpu(l1_counts)[L1_COUNT_ ## what] += (n))
 #define l1_count(what) l1_count_add(what, 1)
 
 /* --- Constants ------------------------------------------------------------ */
@@ -75,9 +88,18 @@ DECLARE_PER_CPU(unsigned long [PTEBATCH_COUNTS], l1_counts);
 /* Not the address of a page, so equal to none, whatever the guest names. */
 #define NOWHERE          1UL
 
-#define AD_BITS          (PTEBATCH_PTE_A | PTEBATCH_PTE_D)
-/* Bits that may differ with no reference moving. */
-#define FREE_BITS        (PTEBATCH_FAST_FLAGS & ~PTEBATCH_PTE_RW)
+/*
+ * Bits of an entry, all of 64 bits, so that they can be inverted. FREE_BITS may
+ * differ with no reference moving: A, D, NX, and those of software's bits (9 to
+ * 11, 53 to 58) that Xen has no meaning for. RW besides them moves no more than
+ * a type reference.
+ */
+#define FRAME_BITS       ((intpte_t)(PADDR_MASK & PAGE_MASK))
+#define AD_BITS          ((intpte_t)(_PAGE_ACCESSED | _PAGE_DIRTY))
+#define FREE_BITS        (AD_BITS | 0x87e0000000000e00UL)
+#define FAST_BITS        (FREE_BITS | _PAGE_RW)
+/* Of an entry that comes, what must be P and U/S alone. */
+#define ODD_FLAGS        (~(FAST_BITS | FRAME_BITS | _PAGE_GLOBAL))
 
 /*
  * Is this the type_info of an own page mapped writable, as the fast path wants
@@ -91,7 +113,7 @@ DECLARE_PER_CPU(unsigned long [PTEBATCH_COUNTS], l1_counts);
 /* The count of a count_info alone, shifted up, which needs no constant. */
 #define COUNT_UP(x) ((x) << (BITS_PER_LONG - PGC_count_width))
 
-/* --- References ----------------------------------------------------------- */
+/* --- The count of writable mappings --------------------------------------- */
 
 /*
  * Entries that are done one after the other, with the lock of one table. left:
@@ -164,6 +186,8 @@ static always_inline void type_put(struct page_info *page,
                                              x - 1)) );
 }
 
+/* --- Both references of an entry ------------------------------------------ */
+
 /*
  * A general reference to a page that was the owner's a moment ago; as
  * get_page(). False: none is held.
@@ -230,7 +254,19 @@ static always_inline void entry_put(struct page_info *page, intpte_t pte,
         stretch_ends(s, WORK_SLOW);
 }
 
-/* --- One entry ------------------------------------------------------------ */
+/*
+ * The own page that a present entry holds references of, for the entry to give
+ * them up; NULL if Xen's routines have to do that. Theirs are I/O memory and
+ * other domains' pages, and grants, which they want to hear of.
+ */
+static always_inline struct page_info *l1_held(intpte_t pte,
+                                               struct ptebatch_frames *frames)
+{
+    return (pte & put_pte_flags(_PAGE_GNTTAB)) ? NULL
+                                               : ptebatch_own_page(pte, frames);
+}
+
+/* --- The flags of an entry ------------------------------------------------ */
 
 /* How to write, known at compile time. */
 enum l1_write {
@@ -289,7 +325,7 @@ static always_inline void l1_write(intpte_t *p, intpte_t *pte,
 }
 
 /*
- * A present entry, of which only flags of PTEBATCH_FAST_FLAGS and G change.
+ * A present entry, of which only flags of FAST_BITS and G change.
  * moves: RW does; gain: it is set. This and what follows is false if the entry
  * is left.
  */
@@ -310,7 +346,7 @@ static always_inline bool l1_flags(intpte_t *p, intpte_t *pte,
         return false;
 
     /* Write-combining pages have a state of their own. */
-    if ( gain && (unlikely(*pte & PTEBATCH_PTE_CACHE) ||
+    if ( gain && (unlikely(*pte & PAGE_CACHE_ATTRS) ||
                   unlikely(!type_get(page, s))) )
         return false;
 
@@ -322,17 +358,7 @@ static always_inline bool l1_flags(intpte_t *p, intpte_t *pte,
     return true;
 }
 
-/*
- * The own page that a present entry holds references of, for the entry to give
- * them up; NULL if Xen's routines have to do that. Theirs are I/O memory and
- * other domains' pages, and grants, which they want to hear of.
- */
-static always_inline struct page_info *l1_held(intpte_t pte,
-                                               struct ptebatch_frames *frames)
-{
-    return (pte & put_pte_flags(_PAGE_GNTTAB)) ? NULL
-                                               : ptebatch_own_page(pte, frames);
-}
+/* --- The value of an entry ------------------------------------------------ */
 
 /* A present entry becomes an absent one. */
 static always_inline bool l1_clear(intpte_t *p, intpte_t *pte,
@@ -356,9 +382,6 @@ struct l1_rules {
     intpte_t ask;               /* a present entry has none of these */
     paddr_t l1tf;
 };
-
-/* Of an entry that comes, what must be P and U/S alone. */
-#define ODD_FLAGS (~(PTEBATCH_FAST_FLAGS | PTEBATCH_PTE_FRAME | PTEBATCH_PTE_G))
 
 /*
  * An entry becomes a full value, with the bits of keep (A and D, or none) that
@@ -393,7 +416,7 @@ static always_inline bool l1_value(intpte_t *p, intpte_t pte, intpte_t val,
 
     /* Both have U/S, or neither: what Xen adds differs by G alone. */
     if ( (pte & _PAGE_PRESENT) &&
-         likely(!((pte ^ val) & ~(PTEBATCH_FAST_FLAGS | PTEBATCH_PTE_G))) )
+         likely(!((pte ^ val) & ~(FAST_BITS | _PAGE_GLOBAL))) )
     {
         bool moves = (pte ^ val) & _PAGE_RW;
 
@@ -403,8 +426,8 @@ static always_inline bool l1_value(intpte_t *p, intpte_t pte, intpte_t val,
 
         OPTIMIZER_HIDE_VAR(val);    /* two tests are shorter than one */
         if ( likely(!(val & put_pte_flags(_PAGE_GUEST_KERNEL))) )
-            val |= PTEBATCH_PTE_G;
-        else if ( val & PTEBATCH_PTE_CACHE )
+            val |= _PAGE_GLOBAL;
+        else if ( val & PAGE_CACHE_ATTRS )
             return false; /* G may change, and the attributes be forbidden */
 
         to = l1_change(keep, val, how);
@@ -423,7 +446,7 @@ static always_inline bool l1_value(intpte_t *p, intpte_t pte, intpte_t val,
     if ( unlikely(!page) || unlikely(!entry_get(page, val, s)) )
         return false;
 
-    val |= PTEBATCH_PTE_G;      /* as adjust_guest_l1e() */
+    val |= _PAGE_GLOBAL;        /* as adjust_guest_l1e() */
     if ( !held )
     {
         /* No A or D to be lost; not before the locked instructions above. */
@@ -527,7 +550,7 @@ static always_inline void l1_worked(struct l1_batch *b, unsigned int work)
 void l1_works_slow(struct l1_batch *b, intpte_t pte);
 
 /* A value that the engine leaves, by mod_l1_entry(). The table is locked. */
-int l1_value_slow(struct l1_batch *b, const struct ptebatch_value *v);
+int l1_value_slow(struct l1_batch *b, const mmu_update_t *v);
 
 /*
  * Page descriptors that are in no cache cost several times what is done with
@@ -599,20 +622,22 @@ static always_inline int l1_check_xsm(struct l1_batch *b, uint32_t needed)
  * the first, and so is the mode; the first that is left is returned. XSM has
  * been asked about the first.
  */
-const struct ptebatch_value *l1_values(struct l1_batch *b,
-                                       const struct ptebatch_value *v,
-                                       const struct ptebatch_value *end);
+const mmu_update_t *l1_values(struct l1_batch *b, const mmu_update_t *v,
+                              const mmu_update_t *end);
 
 /* --- One entry alone ------------------------------------------------------ */
 
 /*
- * Both find, reference and lock the table of one slot of the current domain, and
- * give it back. l1_one_value() returns what mod_l1_entry() says of a value that
- * the engine leaves, and is L1_NO_TABLE if the slot is in no such table.
+ * Finds, references and locks the table of one slot of the current domain, and
+ * gives it back. Returns what mod_l1_entry() says of a value that the engine
+ * leaves, or L1_NO_TABLE if the slot is in no such table.
  */
 #define L1_NO_TABLE 1
 int l1_one_value(uint64_t slot, intpte_t val, unsigned int mode, bool plain_ok);
-/* False: nothing was done. */
+
+/* --- The flags of one entry alone ----------------------------------------- */
+
+/* The same for flags, as a run of one changes them. False: nothing was done. */
 bool l1_one_flags(uint64_t slot, intpte_t clear, intpte_t set);
 
 #endif /* X86_PV_L1_H */

@@ -542,12 +542,12 @@ static long runs_registers(unsigned long what, unsigned long count,
 
     if ( op == PTEBATCH_OP_SET && run.count != done )
     {
-        const struct ptebatch_value value = { .slot = what, .pte = arg4 };
+        const mmu_update_t value = { .ptr = what, .val = arg4 };
 
         rc = arg5 ? -EINVAL : l1_check_xsm(&c.b, xsm_needed(arg4));
         if ( !rc && (!c.b.own ||
                      l1_values(&c.b, &value, &value + 1) == &value) )
-            rc = ptebatch_value(&c, &value);
+            rc = ptebatch_one_value(&c, &value);
         done += !rc;
     }
     else if ( likely(run.count != done) )

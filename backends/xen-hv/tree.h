@@ -17,8 +17,12 @@
 
 #include <asm/spec_ctrl.h>
 
+/* --- Domains -------------------------------------------------------------- */
+
 /* The parts that are off for one domain; 0 when it is made. */
 #define ptebatch_parts_off(d) ((d)->arch.pv.ptebatch_off)
+
+/* --- Frames --------------------------------------------------------------- */
 
 /*
  * Frame numbers (mfn) and indices into the frame table (pdx).
@@ -202,6 +206,8 @@ static always_inline struct page_info *ptebatch_own_page(
     return likely(page->v.inuse._domain == frames->owner) ? page : NULL;
 }
 
+/* --- Tables --------------------------------------------------------------- */
+
 /*
  * What of the direct map is in the page tables of PV domains. The rest, up to
  * DIRECTMAP_SIZE, is in those of Xen alone: above HYPERVISOR_VIRT_END are the
@@ -238,6 +244,8 @@ static always_inline void ptebatch_unmap_table(void *l1)
     unmap_domain_page(l1);
 }
 
+/* --- Atomic changes ------------------------------------------------------- */
+
 #ifndef ptebatch_try_cmpxchg
 /*
  * cmpxchg() that answers by the flag, and by *old if it failed: two
@@ -270,6 +278,8 @@ static always_inline bool ptebatch_try_cmpxchg(
     return done;
 }
 #endif
+
+/* --- L1TF ----------------------------------------------------------------- */
 
 /*
  * pv_l1tf_check_l1e() without what it does where the check fails, for domains

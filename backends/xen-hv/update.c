@@ -93,18 +93,12 @@ static noinline long update_many(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
                                  unsigned int foreigndom)
 {
     const unsigned int nr = count & ~MMU_UPDATE_PREEMPTED;
-    struct ptebatch_value reqs[L1_VALUES];
+    mmu_update_t reqs[L1_VALUES];
     struct vcpu *curr = current;
     struct l1_begun begun = {};
     struct l1_batch b;
     unsigned int i = 0;
     int rc = 0;
-
-    BUILD_BUG_ON(sizeof(*reqs) != sizeof(mmu_update_t));
-    BUILD_BUG_ON(offsetof(struct ptebatch_value, slot) !=
-                 offsetof(mmu_update_t, ptr));
-    BUILD_BUG_ON(offsetof(struct ptebatch_value, pte) !=
-                 offsetof(mmu_update_t, val));
 
     l1_batch_init(&b);
     b.pt_vcpu = curr;
@@ -114,7 +108,7 @@ static noinline long update_many(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
 
     while ( i < nr && !rc )
     {
-        const struct ptebatch_value *v = reqs, *end;
+        const mmu_update_t *v = reqs, *end;
         unsigned int n = min(nr - i, L1_VALUES);
 
         l1_table_unlock(&b);
@@ -127,10 +121,10 @@ static noinline long update_many(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
 
         for ( end = reqs + n; v < end; )
         {
-            const struct ptebatch_value *next;
+            const mmu_update_t *next;
 
-            rc = l1_preempt(&b) || unlikely(!is_update(v->slot))
-                 ? L1_NO_TABLE : l1_check_xsm(&b, xsm_needed(v->pte));
+            rc = l1_preempt(&b) || unlikely(!is_update(v->ptr))
+                 ? L1_NO_TABLE : l1_check_xsm(&b, xsm_needed(v->val));
             if ( unlikely(rc) )
                 break;
 
@@ -139,7 +133,7 @@ static noinline long update_many(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
             if ( next == v )
             {
                 /* Left, or not in such a table. */
-                rc = b.locked != (v->slot & PAGE_MASK) || b.plain
+                rc = b.locked != (v->ptr & PAGE_MASK) || b.plain
                      ? L1_NO_TABLE : l1_value_slow(&b, v);
                 if ( unlikely(rc) )
                     break;
@@ -229,7 +223,7 @@ int l1_update_va_mapping(unsigned long va, uint64_t val, unsigned long flags)
     rc = xsm_update_va_mapping(XSM_TARGET, d, d, l1e_from_intpte(val));
     if ( likely(!rc) )
     {
-        rc = l1_one_value((l2e_get_intpte(l2e) & PTEBATCH_PTE_FRAME) |
+        rc = l1_one_value((l2e_get_intpte(l2e) & FRAME_BITS) |
                           (l1_table_offset(va) * sizeof(intpte_t)),
                           val, MMU_NORMAL_PT_UPDATE, false);
         if ( unlikely(rc == L1_NO_TABLE) )

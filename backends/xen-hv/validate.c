@@ -33,10 +33,10 @@ static always_inline unsigned int next_used(const intpte_t *t, unsigned int i)
         if ( t[i] )
             return i;
 
-    while ( i < PTEBATCH_TABLE_SLOTS && all_empty(t + i) )
+    while ( i < L1_PAGETABLE_ENTRIES && all_empty(t + i) )
         i += TOGETHER;
 
-    while ( i < PTEBATCH_TABLE_SLOTS && !t[i] )
+    while ( i < L1_PAGETABLE_ENTRIES && !t[i] )
         i++;
 
     return i;
@@ -76,7 +76,7 @@ static always_inline intpte_t entry_at(const intpte_t *t, unsigned int i)
 {
     OPTIMIZER_HIDE_VAR(i);
 
-    return t[i & (PTEBATCH_TABLE_SLOTS - 1)];
+    return t[i & (L1_PAGETABLE_ENTRIES - 1)];
 }
 
 /*
@@ -100,7 +100,7 @@ unsigned int l1_validate(struct domain *d, void *table, unsigned int i)
     s.frames.once = false;      /* so that the compiler knows */
     l1tf = ptebatch_l1tf_mask(d);
 
-    for ( ; (i = next_used(t, i)) < PTEBATCH_TABLE_SLOTS; i++ )
+    for ( ; (i = next_used(t, i)) < L1_PAGETABLE_ENTRIES; i++ )
     {
         const intpte_t pte = entry_at(t, i);
         struct page_info *page;
@@ -117,8 +117,8 @@ unsigned int l1_validate(struct domain *d, void *table, unsigned int i)
              likely((page = ptebatch_own_page(pte, &s.frames)) != NULL) &&
              likely(entry_get(page, pte, &s)) )
         {
-            if ( !(pte & PTEBATCH_PTE_G) )
-                t[i] = pte | PTEBATCH_PTE_G;
+            if ( !(pte & _PAGE_GLOBAL) )
+                t[i] = pte | _PAGE_GLOBAL;
             continue;
         }
 
@@ -152,7 +152,7 @@ unsigned int l1_devalidate(struct domain *d, const void *table)
     s.frames = ptebatch_frames(d);
     s.frames.once = false;      /* so that the compiler knows */
 
-    for ( ; (i = next_used(t, i)) < PTEBATCH_TABLE_SLOTS; i++ )
+    for ( ; (i = next_used(t, i)) < L1_PAGETABLE_ENTRIES; i++ )
     {
         const intpte_t pte = entry_at(t, i);
         struct page_info *page;

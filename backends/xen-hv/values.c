@@ -11,7 +11,7 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
                         unsigned long arg5)
 {
     struct ptebatch_call c;
-    struct ptebatch_value values[L1_VALUES];
+    mmu_update_t values[L1_VALUES];
     unsigned int nr = count, done = count >> 32;
     long ret;
     int rc;
@@ -40,7 +40,7 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
 
     while ( likely(!rc) && done < nr )
     {
-        const struct ptebatch_value *v = values, *end;
+        const mmu_update_t *v = values, *end;
         unsigned int n = min(nr - done, L1_VALUES);
 
         l1_table_unlock(&c.b);
@@ -54,12 +54,12 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
 
         for ( end = values + n; v < end; )
         {
-            const struct ptebatch_value *next = v;
+            const mmu_update_t *next = v;
 
             if ( l1_preempt(&c.b) )
                 rc = -ERESTART;
             else
-                rc = l1_check_xsm(&c.b, xsm_needed(v->pte));
+                rc = l1_check_xsm(&c.b, xsm_needed(v->val));
             if ( unlikely(rc) )
                 break;
 
@@ -67,7 +67,7 @@ long do_ptebatch_values(unsigned long what, unsigned long count,
                 next = l1_values(&c.b, v, end);
             if ( next == v )
             {
-                rc = ptebatch_value(&c, v);
+                rc = ptebatch_one_value(&c, v);
                 if ( unlikely(rc) )
                     break;
                 next++;
