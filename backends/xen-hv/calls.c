@@ -378,10 +378,10 @@ static void __init __maybe_unused build_assertions(void)
     /* COUNT_UP(): the same of the general count. */
     BUILD_BUG_ON(PGC_count_mask != (1UL << PGC_count_width) - 1);
 
-    /* ptebatch_map_table() gives out nothing of the guest's. */
-    BUILD_BUG_ON(DIRECTMAP_VIRT_START +
-                 (PTEBATCH_DIRECTMAP_FRAMES << PAGE_SHIFT) !=
-                 HYPERVISOR_VIRT_END);
+    /* ptebatch_map_table() gives out what is in a PV domain's L4 tables. */
+    BUILD_BUG_ON(l4_table_offset(DIRECTMAP_VIRT_START +
+                                 (PTEBATCH_DIRECTMAP_FRAMES << PAGE_SHIFT) -
+                                 1) > ROOT_PAGETABLE_LAST_XEN_SLOT);
 #undef PTE_FLAGS
 }
 

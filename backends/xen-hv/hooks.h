@@ -46,7 +46,7 @@ unsigned int l1_used_below(const struct domain *d, const void *table,
 struct l1_begun {
     const mmu_update_t *first;  /* the next request, if it was read */
     uint32_t asked;             /* what XSM has allowed */
-    unsigned int done;          /* requests done in this invocation */
+    unsigned int done;          /* requests done, in earlier invocations too */
 };
 
 /* mmu_update as Xen does it. begun may be NULL. */

@@ -306,7 +306,6 @@ static always_inline const mmu_update_t *values(
     struct l1_stretch s = { .frames = b->frames, .left = end - v };
 
     s.frames.once = false;      /* so that the compiler knows */
-    s.held = s.frames;
     do {
         uint64_t offset;
         intpte_t *p;
@@ -401,13 +400,12 @@ const mmu_update_t *l1_values(struct l1_batch *b, const mmu_update_t *v,
         bool timing = l1_must_time(b, end - v);
         cycles_t start = 0;
 
+        if ( (timing || unlikely(b->cold)) && end - v > COLD_SAMPLE )
+            end = v + COLD_SAMPLE;
         if ( unlikely(b->cold) )
             fetch_ahead(b, v, end);
         else if ( timing )
-        {
-            end = v + COLD_SAMPLE;
             start = get_cycles();
-        }
 
         next = mode == MMU_PT_UPDATE_PRESERVE_AD ? keep_values(b, v, end)
                                             : exact_values(b, v, end);
@@ -490,7 +488,6 @@ int l1_one_value(uint64_t slot, intpte_t val, unsigned int mode, bool plain_ok)
     int rc = 0;
 
     s.frames.once = true;
-    s.held = s.frames;
 
     if ( unlikely(slot & (~PADDR_MASK | (sizeof(*p) - 1))) )
         return L1_NO_TABLE;
@@ -527,7 +524,6 @@ bool l1_one_flags(uint64_t slot, intpte_t clear, intpte_t set)
     intpte_t pte, *p;
 
     s.frames.once = true;
-    s.held = s.frames;
 
     if ( unlikely(slot & (~PADDR_MASK | (sizeof(*p) - 1))) )
         return false;

@@ -123,7 +123,6 @@ DECLARE_PER_CPU(unsigned long [L1_COUNTS], l1_counts);
  */
 struct l1_stretch {
     struct ptebatch_frames frames; /* the owner's of table and pages */
-    struct ptebatch_frames held; /* the same, for pages that values replace */
     unsigned int left, end;
     unsigned int work;          /* of Xen's routines */
 };
@@ -363,10 +362,9 @@ static always_inline bool l1_flags(intpte_t *p, intpte_t *pte,
 /* A present entry becomes an absent one. */
 static always_inline bool l1_clear(intpte_t *p, intpte_t *pte,
                                    const struct l1_change *to,
-                                   struct ptebatch_frames *frames,
                                    struct l1_stretch *s)
 {
-    struct page_info *page = l1_held(*pte, frames);
+    struct page_info *page = l1_held(*pte, &s->frames);
 
     if ( unlikely(!page) )
         return false;
@@ -408,7 +406,7 @@ static always_inline bool l1_value(intpte_t *p, intpte_t pte, intpte_t val,
 
         to = l1_change(keep, val, how);
 
-        return l1_clear(p, &pte, &to, &s->held, s);
+        return l1_clear(p, &pte, &to, s);
     }
 
     if ( unlikely(val & rules->ask) )
@@ -438,25 +436,32 @@ static always_inline bool l1_value(intpte_t *p, intpte_t pte, intpte_t val,
     if ( unlikely((val & ODD_FLAGS) != (_PAGE_PRESENT | _PAGE_USER)) )
         return false;
 
-    if ( (pte & _PAGE_PRESENT) &&
-         unlikely(!(held = l1_held(pte, &s->held))) )
-        return false;
+    /* A present entry that comes to map another page. */
+    if ( pte & _PAGE_PRESENT )
+    {
+        /* A window of its own would cost all entries registers. */
+        struct ptebatch_frames any = s->frames;
+
+        any.once = true;
+        held = l1_held(pte, &any);
+        if ( unlikely(!held) )
+            return false;
+    }
 
     page = ptebatch_own_page(val, &s->frames);
     if ( unlikely(!page) || unlikely(!entry_get(page, val, s)) )
         return false;
 
     val |= _PAGE_GLOBAL;        /* as adjust_guest_l1e() */
-    if ( !held )
+    if ( held )
     {
+        to = l1_change(keep, val, how);
+        l1_write(p, &pte, &to);
+        entry_put(held, pte, s);
+    }
+    else
         /* No A or D to be lost; not before the locked instructions above. */
         write_atomic(p, (pte & keep) | val);
-        return true;
-    }
-
-    to = l1_change(keep, val, how);
-    l1_write(p, &pte, &to);
-    entry_put(held, pte, s);
 
     return true;
 }

@@ -220,7 +220,7 @@ static always_inline unsigned int run_loop(
             if ( clear && pte )
                 write_atomic(p, 0);
         }
-        else if ( unlikely(!(clear ? l1_clear(p, &pte, &to, &s.frames, &s)
+        else if ( unlikely(!(clear ? l1_clear(p, &pte, &to, &s)
                                    : l1_flags(p, &pte, &to,
                                               (kind == RUN_GAIN &&
                                                !(pte & _PAGE_RW)) ||

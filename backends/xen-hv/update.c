@@ -21,23 +21,46 @@
 #include "hooks.h"
 #include "l1.h"
 
-static always_inline void count_done(unsigned int count, unsigned int i)
+/*
+ * What a preempted call has done before, in the guest's memory: as Xen's
+ * function, it is read before any request is done.
+ */
+static always_inline unsigned int done_before(
+    XEN_GUEST_HANDLE_PARAM(uint) pdone, unsigned int count)
+{
+    unsigned int done = 0;
+
+    if ( unlikely(count & MMU_UPDATE_PREEMPTED) &&
+         unlikely(!guest_handle_is_null(pdone)) )
+        (void)copy_from_guest(&done, pdone, 1);
+
+    return done;
+}
+
+/* As Xen's function, whatever becomes of it. */
+static noinline void copy_done(XEN_GUEST_HANDLE_PARAM(uint) pdone,
+                               unsigned int done)
+{
+    (void)copy_to_guest(pdone, &done, 1);
+}
+
+/* The end of a call of which nothing is left for Xen's function. */
+static always_inline void tell_done(XEN_GUEST_HANDLE_PARAM(uint) pdone,
+                                    unsigned int count, unsigned int done,
+                                    unsigned int i)
 {
     perfc_add(num_page_updates, i);
     if ( !(count & MMU_UPDATE_PREEMPTED) )
         perfc_incr(calls_to_mmu_update);
+
+    if ( unlikely(!guest_handle_is_null(pdone)) )
+        copy_done(pdone, done + i);
 }
 
-/* The number done goes to the guest, as Xen's function tells it. */
-static void tell_done(XEN_GUEST_HANDLE_PARAM(uint) pdone, unsigned int count,
-                      unsigned int i)
+/* Is anything left? -ERESTART: L1TF. Xen's function makes the continuation. */
+static always_inline bool is_left(int rc)
 {
-    unsigned int done = 0;
-
-    if ( count & MMU_UPDATE_PREEMPTED )
-        (void)copy_from_guest(&done, pdone, 1);
-    done += i;
-    (void)copy_to_guest(pdone, &done, 1);
+    return unlikely(rc == L1_NO_TABLE) || unlikely(rc == -ERESTART);
 }
 
 /* A command that is an update of an entry, with or without its A and D? */
@@ -46,11 +69,9 @@ static always_inline bool is_update(uint64_t ptr)
     return !(ptr & (sizeof(intpte_t) - 1) & ~MMU_PT_UPDATE_PRESERVE_AD);
 }
 
-/* One request alone. */
+/* One request alone, of a call that was not preempted before. */
 static noinline long update_single(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
-                                   unsigned int count,
-                                   XEN_GUEST_HANDLE_PARAM(uint) pdone,
-                                   unsigned int foreigndom)
+                                   XEN_GUEST_HANDLE_PARAM(uint) pdone)
 {
     struct domain *d = current->domain;
     struct l1_begun begun = {};
@@ -59,7 +80,7 @@ static noinline long update_single(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
 
     if ( unlikely(get_guest(req.ptr, &ureqs.p->ptr)) ||
          unlikely(get_guest(req.val, &ureqs.p->val)) )
-        return mmu_update(ureqs, count, pdone, foreigndom, NULL);
+        return mmu_update(ureqs, 1, pdone, DOMID_SELF, NULL);
 
     if ( likely(is_update(req.ptr)) )
     {
@@ -70,13 +91,10 @@ static noinline long update_single(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
         if ( likely(!rc) )
             rc = l1_one_value(req.ptr - mode, req.val, mode, true);
 
-        /* -ERESTART: L1TF. Xen's function makes the continuation. */
-        if ( likely(rc <= 0) && likely(rc != -ERESTART) )
+        if ( !is_left(rc) )
         {
             l1_count(UPDATES);
-            count_done(count, !rc);
-            if ( unlikely(!guest_handle_is_null(pdone)) )
-                tell_done(pdone, count, !rc);
+            tell_done(pdone, 1, 0, !rc);
             return rc;
         }
     }
@@ -84,18 +102,20 @@ static noinline long update_single(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
     l1_count(UPDATES_LEFT);
     begun.first = &req;
 
-    return mmu_update(ureqs, count, pdone, foreigndom, &begun);
+    return mmu_update(ureqs, 1, pdone, DOMID_SELF, &begun);
 }
 
-static noinline long update_many(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
-                                 unsigned int count,
-                                 XEN_GUEST_HANDLE_PARAM(uint) pdone,
-                                 unsigned int foreigndom)
+/*
+ * The requests from the first on. Adds to *begun how many were done, and what
+ * XSM has allowed. The result is what the next one met; L1_NO_TABLE if it is for
+ * Xen's function, or if it is time for that to be preempted. A function of its
+ * own, for its frame is large.
+ */
+static noinline int update_many(const mmu_update_t *ureqs, unsigned int nr,
+                                struct l1_begun *begun)
 {
-    const unsigned int nr = count & ~MMU_UPDATE_PREEMPTED;
     mmu_update_t reqs[L1_VALUES];
     struct vcpu *curr = current;
-    struct l1_begun begun = {};
     struct l1_batch b;
     unsigned int i = 0;
     int rc = 0;
@@ -113,7 +133,7 @@ static noinline long update_many(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
 
         l1_table_unlock(&b);
         /* One that cannot be read stops the call just where it is. */
-        if ( raw_copy_from_guest(reqs, ureqs.p + i, n * sizeof(*reqs)) )
+        if ( raw_copy_from_guest(reqs, ureqs + i, n * sizeof(*reqs)) )
         {
             rc = L1_NO_TABLE;
             break;
@@ -147,23 +167,34 @@ static noinline long update_many(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
     }
 
     l1_table_put(&b);
+    begun->asked = b.xsm_checked;
+    begun->done += i;
 
-    if ( likely(rc <= 0) && likely(rc != -ERESTART) )
+    return rc;
+}
+
+static noinline long update_list(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
+                                 unsigned int count,
+                                 XEN_GUEST_HANDLE_PARAM(uint) pdone)
+{
+    const unsigned int nr = count & ~MMU_UPDATE_PREEMPTED;
+    const unsigned int before = done_before(pdone, count);
+    struct l1_begun begun = { .done = before };
+    int rc = update_many(ureqs.p, nr, &begun);
+    unsigned int i = begun.done - before;
+
+    if ( !is_left(rc) )
     {
-        count_done(count, i);
-        if ( !guest_handle_is_null(pdone) )
-            tell_done(pdone, count, i);
+        tell_done(pdone, count, before, i);
         return rc;
     }
 
     l1_count(UPDATES_LEFT);
-    begun.asked = b.xsm_checked;
-    begun.done = i;
-    guest_handle_add_offset(ureqs, i);
     perfc_add(num_page_updates, i);
+    guest_handle_add_offset(ureqs, i);
 
     return mmu_update(ureqs, (nr - i) | (count & MMU_UPDATE_PREEMPTED), pdone,
-                      foreigndom, &begun);
+                      DOMID_SELF, &begun);
 }
 
 long l1_mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
@@ -179,13 +210,13 @@ long l1_mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
          unlikely(curr->arch.old_guest_table) || unlikely(!nr) )
         return mmu_update(ureqs, count, pdone, foreigndom, NULL);
 
-    if ( nr == 1 )
-        return update_single(ureqs, count, pdone, foreigndom);
+    if ( count == 1 )
+        return update_single(ureqs, pdone);
 
     if ( unlikely(!guest_handle_okay(ureqs, nr)) )
         return mmu_update(ureqs, count, pdone, foreigndom, NULL);
 
-    return update_many(ureqs, count, pdone, foreigndom);
+    return update_list(ureqs, count, pdone);
 }
 
 /*
