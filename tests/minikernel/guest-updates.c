@@ -1041,14 +1041,6 @@ static const char *a_done_count_may_become_writable(void)
 	return NULL;
 }
 
-static int64_t set_parts(const char *text, uint32_t size)
-{
-	static const char path[] = "/params/ptebatch";
-
-	return hypercall5(__HYPERVISOR_hypfs_op, XEN_HYPFS_OP_write_contents,
-			  addr(path), sizeof(path), addr(text), size);
-}
-
 /* Xen looks for a table where the table is, not where the guest says. */
 static const char *a_forged_done_count_is_read_before_the_requests(void)
 {
