@@ -79,6 +79,15 @@ static inline uint64_t stored(uint64_t pte)
 	       (pte & US && !(pte & GUEST_KERNEL) ? G : 0);
 }
 
+/*
+ * An absent value, one of many. Its frame is inverted: where Xen guards against
+ * L1TF, any other value would turn the domain to shadow page tables.
+ */
+static inline uint64_t absent(uint64_t n)
+{
+	return FRAME ^ (n & 0xffff) << 12 ^ (n & 7) << 9;
+}
+
 /* True if the entry is what Xen stores for this value. */
 static inline int holds(uint32_t slot, uint64_t pte)
 {

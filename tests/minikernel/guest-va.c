@@ -110,7 +110,7 @@ static const char *a_refused_value_is_refused_whatever_the_flags(void)
 			CHECK(holds(VA, rw));
 		}
 	/* A table mapped read-only stays so. */
-	CHECK(!va_call(va_at(VA), slot_at(VA) & FRAME, 0));
+	CHECK(!va_call(va_at(VA), 0, 0));
 	CHECK(!va_call(va_at(VA), (slot_at(VA) & FRAME) | DATA, 0));
 	for (k = 0; k < sizeof(flags) / sizeof(*flags); k++) {
 		CHECK(va_call(va_at(VA), (slot_at(VA) & FRAME) | DATA | RW,

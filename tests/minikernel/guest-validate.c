@@ -151,9 +151,9 @@ static const char *absent_l1_entries_stay_as_they_are(void)
 		for (i = 0; i < SLOTS; i++) {
 			uint64_t x = (i + 1 + k * SLOTS) * 0x9e3779b97f4a7c15;
 
-			t[i] = k == 0		? FRAME ^ (x & FRAME)
+			t[i] = k == 0		? absent(x)
 			       : (x >> 40) % 4	? 0
-			       : (x >> 60) % k	? FRAME ^ (x & ~P & ~NX)
+			       : (x >> 60) % k	? absent(x >> 7)
 						: page_maddr(PAGE_A + i % 5) |
 							  P | (x & (RW | US));
 			copy[i] = stored(t[i]);
@@ -362,7 +362,7 @@ static const char *full_tables_of_all_levels_come_and_go(void)
 			for (i = 0; i < SLOTS; i++)
 				t[i] = level == 4 && !GUEST_L4(i)
 					       ? ~(uint64_t)i /* never read */
-				       : i % step ? FRAME ^ (uint64_t)i << 13
+				       : i % step ? absent(i)
 						  : lower(below);
 			close_table(TABLE);
 			CHECK(pinned(level, TABLE, 0));
@@ -370,8 +370,7 @@ static const char *full_tables_of_all_levels_come_and_go(void)
 				if (level < 4 || GUEST_L4(i))
 					CHECK(t[i] ==
 					      (i % step
-						       ? FRAME ^ (uint64_t)i
-								 << 13
+						       ? absent(i)
 						       : stored_above(
 								 level,
 								 lower(below))));

@@ -101,7 +101,8 @@ void race_run(uint64_t updates);
 void race_guest_run(uint64_t updates);
 void race_cost_run(uint64_t updates);
 /* Runs operations first .. first + nr - 1 of this seed; prints them if show. */
-void fuzz_run(uint64_t nr, uint64_t seed, uint64_t first, int show);
+void fuzz_run(uint64_t nr, uint64_t seed, uint64_t first, int show,
+	      enum code mmu_update_is);
 /* The same for trace.c; "switching" turns parts of a patched Xen off and on. */
 void trace_run(uint64_t nr, uint64_t seed, uint64_t first, int show,
 	       int switching, enum code entries_are);

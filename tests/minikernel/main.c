@@ -117,7 +117,7 @@ void kernel_main(start_info_t *si)
 	fuzz = value_of("fuzz", 0);
 	if (fuzz)
 		fuzz_run(fuzz, value_of("seed", 1), value_of("skip", 0),
-			 has_word("show"));
+			 has_word("show"), whose);
 	trace = value_of("trace", 0);
 	if (trace)
 		trace_run(trace, value_of("seed", 1), value_of("skip", 0),

@@ -727,6 +727,9 @@ void guest_run(void)
 	tap_result("validation, preempted", "calls were preempted",
 		   preemptions ? NULL : "no");
 	calls_are_preempted = 0;
+	if (use_new_calls() && start_info->flags & SIF_INITDOMAIN)
+		tap_result("Xen's own calls", "the engine did a part of them",
+			   entries_were(ENGINES));
 }
 
 void tests_run(int must_be_new, int must_be_old)

@@ -384,8 +384,8 @@ static void switch_parts(struct regs *r)
 	static uint32_t n;
 	static const char *const lists[] = {
 		"on", "no-updates", "no-validation", "dom0:no-updates,validation",
-		"dom0:on", "updates,no-validation", "dom0:off", "no-updates,"
-		"no-validation", "dom0:on",
+		"dom0:on", "updates,no-validation", "dom0:off",
+		"no-updates,no-validation", "dom0:on",
 	};
 
 	(void)r;
@@ -610,6 +610,8 @@ void trace_run(uint64_t nr, uint64_t seed, uint64_t first, int show,
 	tap_end(run_all(nr, seed, first));
 	for (i = DATA_PAGES - 4; i < DATA_PAGES; i++)
 		set_writable(page_virt(FIRST_DATA + i), 0);
+	if (switches && (set_parameter("on") || set_parameter("dom0:on")))
+		panic("the parts cannot be turned on again");
 	if (entries_are != UNKNOWN)
 		tap_result("trace", entries_are == XENS_OWN
 					    ? "Xen's own code did all of it"

@@ -4,6 +4,6 @@
 # vulnerable to L1TF, and pv-l1tf=dom0 makes Xen shadow dom0 because of that
 # entry.
 exec "$(dirname "$0")/boot" debug fuzz-shadow \
-	"l1tf fuzz=${FUZZ_OPERATIONS:-10000} seed=3" --timeout 900 \
-	--xen-append "guest_loglvl=none/warning pv-l1tf=dom0" \
+	"l1tf fuzz=${FUZZ_OPERATIONS:-10000} seed=3 own" --timeout 900 --xen-append \
+	"guest_loglvl=none/warning pv-l1tf=dom0 ptebatch=no-updates,no-validation" \
 	--expect 'L1TF-vulnerable.*Shadowing'
