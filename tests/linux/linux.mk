@@ -5,6 +5,7 @@
 #   OUT/initramfs-dom0      a dom0; for its domUs it holds the kernel,
 #                           OUT/initramfs and the minikernel
 #   OUT/initramfs-programs  with some of Debian's programs
+#   OUT/initramfs-commands  with others: a shell, a compiler, PostgreSQL
 #
 #   make -f tests/linux/linux.mk SERIES=6.1 OUT=dir [W=1] [TARGET]
 #
@@ -110,5 +111,12 @@ $(OUT)/initramfs-programs: $(OUT)/initramfs $(wildcard $(HERE)programs/*) \
 	$(HERE)initramfs --out $@ /=$$programs /programs=$(HERE)programs \
 		/init=$(OUT)/guest /ptebatch.ko=$(OUT)/ptebatch.ko
 
+initramfs-commands: $(OUT)/initramfs-commands
+$(OUT)/initramfs-commands: $(OUT)/initramfs $(wildcard $(HERE)programs/*) \
+		$(TOP)/tools/linux-programs
+	commands=`$(TOP)/tools/linux-programs commands` && \
+	$(HERE)initramfs --out $@ /=$$commands /programs=$(HERE)programs \
+		/init=$(OUT)/guest /ptebatch.ko=$(OUT)/ptebatch.ko
+
 FORCE:
-.PHONY: FORCE all initramfs-dom0 initramfs-programs
+.PHONY: FORCE all initramfs-dom0 initramfs-programs initramfs-commands

@@ -49,7 +49,7 @@ soak-linux: linux-module
 # everything, on both kernels, and plots; RESUME=1 continues an interrupted one.
 # Each kernel runs on the Xen of its own Debian release.
 figures-linux: linux_kernels = 6.1
-bench-linux: linux_target = initramfs-programs
+bench-linux: linux_target = initramfs-programs initramfs-commands
 figures-linux bench-linux: linux-module
 	@set -- --out . $(if $(filter figures%,$@),--quick) \
 		$(if $(RESUME),--resume); \

@@ -6,7 +6,7 @@
  * machine.
  *
  *   guest=JOB[+JOB...]   bench, bench-quick, bench-threads, programs,
- *                        db:PROCESSES, db-wall:PROCESSES,
+ *                        commands, db:PROCESSES, db-wall:PROCESSES,
  *                        test[:PART-OF-NAME], test-module[:PART-OF-NAME],
  *                        stress:SECONDS,
  *                        stress-swap:SECONDS, load:TIMES, flip:TIMES, hold,
@@ -207,6 +207,8 @@ static void run(const char *job)
 		db(number, n > 2);
 	else if (IS("programs"))
 		programs();
+	else if (IS("commands"))
+		commands();
 	else if (IS("test"))
 		test(arg);
 	else if (IS("test-module"))

@@ -13,12 +13,18 @@
  *                 that loads the saved data has none of them.
  *   gc            A Lisp whose collector uses mprotect to detect writes.
  *   jit           A JIT compiler that protects the code it generates.
+ *
+ * Commands are the opposite: programs that start, do little, and end, so that
+ * their cost is in fork, exec, page faults and exit. A command runs a few times,
+ * and the least figure counts. The first run has brought its files into the page
+ * cache.
  */
 #define _GNU_SOURCE
 #include "guest.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,22 +37,33 @@
 
 #define OUTPUT "/tmp/output"
 
-/* Starts a program with stdout and stderr to OUTPUT. */
-static pid_t start(char *const argv[])
+/* Whom the programs run as: PostgreSQL refuses to run as root. */
+static uid_t user;
+
+/* Starts a program with stdout and stderr to a file. */
+static pid_t start_to(const char *path, char *const argv[])
 {
 	pid_t pid = fork();
 
 	if (pid < 0)
 		die("fork");
 	if (!pid) {
-		int fd = open(OUTPUT, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
 		dup2(fd, 1);
 		dup2(fd, 2);
+		if (user &&
+		    (setgroups(0, NULL) || setgid(user) || setuid(user)))
+			die("setuid");
 		execv(argv[0], argv);
 		die(argv[0]);
 	}
 	return pid;
+}
+
+static pid_t start(char *const argv[])
+{
+	return start_to(OUTPUT, argv);
 }
 
 static bool ends_well(pid_t pid)
@@ -74,19 +91,38 @@ static void row(const char *workload, size_t pages, const char *direction,
 	failed += !checked;
 }
 
-/* Measures a whole run of a program, and checks its output. */
+/*
+ * Measures whole runs of a program, and checks its output: whether it is what is
+ * expected, or with part, contains that.
+ */
+static void whole_runs(const char *workload, const char *each, unsigned int nr,
+		       char *const argv[], const char *expected, bool part,
+		       unsigned int repeat)
+{
+	char buf[4096];
+	uint64_t best = -1, t;
+	bool good = true;
+
+	while (repeat--) {
+		t = rdtsc();
+		good &= ends_well(start(argv));
+		t = rdtsc() - t;
+		if (t < best)
+			best = t;
+		slurp(OUTPUT, buf, sizeof(buf));
+		good &= part ? !!strstr(buf, expected) : !strcmp(buf, expected);
+		if (!good) {
+			show_output();
+			break;
+		}
+	}
+	row(workload, 1, each, (double)best / nr, good);
+}
+
 static void whole_run(const char *workload, const char *each, unsigned int nr,
 		      char *const argv[], const char *expected)
 {
-	char buf[256];
-	uint64_t t = rdtsc();
-	bool good = ends_well(start(argv));
-
-	t = rdtsc() - t;
-	good &= !strcmp(slurp(OUTPUT, buf, sizeof(buf)), expected);
-	if (!good)
-		show_output();
-	row(workload, 1, each, (double)t / nr, good);
+	whole_runs(workload, each, nr, argv, expected, false, 1);
 }
 
 /* --- Redis ---------------------------------------------------------------- */
@@ -298,4 +334,112 @@ void programs(void)
 	redis();
 	whole_run("gc", "round", 40, lisp, "131071 174020\n");
 	whole_run("jit", "function", 5000, lua, "65638125000\n");
+}
+
+/* --- Commands -------------------------------------------------------------- */
+
+#define POSTGRES "/usr/lib/postgresql/15/bin/"
+#define DATA "/tmp/postgres"
+#define NOBODY 65534
+#define LOOP(times, command) \
+	"i=0; while [ $i -lt " #times " ]; do " command "; i=$((i+1)); done"
+
+static void shell(const char *workload, unsigned int nr, char *script,
+		  const char *expected)
+{
+	char *argv[] = { "/bin/dash", "-c", script, NULL };
+
+	whole_runs(workload, "command", nr, argv, expected, false, 4);
+}
+
+static pid_t start_postgres(void)
+{
+	char *initdb[] = { POSTGRES "initdb", "-D",	    DATA, "-N", "-A",
+			   "trust",	      "--locale=C", NULL };
+	char *server[] = { POSTGRES "postgres",
+			   "-D",
+			   DATA,
+			   "-k",
+			   "/tmp",
+			   "-c",
+			   "listen_addresses=",
+			   "-c",
+			   "fsync=off",
+			   "-c",
+			   "shared_buffers=16MB",
+			   "-c",
+			   "autovacuum=off",
+			   "-c",
+			   "jit=off",
+			   NULL };
+	pid_t pid;
+
+	/* initdb asks for its user's name. */
+	mkdir("/etc", 0755);
+	close(open("/etc/passwd", O_WRONLY | O_CREAT, 0644));
+	spit("/etc/passwd", "nobody:x:65534:65534::/tmp:/bin/sh\n");
+	user = NOBODY;
+	if (!ends_well(start(initdb))) {
+		show_output();
+		die("initdb");
+	}
+	pid = start_to("/tmp/postgres.log", server);
+	for (int tries = 0; access("/tmp/.s.PGSQL.5432", F_OK); tries++) {
+		if (tries > 6000)
+			die("starting postgres");
+		usleep(10000);
+	}
+	return pid;
+}
+
+static void postgres(void)
+{
+	char *psql[] = { POSTGRES "psql", "-h",	      "/tmp", "-At", "-c",
+			 "select 1",	  "postgres", NULL };
+	char *pgbench[] = { POSTGRES "pgbench",
+			    "-h",
+			    "/tmp",
+			    "-n",
+			    "-C",
+			    "-t",
+			    "20",
+			    "-f",
+			    "/programs/one.sql",
+			    "postgres",
+			    NULL };
+	pid_t server = start_postgres();
+
+	/* The socket is there before connections are accepted. */
+	for (int tries = 0; !ends_well(start(psql)) && tries < 100; tries++)
+		usleep(100000);
+	whole_runs("psql", "select", 1, psql, "1\n", false, 4);
+	whole_runs("pgbench", "connection", 20, pgbench, "processed: 20/20\n",
+		   true, 3);
+	kill(server, SIGINT);
+	if (!ends_well(server))
+		fail("postgres ended badly");
+	user = 0;
+}
+
+void commands(void)
+{
+	char *gcc[] = { "/usr/bin/gcc-12", "-o", "/tmp/hello",
+			"/programs/hello.c", NULL };
+	char *hello[] = { "/tmp/hello", NULL };
+	char *python[] = { "/usr/bin/python3.11", "-c", "pass", NULL };
+
+	setenv("PATH", "/bin:/usr/bin", 1);
+	setenv("LC_ALL", "C", 1);
+	setenv("HOME", "/tmp", 1);
+	setenv("PYTHONHASHSEED", "0", 1);
+	shell("sh-true", 20, LOOP(20, "/bin/true"), "");
+	shell("sh-substitution", 20, LOOP(20, "x=$(echo)"), "");
+	shell("sh-pipeline", 4,
+	      LOOP(4,
+		   "cat /programs/gc.lisp | tr a-z A-Z | sort | uniq | wc -l"),
+	      "25\n25\n25\n25\n");
+	whole_runs("gcc", "hello", 1, gcc, "", false, 3);
+	whole_run("hello", "run", 1, hello, "hello\n");
+	whole_runs("python", "pass", 1, python, "", false, 4);
+	postgres();
 }
