@@ -10,7 +10,7 @@
 /* How often entries map a frame, and which other references it has. */
 extern struct hx_tally {
 	unsigned int present, writable; /* mappings, over all entries */
-	unsigned int refs, types;	/* held by others than entries */
+	unsigned long refs, types;	/* held by others than entries */
 } hx_tally[NR_FRAMES];
 
 extern intpte_t *hx_tables[NR_TABLES + 1];
@@ -43,5 +43,7 @@ unsigned long hx_counted(unsigned long mfn);
 void hx_check_page(unsigned long i);
 void hx_worked_slow(unsigned int weight);
 void hx_keep(struct page_info *page);
+int hx_promote_l1(struct domain *d, intpte_t *table);
+void hx_demote_l1(struct domain *d, intpte_t *table);
 
 #endif /* HARNESS_INTERNAL_H */

@@ -223,8 +223,7 @@ void put_page_from_l1e(l1_pgentry_t e, struct domain *l1e_owner)
 
 l1_pgentry_t adjust_guest_l1e(l1_pgentry_t e, const struct domain *d)
 {
-	(void)d;
-	if (e.l1 & _PAGE_PRESENT) {
+	if ((e.l1 & _PAGE_PRESENT) && !d->arch.pv.is_32bit) {
 		if (!(e.l1 & _PAGE_USER))
 			e.l1 |= put_pte_flags(_PAGE_GUEST_KERNEL) | _PAGE_USER;
 		if (!(e.l1 & put_pte_flags(_PAGE_GUEST_KERNEL)))
@@ -601,6 +600,155 @@ long do_update_va_mapping(unsigned long va, uint64_t val, unsigned long flags)
 	if (rc == -ERESTART)
 		return hypercall_create_continuation(
 			__HYPERVISOR_update_va_mapping, "lll", va, val, flags);
+	return rc;
+}
+
+#endif /* !HARNESS_BENCH */
+
+/* --- Validation ------------------------------------------------------------ */
+
+#ifndef HARNESS_BENCH
+
+int hx_promote_l1(struct domain *d, intpte_t *table)
+{
+	l1_pgentry_t *pl1e = (l1_pgentry_t *)table;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = l1_validate(d, pl1e, 0); i < 512;
+	     i = l1_validate(d, pl1e, i + 1)) {
+		if (!(pl1e[i].l1 & _PAGE_PRESENT)) {
+			ret = pv_l1tf_check_l1e(d, pl1e[i]) ? -EINTR : 0;
+			if (ret)
+				break;
+		} else {
+			ret = get_page_from_l1e(pl1e[i], d, d);
+			if (ret < 0)
+				break;
+			pl1e[i].l1 ^= put_pte_flags((unsigned int)ret);
+			ret = 0;
+		}
+		pl1e[i] = adjust_guest_l1e(pl1e[i], d);
+	}
+	if (ret)
+		while (i-- > 0)
+			put_page_from_l1e(pl1e[i], d);
+	return ret;
+}
+
+void hx_demote_l1(struct domain *d, intpte_t *table)
+{
+	l1_pgentry_t *pl1e = (l1_pgentry_t *)table;
+
+	for (unsigned int i = l1_devalidate(d, pl1e); i < 512; i++)
+		put_page_from_l1e(pl1e[i], d);
+}
+
+/* An entry of a higher level, in the meaning of struct hx_upper. */
+#define PARTIAL 1U
+
+static int get_upper(struct hx_upper *u, unsigned int i, unsigned int partial)
+{
+	uint64_t *e = &u->entry[i];
+
+	if (partial && !hx.held[i])
+		hx_rule("slot %u resumed, and nothing held", i);
+	if (*e & HX_REFUSED)
+		return -EINVAL;
+	if (*e & 0xe) { /* two references: that of a partial state, and all */
+		*e -= 2;
+		hx.held[i] = 1;
+		return -ERESTART;
+	}
+	hx.held[i] = 2;
+	return 0;
+}
+
+static int put_upper(struct hx_upper *u, unsigned int i, unsigned int partial)
+{
+	uint64_t *e = &u->entry[i];
+
+	if (!(*e & P))
+		return 1;
+	if (hx.held[i] != (partial ? 1 : 2))
+		hx_rule("slot %u let go with %u held, partial %u", i,
+			hx.held[i], partial);
+	if (*e & 0x1e00) { /* preempted so often */
+		*e -= 0x200;
+		hx.held[i] = 1;
+		return -ERESTART;
+	}
+	hx.held[i] = 0;
+	return 0;
+}
+
+/* As promote_l2_table() to promote_l4_table(). Level 4 does not ask itself. */
+int hx_promote_upper(struct hx_upper *u, struct domain *d)
+{
+	unsigned int i, partial_flags = u->partial_flags;
+	int rc = 0;
+
+	for (i = u->nr_validated_ptes; i < 512;
+	     i = l1_next_used(d, u->entry, i + 1), partial_flags = 0) {
+		uint64_t e = u->entry[i];
+
+		if (u->level < 4 && i > u->nr_validated_ptes &&
+		    hypercall_preempt_check())
+			rc = -EINTR;
+		else if (e & HX_XEN_SLOT)
+			continue;
+		else if (!(e & P)) {
+			if (!(e & HX_UNSAFE))
+				continue;
+			rc = -EINTR;
+		} else
+			rc = get_upper(u, i, partial_flags);
+		if (rc == -ERESTART) {
+			u->nr_validated_ptes = i;
+			u->partial_flags = PARTIAL;
+		} else if (rc < 0 && i) {
+			u->nr_validated_ptes = i;
+			u->partial_flags = partial_flags;
+			rc = rc == -EINTR ? -ERESTART : rc;
+		}
+		if (rc < 0)
+			break;
+		u->entry[i] |= US;
+	}
+	return rc;
+}
+
+/* As demote_l2_table() to demote_l4_table(). */
+int hx_demote_upper(struct hx_upper *u, struct domain *d)
+{
+	unsigned int partial_flags = u->partial_flags;
+	unsigned int i = u->nr_validated_ptes - !(partial_flags & PARTIAL);
+	int rc = 0;
+
+	for (;;) {
+		if (!(u->entry[i] & HX_XEN_SLOT))
+			rc = put_upper(u, i, partial_flags);
+		if (rc < 0)
+			break;
+		partial_flags = 0;
+		i = l1_used_below(d, u->entry, i);
+		if (!i--)
+			break;
+		if (u->level < 4 && hypercall_preempt_check()) {
+			rc = -EINTR;
+			break;
+		}
+	}
+	if (rc >= 0)
+		return 0;
+	if (rc == -ERESTART) {
+		u->nr_validated_ptes = i;
+		u->partial_flags = PARTIAL;
+	} else if (i < 511) {
+		u->nr_validated_ptes = i + !(partial_flags & PARTIAL);
+		u->partial_flags = partial_flags;
+		rc = -ERESTART;
+	}
 	return rc;
 }
 

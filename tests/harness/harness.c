@@ -168,7 +168,7 @@ void hx_check_page(unsigned long i)
 	if ((t & PGT_type_mask) == PGT_writable_page) {
 		if ((t & PGT_count_mask) <
 		    hx_tally[i].writable + hx_tally[i].types)
-			hx_rule("frame %lx: type count %lu below its %u "
+			hx_rule("frame %lx: type count %lu below its %lu "
 				"writable mappings", mfn, t & PGT_count_mask,
 				hx_tally[i].writable + hx_tally[i].types);
 	} else if (hx_tally[i].writable)
@@ -758,7 +758,41 @@ void hx_set(unsigned int table, unsigned int slot, uint64_t entry)
 	hx.full_validations = hx.generic_gets = hx.generic_puts = 0;
 }
 
-void hx_hold(unsigned long mfn, unsigned int types)
+void hx_unvalidate(unsigned int t)
+{
+	hx.unvalidated[t] = true;
+	memset(hx_tables[t], 0, PAGE_SIZE);
+	hx_page(table_mfn(t))->u.inuse.type_info = PGT_l1_page_table | 1;
+}
+
+void hx_raw(unsigned int t, unsigned int s, uint64_t entry)
+{
+	hx_tables[t][s] = entry;
+}
+
+int hx_promote(unsigned int t, struct domain *d)
+{
+	int rc = hx_promote_l1(d, hx_tables[t]);
+
+	if (rc)
+		return rc;
+	for (unsigned int s = 0; s < 512; s++)
+		account(0, hx_tables[t][s]);
+	hx_page(table_mfn(t))->u.inuse.type_info |= PGT_validated;
+	hx.unvalidated[t] = false;
+	return 0;
+}
+
+void hx_demote(unsigned int t, struct domain *d)
+{
+	for (unsigned int s = 0; s < 512; s++)
+		account(hx_tables[t][s], 0);
+	hx_page(table_mfn(t))->u.inuse.type_info &= ~PGT_validated;
+	hx.unvalidated[t] = true;
+	hx_demote_l1(d, hx_tables[t]);
+}
+
+void hx_hold(unsigned long mfn, unsigned long types)
 {
 	struct page_info *page = hx_page(mfn);
 
@@ -795,7 +829,8 @@ void hx_audit(void)
 			intpte_t e = hx_tables[t][s];
 
 			i = hx_counted((e & PADDR_MASK) >> PAGE_SHIFT);
-			if (!(e & _PAGE_PRESENT) || i == NR_FRAMES)
+			if (!(e & _PAGE_PRESENT) || i == NR_FRAMES ||
+			    (t < NR_TABLES && hx.unvalidated[t]))
 				continue;
 			present[i]++;
 			writable[i] += !!(e & _PAGE_RW);
@@ -807,19 +842,21 @@ void hx_audit(void)
 
 		m = pdx_to_pfn(i);
 		if (c != present[i] + hx_tally[i].refs)
-			hx_rule("frame %lx: %lu references, not %u", m, c,
+			hx_rule("frame %lx: %lu references, not %lu", m, c,
 				present[i] + hx_tally[i].refs);
 		if (x & PGT_locked)
 			hx_rule("frame %lx left locked", m);
 		if ((x & PGT_type_mask) == PGT_writable_page &&
 		    m != MFN_IO_PAGE &&
 		    (x & PGT_count_mask) != writable[i] + hx_tally[i].types)
-			hx_rule("frame %lx: %lu type references, not %u", m,
+			hx_rule("frame %lx: %lu type references, not %lu", m,
 				x & PGT_count_mask,
 				writable[i] + hx_tally[i].types);
 		if ((x & PGT_type_mask) &&
 		    (x & PGT_type_mask) != PGT_writable_page &&
-		    m != MFN_UNVALID && (x & PGT_count_mask) != 1)
+		    m != MFN_UNVALID && (x & PGT_count_mask) != 1 &&
+		    /* A page's former type means nothing. */
+		    !(m - MFN_PAGE < NR_PAGES && !(x & PGT_count_mask)))
 			hx_rule("frame %lx: table's type count is %lu", m,
 				x & PGT_count_mask);
 	}

@@ -741,6 +741,9 @@ struct harness {
 	struct hx_flush flush[64];
 	unsigned int flushes;
 
+	bool unvalidated[NR_TABLES]; /* tables whose entries hold nothing */
+	unsigned int held[512];	     /* see struct hx_upper */
+
 	/* Bits that hardware has set in each slot since the call began. */
 	uint64_t hw_set[NR_TABLES + 1][512];
 	unsigned int hw_walks; /* walks in which it set a bit */
@@ -765,9 +768,34 @@ uint64_t hx_memory(unsigned int page, unsigned int slot);
 /* Sets an entry without the handlers, and updates references and types. */
 void hx_set(unsigned int table, unsigned int slot, uint64_t entry);
 /* Adds references and types from elsewhere, so that counts start above 0. */
-void hx_hold(unsigned long mfn, unsigned int types);
+void hx_hold(unsigned long mfn, unsigned long types);
 /* Drops the domain's own reference to a page, as if it returned the page. */
 void hx_release(unsigned long mfn);
+/*
+ * Table t is one to be validated: its entries hold nothing. hx_raw() sets them.
+ * hx_promote() validates them as entries of a table of d, by Xen's loop as
+ * install leaves it, and returns its answer; hx_demote() is the reverse.
+ */
+void hx_unvalidate(unsigned int t);
+void hx_raw(unsigned int t, unsigned int s, uint64_t entry);
+int hx_promote(unsigned int t, struct domain *d);
+void hx_demote(unsigned int t, struct domain *d);
+/*
+ * Xen's loops over a table of a higher level, with a model of what an entry
+ * does: its low byte says how often it is preempted in its turn, and whether it
+ * is refused (HX_REFUSED), absent but unsafe (HX_UNSAFE), or neither. Entries
+ * that are held are counted by slot in hx.held.
+ */
+#define HX_REFUSED 0x20UL
+#define HX_UNSAFE 0x40UL
+#define HX_XEN_SLOT 0x80UL /* not the guest's */
+struct hx_upper {
+	uint64_t entry[512];
+	unsigned int nr_validated_ptes, partial_flags; /* as in page_info */
+	unsigned int level;
+};
+int hx_promote_upper(struct hx_upper *u, struct domain *d);
+int hx_demote_upper(struct hx_upper *u, struct domain *d);
 void hx_touch(unsigned int table, unsigned int slot, int write);
 /*
  * A hypercall by the guest, restarted as long as it is preempted: the two calls,

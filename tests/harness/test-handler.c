@@ -29,6 +29,8 @@ int main(int argc, char **argv)
 	values_come_and_go();
 	calls_stop();
 	updates();
+	validation();
+	parts();
 	differential(seed, rounds);
 	return tap_done() != 0;
 }
