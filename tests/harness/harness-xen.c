@@ -76,8 +76,13 @@ bool page_lock_unsafe(struct page_info *page)
 #else
 bool page_lock_unsafe(struct page_info *page)
 {
-	unsigned long x = page->u.inuse.type_info;
+	void (*before)(struct page_info *) = hx.before_lock;
+	unsigned long x;
 
+	hx.before_lock = NULL;
+	if (before)
+		before(page);
+	x = page->u.inuse.type_info;
 	if (hx_held)
 		hx_rule("a second page lock taken");
 	if (x & PGT_locked)

@@ -366,10 +366,12 @@ static bool gives_up(unsigned int t, unsigned int s)
 	return false;
 }
 
-uint64_t hx_read(volatile void *p)
+uint64_t hx_read(const volatile void *from)
 {
+	volatile void *p = (volatile void *)(uintptr_t)from;
 	unsigned int t, s;
 
+	hx.cycles += hx.read_cycles;
 #ifndef HARNESS_BENCH
 	if (find_memory(p) < NR_PAGES)
 		hx_rule("memory of page %u read", find_memory(p));

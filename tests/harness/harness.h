@@ -139,6 +139,7 @@ typedef struct {
 #define mfn_eq(a, b) ((a).mfn == (b).mfn)
 #define INVALID_MFN _mfn(~0UL)
 #define PAGE_SHIFT 12
+#define L1_PAGETABLE_ENTRIES 512
 #define PAGE_SIZE 4096UL
 #define PAGE_MASK (~(PAGE_SIZE - 1))
 #define PAGE_OFFSET(a) ((unsigned long)(a) & ~PAGE_MASK)
@@ -448,7 +449,7 @@ typedef uint64_t cycles_t;
 #define cmpxchg(p, o, n) __sync_val_compare_and_swap(p, o, n)
 #define xchg(p, n) __atomic_exchange_n(p, (typeof(*(p)))(n), __ATOMIC_SEQ_CST)
 #else
-uint64_t hx_read(volatile void *p);
+uint64_t hx_read(const volatile void *p);
 void hx_write(volatile void *p, uint64_t v);
 uint64_t hx_cmpxchg(volatile void *p, uint64_t old, uint64_t new);
 uint64_t hx_xchg(volatile void *p, uint64_t new);
@@ -698,6 +699,7 @@ struct harness {
 	 */
 	unsigned int visit_at, waited;
 	uint64_t cycles; /* that passed in pauses */
+	unsigned int read_cycles; /* of each read of an entry or a count */
 	bool hidden, waiting;
 
 	/*
@@ -715,6 +717,9 @@ struct harness {
 	 */
 	int l2_rc;
 	bool l2_old;
+
+	/* Called once, just before a page is locked, if set. */
+	void (*before_lock)(struct page_info *page);
 
 	/* This page gets a new owner just before an inline reference to it. */
 	unsigned long steal_mfn;

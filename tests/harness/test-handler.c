@@ -8,10 +8,12 @@
  * The makefile builds the tests several times: without options, with
  * -DPTEBATCH_PREEMPT=1U so that a call is preempted at each entry, and for each
  * way in which Xen can number its frames. The arguments are the seed of the
- * random tests (default 1) and their rounds (20000), or "forged" to run only
- * the tests of forged progress.
+ * random tests (default 1) and their rounds (20000), and "stop" to end with the
+ * first test that fails; or "forged" to run only the tests of forged progress.
  */
 #include "test-handler.h"
+
+bool stop_at_failure;
 
 int main(int argc, char **argv)
 {
@@ -20,6 +22,7 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	harness_reset();
+	stop_at_failure = argc > 3 && !strcmp(argv[3], "stop");
 	if (argc > 1 && !strcmp(argv[1], "forged")) {
 		forged_progress();
 		return tap_done() != 0;

@@ -52,6 +52,8 @@ void parts(void);           /* test-parts.c */
 void forged_progress(void); /* run alone for the mutants */
 void differential(unsigned int seed, unsigned int rounds); /* test-random.c */
 
+extern bool stop_at_failure; /* for the mutants, of which one is enough */
+
 static inline void begin(const char *name)
 {
 	tap_begin(NULL, name);
@@ -65,6 +67,8 @@ static inline void end(void)
 	if (hx.broken)
 		TAP_CHECK(0, "rule broken %u times: %s", hx.broken, hx.what);
 	tap_end(NULL);
+	if (tap.reasons && stop_at_failure)
+		exit(1);
 }
 
 static inline uint64_t pte(unsigned long mfn, uint64_t flags)

@@ -448,6 +448,69 @@ static void registers(void)
 	end();
 }
 
+/* Another CPU makes the table one of a higher level, or memory. */
+static unsigned long new_type;
+static void retype(struct page_info *page)
+{
+	page->u.inuse.type_info = new_type | PGT_validated | 1;
+}
+
+static void type_races(void)
+{
+	static const unsigned long types[] = {PGT_l2_page_table,
+					      PGT_seg_desc_page,
+					      PGT_writable_page};
+	mmu_update_t req = {hx_slot(0, 3), page(1, RW)};
+
+	begin("a table that becomes another page before its lock is not written");
+	for (unsigned int t = 0; t < ARRAY_SIZE(types); t++)
+		for (unsigned int way = 0; way < 7; way++) {
+			harness_reset();
+			hx_set(0, 3, page(1, A));
+			new_type = types[t];
+			hx.before_lock = retype;
+			hx.l2_rc = -EINVAL;
+			switch (way) {
+			case 0:
+				EQ(flags(hx_slot(0, 3), 1, 0, NX),
+				   ANS(0, 0, EINVAL));
+				break;
+			case 1:
+				EQ(hx_call(RUNS, hx_slot(0, 3), 1, SET, 0, 0),
+				   ANS(0, 0, EINVAL));
+				break;
+			case 2:
+				EQ(hx_call(RUNS, hx_slot(0, 3), 1, CLEAR, 0, 0),
+				   ANS(0, 0, EINVAL));
+				break;
+			case 3:
+				EQ(flags(hx_slot(0, 3), 2, 0, NX),
+				   ANS(0, 0, EINVAL));
+				break;
+			case 4:
+				EQ(value(hx_slot(0, 3), 0, 0),
+				   ANS(0, 0, EINVAL));
+				break;
+			case 5:
+				EQ(hx_call(UPDATE_VA, HX_VA + 3 * 4096, 0, 0, 0,
+					   0), (uint64_t)-EINVAL);
+				break;
+			case 6:
+				if (new_type == PGT_writable_page)
+					continue; /* which may be written */
+				EQ(hx_call(MMU, (uintptr_t)&req, 1, 0,
+					   DOMID_SELF, 0), (uint64_t)-EINVAL);
+				break;
+			}
+			CHECK(!hx.before_lock);
+			EQ(hx_get(0, 3), page(1, A));
+			hx_page(MFN_TABLE)->u.inuse.type_info =
+				PGT_l1_page_table | PGT_validated | 1;
+			hx_audit();
+		}
+	end();
+}
+
 /* --- The type count in place ---------------------------------------------- */
 
 /* One value by mod_l1_entry(), as mmu_update of foreigndom's pages reaches it. */
@@ -549,5 +612,6 @@ void parts(void)
 	flipped();
 	counters();
 	registers();
+	type_races();
 	in_place();
 }

@@ -47,7 +47,7 @@ struct update_case {
 	unsigned int pdone;	   /* 0 there, 1 null, 2 faults */
 	uint32_t xsm_deny;
 	int l2_rc;
-	bool l2_old, l1tf, shadow, no_device;
+	bool l2_old, l1tf, shadow, no_device, is_32bit;
 };
 
 /*
@@ -142,9 +142,11 @@ static int64_t update(const struct update_case *u, unsigned int preempt)
 	hx.l2_rc = u->l2_rc;
 	hx.l2_old = u->l2_old;
 	hx.preempt = preempt;
+	hx.read_cycles = preempt == 2 ? 1000 : 0;
 	hx.may_free = true;
 	hx_self.arch.pv.check_l1tf = u->l1tf;
 	hx_self.cache_attrs_ok = !u->no_device;
+	hx_self.arch.pv.is_32bit = u->is_32bit;
 	if (u->shadow)
 		hx_self.paging_mode = PG_shadow | PG_log_dirty;
 	if (u->fault) {
@@ -398,14 +400,15 @@ static void counts(void)
 	end();
 
 	begin("mmu_update of others, or in a paging mode, is Xen's own");
-	for (unsigned int k = 0; k < 4; k++) {
+	for (unsigned int k = 0; k < 5; k++) {
 		struct update_case u = {.name = "not the engine's",
 					.nr = 64,
 					.foreign = k == 0   ? 5
 						   : k == 1 ? 3
 						   : k == 2 ? 99
 							    : 0,
-					.shadow = k == 3};
+					.shadow = k == 3,
+					.is_32bit = k == 4};
 
 		world();
 		good(64);
@@ -502,7 +505,8 @@ static void update_va(void)
 	static const unsigned long vas[] = {
 		HX_VA + 9 * 4096, HX_VA + 9 * 4096 + 0x123, HX_VA + 14 * 4096,
 		HX_VA + 4 * 4096, HX_VA + 511 * 4096,
-		HX_VA + HX_L2S * (2UL << 20), 1UL << 50, 0xffff800000000000UL,
+		HX_VA + HX_L2S * (2UL << 20), (HX_VA + 9 * 4096) | 1UL << 50,
+		0xffff800000000000UL,
 	};
 	static const unsigned long flags[] = {
 		UVMF_NONE, UVMF_INVLPG, UVMF_INVLPG | UVMF_ALL, UVMF_TLB_FLUSH,
