@@ -532,6 +532,64 @@ static void call(uint32_t nr)
 	fuzz_slots += model_slots;
 }
 
+/* mmu_update, or update_va_mapping, of the caller's own tables. */
+static uint32_t done;
+
+static void own_call(void)
+{
+	static const uint64_t flags[] = {
+		UVMF_NONE, UVMF_INVLPG, UVMF_INVLPG | UVMF_ALL, UVMF_TLB_FLUSH,
+		UVMF_TLB_FLUSH | UVMF_ALL,
+	};
+	uint64_t a[5] = {0};
+	unsigned int b = byte(), t, s;
+
+	if (b & 1) {
+		where(&t, &s);
+		if (hx_self.paging_mode & PG_refcounts)
+			return;
+		a[0] = HX_VA + (uint64_t)(t % HX_L2S) * 0x200000 + s * 4096;
+		a[1] = a_value().pte;
+		a[2] = flags[b / 2 % ARRAY_SIZE(flags)];
+		hx.l2[t].l2 = (b >= 224 ? frame() : MFN_TABLE + t) << 12 | 0x67;
+		model_call(__HYPERVISOR_update_va_mapping, a);
+	} else {
+		a[0] = (uintptr_t)values;
+		a[1] = b & 2 ? count(3) : count(MOST);
+		a[2] = (uintptr_t)&done;
+		a[3] = DOMID_SELF;
+		for (unsigned int i = 0; i < a[1]; i++) {
+			values[i] = a_value();
+			if (b & 4 && one_in(4)) /* memory */
+				values[i].slot = (MFN_PAGE + byte() % 24) << 12 |
+						 (values[i].slot & 0xfff);
+		}
+		done = 0;
+		model_call(__HYPERVISOR_mmu_update, a);
+	}
+	hx.steal_mfn = 0;
+	fuzz_operations++;
+	fuzz_slots += model_slots;
+}
+
+/* A table is let go, and is validated with other entries. */
+static void validate(void)
+{
+	static uint64_t entries[512];
+	unsigned int t = byte() % NR_TABLES, n = count(64);
+
+	memset(entries, 0, sizeof(entries));
+	while (n--) {
+		unsigned int b = byte();
+
+		entries[b < 128 ? b % 40 : b < 160 ? 511 - b % 32 : word() % 512] =
+			entry();
+	}
+	if (!(hx_self.paging_mode & PG_refcounts))
+		model_validate(t, entries);
+	fuzz_operations++;
+}
+
 static void step(void)
 {
 	unsigned int b = byte();
@@ -565,6 +623,20 @@ static void step(void)
 	case 7:
 		preemption();
 		break;
+	case 8:
+		if (b & 0x10) {
+			validate();
+			break;
+		}
+		/* fallthrough */
+	case 9:
+		if (!in_call) {
+			in_call = true;
+			own_call();
+			in_call = false;
+			break;
+		}
+		/* fallthrough */
 	default:
 		if (in_call) {	/* change records that the call is reading */
 			unsigned int i = byte() % 8;

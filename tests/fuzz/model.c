@@ -33,6 +33,11 @@ uint64_t model_slots;
 /* The current call, decoded from its arguments. */
 static struct {
 	bool values, list;
+	/*
+	 * Xen's own calls. They judge some flags that the engine passes over,
+	 * and it depends on how a call is divided which of them does an entry.
+	 */
+	bool mmu, va;
 	const struct ptebatch_run *runs;
 	const struct ptebatch_value *value;
 	struct ptebatch_run one;
@@ -374,14 +379,66 @@ static int run_slot(const struct ptebatch_run *r, bool apply)
 	return 0;
 }
 
+/* What mmu_update wrote to memory that is no table. */
+static struct {
+	unsigned int page, i;
+	uint64_t val;
+} written[4096];
+static unsigned int nr_written;
+
+/* An update by mmu_update of what is no L1 table. */
+static int memory_rule(const struct ptebatch_value *v, bool apply)
+{
+	uint64_t mfn = v->slot >> 12;
+	struct model_frame *f;
+
+	if (mfn >= NR_FRAMES || mfn / 64 == MFN_HOLE / 64)
+		return EINVAL;
+	f = &model.frame[mfn];
+	if (f->owner != OWN || !f->refs || f->refs >= PGC_count_mask - 1 ||
+	    no_type(f))
+		return EINVAL;
+	if (!apply)
+		return 0;
+	f->writable = true;
+	model_slots++;
+	if (mfn < MFN_PAGE || mfn >= MFN_PAGE + NR_PAGES)
+		return 0;
+	for (unsigned int i = 0; i < nr_written; i++)
+		if (written[i].page == mfn - MFN_PAGE &&
+		    written[i].i == v->slot % 4096 / 8) {
+			written[i].val = v->pte;
+			return 0;
+		}
+	if (nr_written < ARRAY_SIZE(written)) {
+		written[nr_written].page = mfn - MFN_PAGE;
+		written[nr_written].i = v->slot % 4096 / 8;
+		written[nr_written++].val = v->pte;
+	}
+	return 0;
+}
+
 static int one_value(const struct ptebatch_value *v, bool apply)
 {
 	unsigned int t = 0, s, mode = v->slot % 8;
 	uint64_t was, new = v->pte, keep = 0;
 	int err;
 
-	if (xsm_of(v->pte) & hx.xsm_deny)
+	if (c.mmu) {
+		if (mode == MMU_MACHPHYS_UPDATE)
+			return EPERM;
+		if (mode > MMU_PT_UPDATE_NO_TRANSLATE)
+			return ENOSYS;
+		if (hx_self.paging_mode & PG_refcounts)
+			return EOPNOTSUPP;
+	}
+	if (!c.va && (xsm_of(v->pte) & hx.xsm_deny))
 		return EPERM;
+	if (c.mmu && table_of(v->slot, &t))
+		return memory_rule(&(struct ptebatch_value){v->slot - mode,
+							    v->pte}, apply);
+	if (mode == MMU_PT_UPDATE_NO_TRANSLATE && c.mmu)
+		mode = PTEBATCH_SET_EXACT;
 	if (mode != PTEBATCH_SET_EXACT && mode != PTEBATCH_SET_KEEP_AD)
 		return EINVAL;
 	err = table_of(v->slot, &t);
@@ -399,14 +456,16 @@ static int one_value(const struct ptebatch_value *v, bool apply)
 		 * fails in this case.)
 		 */
 		if (own() && (was & P) && !(new & KERNEL) &&
-		    !((was ^ new) & ~PTEBATCH_FAST_FLAGS))
+		    !((was ^ new) & ~PTEBATCH_FAST_FLAGS) &&
+		    (apply || !(c.mmu || c.va)))
 			bad = false;
 		if (bad)
 			return EINVAL;
 		/* mod_l1_entry() changes RW in place if updates are on. */
 		err = entry_rule(was, &new, LIGHT_VALUE,
-				 is_on(HX_UPDATES) ? LIGHT_VALUE | RW
-						   : PTEBATCH_FAST_FLAGS);
+				 is_on(HX_UPDATES)    ? LIGHT_VALUE | RW
+				 : (c.mmu || c.va) ? 0
+						      : PTEBATCH_FAST_FLAGS);
 	} else if (c.tables->arch.pv.check_l1tf && !c.tables->paging_mode &&
 		   (new & L1TF_ADDRESS) && (new & L1TF_ADDRESS) < L1TF_MEMORY)
 		err = RESTART;
@@ -436,7 +495,9 @@ static int stop_rule(void)
 {
 	if (c.done == c.nr)
 		return 0;
-	if (!c.list && c.slots == c.one.count)
+	if (c.mmu && faults(record(c.done), record_size()))
+		return EFAULT;
+	if (!c.list && !c.va && c.slots == c.one.count)
 		return 0;
 	return c.values ? one_value(c.value + c.done, false)
 			: run_slot(c.runs + c.done, false);
@@ -588,6 +649,37 @@ static void flush_whom(void)
 			c.cpus |= *(uint64_t *)c.tlb.vcpus & 1UL << i;
 }
 
+/* mmu_update of the caller's own tables, or update_va_mapping. */
+static void decode_update(uint32_t nr, const uint64_t a[5])
+{
+	static struct ptebatch_value one;
+
+	c.values = true;
+	c.mmu = c.list = nr == __HYPERVISOR_mmu_update;
+	c.va = !c.mmu;
+	c.tables = c.pages = &hx_self;
+	c.known = true;
+	if (c.mmu) {
+		c.value = (void *)args[0];
+		c.nr = (uint32_t)args[1];
+		c.done = (a[0] - args[0]) / sizeof(*c.value);
+		return;
+	}
+	one.slot = (hx.l2[(a[0] - HX_VA) >> 21].l2 & PTEBATCH_PTE_FRAME) |
+		   (a[0] >> 12 & 511) * 8;
+	one.pte = a[1];
+	c.value = &one;
+	c.nr = 1;
+	if (a[2] & UVMF_FLUSHTYPE_MASK)
+		c.tlb.who = a[2] & UVMF_ALL ? PTEBATCH_TLB_ALL
+					    : PTEBATCH_TLB_LOCAL;
+	if ((a[2] & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG) {
+		c.tlb.addr = a[0];
+		c.tlb.pages = 1;
+	}
+	flush_whom();
+}
+
 /* Decodes the arguments, as the handlers do on entry and after a preemption. */
 static void decode(uint32_t nr, const uint64_t a[5])
 {
@@ -596,6 +688,11 @@ static void decode(uint32_t nr, const uint64_t a[5])
 	int err;
 
 	memset(&c, 0, sizeof(c));
+	if (nr == __HYPERVISOR_mmu_update ||
+	    nr == __HYPERVISOR_update_va_mapping) {
+		decode_update(nr, a);
+		return;
+	}
 	c.values = nr == __HYPERVISOR_ptebatch_values;
 	c.list = c.values || op == PTEBATCH_HOW_LIST;
 	c.nr = given;
@@ -835,6 +932,13 @@ static void at_preemption(uint64_t a[5])
 	uint32_t done = a[1] >> 32, slots = 0;
 	uint64_t mask1 = ~0U, mask3 = ~0UL;
 
+	if (c.mmu || c.va) {
+		done = c.mmu ? (a[0] - args[0]) / sizeof(*c.value) : 0;
+		if (c.mmu && ((uint32_t)a[1] & ~MMU_UPDATE_PREEMPTED) !=
+				     c.nr - done)
+			fail("%u of %u done, and %lx left", done, c.nr, a[1]);
+		goto known;
+	}
 	if (c.refused)
 		fail("a call continues though its arguments give error %d",
 		     c.refused);
@@ -848,6 +952,7 @@ static void at_preemption(uint64_t a[5])
 	if (a[0] != args[0] || ((a[1] ^ args[1]) & mask1) || a[2] != args[2] ||
 	    ((a[3] ^ args[3]) & mask3) || a[4] != args[4])
 		fail("a preempted call's arguments change");
+known:
 	if (hx.l1tf != l1tf) {
 		/* The entry was judged in the mode before the shadowing. */
 		l1tf = hx.l1tf;
@@ -877,6 +982,28 @@ static void at_preemption(uint64_t a[5])
 		hx.steal_mfn = 0;
 	begin_part();
 	decode(call_nr, a);
+}
+
+/* Of Xen's own calls: an error, and in *pdone the number of requests done. */
+static void check_update(int64_t ret)
+{
+	uint32_t done = c.mmu ? *(uint32_t *)args[2] : ret ? 0 : 1;
+	int stop;
+
+	if (c.done != done)
+		advance(done, 0);
+	check_stolen();
+	check_work();
+	stop = stop_rule();
+	if (-ret != stop)
+		fail("answer %ld, where the next is %d", ret, stop);
+	check_flushes(c.va && !ret);
+	for (unsigned int i = 0; i < nr_written; i++)
+		if (hx_memory(written[i].page, written[i].i) != written[i].val)
+			fail("memory %u.%u is %#lx, not %#lx", written[i].page,
+			     written[i].i,
+			     hx_memory(written[i].page, written[i].i),
+			     written[i].val);
 }
 
 static void check_answer(int64_t ret)
@@ -940,9 +1067,62 @@ void model_call(uint32_t nr, const uint64_t a[5])
 	if (hx.xsm_calls != xsm_calls && !c.refused &&
 	    (hx.xsm_tables != c.tables || hx.xsm_pages != c.pages))
 		fail("XSM was asked about other domains than the call's");
-	check_answer(ret);
+	if (c.mmu || c.va)
+		check_update(ret);
+	else
+		check_answer(ret);
 	c.held = NULL;
 	compare_touched();
+}
+
+void model_validate(unsigned int t, const uint64_t entries[512])
+{
+	const unsigned long steal = hx.steal_mfn;
+	int want = 0, rc;
+
+	if (model.no_table[t])
+		return;
+	hx.steal_mfn = 0;
+	hx_demote(t, &hx_self);
+	for (unsigned int s = 0; s < 512; s++) {
+		let_go(model.entry[t][s]);
+		model.entry[t][s] = 0;
+		hx_raw(t, s, entries[s]);
+	}
+	l1tf = hx.l1tf;
+	rc = hx_promote(t, &hx_self);
+	for (unsigned int s = 0; s < 512 && !want; s++) {
+		uint64_t e = entries[s];
+
+		if (!(e & P)) {
+			if (hx_self.arch.pv.check_l1tf && !hx_self.paging_mode &&
+			    (e & L1TF_ADDRESS) && (e & L1TF_ADDRESS) < L1TF_MEMORY)
+				want = -EINTR;
+		} else {
+			want = -full_rule(&e, &hx_self, OWN);
+			e = adjusted(e);
+		}
+		if (want)
+			break;
+		hold(e);
+		model.entry[t][s] = e;
+	}
+	if (rc != want)
+		fail("table %u is validated with %d, not %d", t, rc, want);
+	if (rc) {
+		for (unsigned int s = 0; s < 512; s++) {
+			let_go(model.entry[t][s]);
+			model.entry[t][s] = 0;
+			hx_raw(t, s, 0);
+		}
+		if (hx_promote(t, &hx_self))
+			fail("an empty table is not validated");
+	}
+	hx.l1tf = l1tf; /* nothing is made of it here */
+	for (unsigned int s = 0; s < 512; s++)
+		compare(t, s);
+	check_rules();
+	hx.steal_mfn = steal;
 }
 
 /* --- Setup --------------------------------------------------------------- */
@@ -981,6 +1161,8 @@ void model_reset(void)
 
 	harness_reset();
 	hx.may_free = true;
+	hx.l2_rc = -EINVAL;
+	nr_written = 0;
 	if (fresh.frame[MFN_L2].refs) {
 		model = fresh;
 		return;

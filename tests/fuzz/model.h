@@ -38,7 +38,16 @@ void model_reset(void);
  * Sets a PTE in harness and model. False, without a change, if it is invalid.
  */
 bool model_set(unsigned int table, unsigned int i, uint64_t entry);
-/* Makes a call in harness and model, and compares all effects. */
+/*
+ * Lets table t go, and validates it again with these entries. Harness and model
+ * must agree on the answer and on all effects.
+ */
+void model_validate(unsigned int t, const uint64_t entries[512]);
+/*
+ * Makes a call in harness and model, and compares all effects: the two calls,
+ * mmu_update with a pdone, and update_va_mapping with a flush that needs no
+ * mask.
+ */
 void model_call(uint32_t nr, const uint64_t a[5]);
 /* Compares every PTE and every count, and checks the harness's own rules. */
 void model_compare_all(void);

@@ -87,7 +87,8 @@ bool page_lock_unsafe(struct page_info *page)
 		hx_rule("a second page lock taken");
 	if (x & PGT_locked)
 		hx_bug("page_lock() would spin for ever", __FILE__, __LINE__);
-	if (!(x & PGT_validated) || !(x & PGT_count_mask))
+	if (!(x & PGT_validated) || !(x & PGT_count_mask) ||
+	    !((x + 1) & PGT_count_mask))
 		return false;
 	/* Without a reference, the frame may have another owner by now. */
 	unsigned long i = page_to_pdx(page);
@@ -459,6 +460,10 @@ static long xen_mmu_update(mmu_update_t *ureqs, unsigned int count, uint *pdone,
 			rc = cmd > 3 ? -ENOSYS : -EPERM;
 			break;
 		}
+		rc = -EOPNOTSUPP;
+		if (paging_mode_refcounts(d))
+			break;
+		rc = 0;
 		needed |= XSM_MMU_NORMAL_UPDATE;
 		if (req.val & _PAGE_PRESENT)
 			needed |= XSM_MMU_UPDATE_READ |
@@ -868,6 +873,7 @@ int xsm_update_va_mapping(int action, struct domain *d, struct domain *f,
 	if (action != XSM_TARGET || d != current->domain)
 		hx_rule("XSM is asked about a call that is not the caller's");
 	hx.xsm_calls++;
+	hx.xsm_tables = d;
 	hx.xsm_pages = f;
 	return hx.xsm_deny_va & (pte.l1 & _PAGE_RW ? 3 : 1) ? -EACCES : 0;
 }
