@@ -20,7 +20,8 @@ int ptebatch_parse_tlb(struct ptebatch_call *c, unsigned long how, bool record,
     tlb->who = PTEBATCH_HOW_TLB_WHO(how);
     if ( how & PTEBATCH_HOW_TLB_PAGE )
     {
-        if ( tlb->who != PTEBATCH_TLB_LOCAL && tlb->who != PTEBATCH_TLB_ALL )
+        if ( tlb->who != PTEBATCH_TLB_LOCAL &&
+             tlb->who != PTEBATCH_TLB_ALL )
             return -EINVAL;
         tlb->addr = how & PTEBATCH_HOW_TLB_ADDR;
         tlb->pages = PTEBATCH_HOW_TLB_PAGES(how);
@@ -299,7 +300,8 @@ long ptebatch_probe(unsigned long what, unsigned long item, uint64_t is)
         return PTEBATCH_FAST_FLAGS;
 
     case PTEBATCH_ASK_OPS:
-        return is == PTEBATCH_IS_RUNS ? (long)PTEBATCH_OPS : -EOPNOTSUPP;
+        return is == PTEBATCH_IS_RUNS ? (long)PTEBATCH_OPS
+                                      : -EOPNOTSUPP;
 
     default:
         return item >= PTEBATCH_ASK_COUNT(0) && item <= UINT_MAX

@@ -99,7 +99,8 @@ static int cf_check parse_ptebatch(const char *s)
         unsigned long id = simple_strtoul(s + 3, &s, 10);
         struct domain *d;
 
-        if ( *s != ':' || id >= DOMID_FIRST_RESERVED || system_state < SYS_STATE_active )
+        if ( *s != ':' || id >= DOMID_FIRST_RESERVED ||
+             system_state < SYS_STATE_active )
             return -EINVAL;
 
         d = rcu_lock_domain_by_id(id);
@@ -503,8 +504,8 @@ int l1_one_value(uint64_t slot, intpte_t val, unsigned int mode, bool plain_ok)
         perfc_incr(writable_mmu_updates);
     }
     else if ( unlikely(!l1_value(p, ACCESS_ONCE(*p), val,
-                                 mode == MMU_PT_UPDATE_PRESERVE_AD ? AD_BITS : 0,
-                                 &rules, &s)) )
+                                 mode == MMU_PT_UPDATE_PRESERVE_AD
+                                 ? AD_BITS : 0, &rules, &s)) )
         rc = ptebatch_mod_l1_entry((l1_pgentry_t *)p, l1e_from_intpte(val),
                                    maddr_to_mfn(slot), mode, current, d);
 

@@ -242,7 +242,7 @@ static always_inline bool entry_get(struct page_info *page, intpte_t pte,
     return false;
 }
 
-/* Those that an entry held; a type reference may not outlive the general one. */
+/* Those that an entry held; the general reference has to outlive the type's. */
 static always_inline void entry_put(struct page_info *page, intpte_t pte,
                                     struct l1_stretch *s)
 {
@@ -269,11 +269,11 @@ static always_inline struct page_info *l1_held(intpte_t pte,
 
 /* How to write, known at compile time. */
 enum l1_write {
-    WRITE_KEEP,                 /* A and D that hardware sets must not be lost */
+    WRITE_KEEP,                 /* A and D that hardware sets are not lost */
     WRITE_STORE,                /* nothing of the entry is kept */
     WRITE_XCHG,                 /* nor kept, but the old value is wanted */
     WRITE_AND,                  /* set is 0, the old value is not wanted */
-    WRITE_OR,                   /* keep has all bits that set has not; the same */
+    WRITE_OR,                   /* keep has all bits set has not; the same */
 };
 
 /* What an entry becomes: (entry & keep) | set. */

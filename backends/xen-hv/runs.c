@@ -48,7 +48,7 @@ static always_inline int check_run(const struct ptebatch_run *run)
 /* Of a flags run: as if of entries with all that it does not take away. */
 static always_inline uint32_t flags_need(intpte_t clear, intpte_t set)
 {
-    return xsm_needed(set | PTEBATCH_PTE_P | (PTEBATCH_PTE_RW & ~clear));
+    return xsm_needed(set | _PAGE_PRESENT | (_PAGE_RW & ~clear));
 }
 
 static always_inline uint32_t run_needs(const struct ptebatch_run *run)
@@ -158,7 +158,7 @@ static enum run_kind run_kind(const struct ptebatch_call *c,
 static always_inline bool same_single(const struct ptebatch_run *a,
                                       const struct ptebatch_run *b)
 {
-    /* count and op in one: two loads of 32 bits cannot be told from one of 64. */
+    /* count and op in one: two loads of 32 bits look like one of 64. */
     return *(const uint64_t *)&a->count == *(const uint64_t *)&b->count &&
            a->clear == b->clear && a->set == b->set && !a->old;
 }
@@ -178,7 +178,8 @@ static always_inline unsigned int run_loop(
     enum run_kind kind, bool old, unsigned int i, unsigned int end,
     intpte_t *olds)
 {
-    const struct ptebatch_run *run = list ? runs + i : runs, *const first = run;
+    const struct ptebatch_run *run = list ? runs + i : runs;
+    const struct ptebatch_run *const first = run;
     const bool clear = kind == RUN_CLEAR;
     const bool free = kind == RUN_FREE || kind == RUN_FREE_SET;
     struct l1_change to = l1_change(
@@ -252,12 +253,12 @@ static always_inline unsigned int run_loop(
 }
 
 /* Each loop gets all registers for itself. */
-#define RUN_LOOP(name, list, kind, old)                                     \
-static noinline unsigned int name(                                          \
-    struct l1_batch *b, const struct ptebatch_run *runs, unsigned int i,    \
-    unsigned int end, intpte_t *olds)                                       \
-{                                                                           \
-    return run_loop(b, runs, list, kind, old, i, end, olds);                \
+#define RUN_LOOP(name, list, kind, old)                                 \
+static noinline unsigned int name(                                      \
+    struct l1_batch *b, const struct ptebatch_run *runs,                \
+    unsigned int i, unsigned int end, intpte_t *olds)                   \
+{                                                                       \
+    return run_loop(b, runs, list, kind, old, i, end, olds);            \
 }
 RUN_LOOP(run_free, false, RUN_FREE, false)
 RUN_LOOP(run_free_set, false, RUN_FREE_SET, false)
@@ -324,12 +325,13 @@ static noinline void fetch_ahead(const struct l1_batch *b,
  * to look at preemption. The table is locked. olds: room for end - *done old
  * values, or NULL.
  */
-static int run_slots(struct ptebatch_call *c, const struct ptebatch_run *run,
-                     enum run_kind kind, unsigned int *done, unsigned int end,
-                     intpte_t *olds)
+static int run_slots(struct ptebatch_call *c,
+                     const struct ptebatch_run *run, enum run_kind kind,
+                     unsigned int *done, unsigned int end, intpte_t *olds)
 {
     const bool clear = run->op == PTEBATCH_OP_CLEAR;
-    const bool moves = kind == RUN_GAIN || kind == RUN_DROP || kind == RUN_CLEAR;
+    const bool moves = kind == RUN_GAIN || kind == RUN_DROP ||
+                       kind == RUN_CLEAR;
     struct l1_batch *b = &c->b;
 
     do {
@@ -439,14 +441,15 @@ static int do_run(struct ptebatch_call *c, const struct ptebatch_run *run,
  * leave is returned.
  */
 static unsigned int single_runs(struct ptebatch_call *c,
-                                const struct ptebatch_run *runs, unsigned int i,
-                                unsigned int n)
+                                const struct ptebatch_run *runs,
+                                unsigned int i, unsigned int n)
 {
     const struct ptebatch_run *run = runs + i;
     unsigned int next;
 
     /* Both masks: two kinds of write, which the loops have only with olds. */
-    if ( run->count != 1 || run->old || (run->set && (run->clear & ~run->set)) ||
+    if ( run->count != 1 || run->old ||
+         (run->set && (run->clear & ~run->set)) ||
          check_run(run) || (run_needs(run) & ~c->b.xsm_checked) ||
          l1_table_at(&c->b, run->slot) )
         return i;
@@ -656,8 +659,8 @@ long do_ptebatch_runs(unsigned long what, unsigned long count,
     const unsigned int op = PTEBATCH_HOW_OP(how);
 
     if ( unlikely(!l1_part_on(current->domain, L1_CALLS)) )
-        return ptebatch_turned_off(count >> 32,
-                                   op == PTEBATCH_HOW_LIST ? arg4 : DOMID_SELF);
+        return ptebatch_turned_off(count >> 32, op == PTEBATCH_HOW_LIST
+                                                ? arg4 : DOMID_SELF);
 
     switch ( op )
     {

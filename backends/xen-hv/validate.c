@@ -49,7 +49,7 @@ unsigned int l1_next_used(const struct domain *d, const void *table,
     return likely(l1_part_on(d, L1_VALIDATION)) ? next_used(table, i) : i;
 }
 
-/* The same downwards: the number of slots up to the last below i that is used. */
+/* The same downwards: the number of slots up to the last used one below i. */
 unsigned int l1_used_below(const struct domain *d, const void *table,
                            unsigned int i)
 {
@@ -71,7 +71,7 @@ unsigned int l1_used_below(const struct domain *d, const void *table,
     return i;
 }
 
-/* A CPU that runs ahead of a loop's end must not take what is behind the table. */
+/* A CPU that runs ahead of a loop's end must not use what is past the table. */
 static always_inline intpte_t entry_at(const intpte_t *t, unsigned int i)
 {
     OPTIMIZER_HIDE_VAR(i);

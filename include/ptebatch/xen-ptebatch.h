@@ -138,8 +138,8 @@ struct ptebatch_value {
  */
 #define PTEBATCH_DOMID_SELF  0x7ff0U
 #define PTEBATCH_OWNER(tables, pages) \
-    (((tables) == PTEBATCH_DOMID_SELF ? 0U : (uint32_t)(tables) + 1) << 16 | \
-     (uint32_t)(pages))
+    (((tables) == PTEBATCH_DOMID_SELF \
+      ? 0U : (uint32_t)(tables) + 1) << 16 | (uint32_t)(pages))
 
 /*
  * A TLB flush. If pages is 0, the whole TLB is flushed, and addr must be 0.
@@ -152,7 +152,7 @@ struct ptebatch_tlb {
     uint32_t nr_vcpus;          /* IN: bits in the mask (VCPUS), else 0 */
     uint64_t addr;              /* IN: first page, a multiple of 4096, or 0 */
     uint64_t pages;             /* IN: number of pages, or 0 for all */
-    uint64_t vcpus;             /* IN: address of a bitmap of uint64_t (VCPUS), else 0 */
+    uint64_t vcpus;             /* IN: address of uint64_t[] (VCPUS), else 0 */
 };
 
 #define PTEBATCH_TLB_NONE  0U
@@ -190,8 +190,10 @@ struct ptebatch_tlb {
 #define PTEBATCH_HOW_LIST      8U
 #define PTEBATCH_HOW_PROBE     15U
 #define PTEBATCH_HOW_TLB_SHIFT 4
-#define PTEBATCH_HOW_TLB(who)  ((uint64_t)(who) << PTEBATCH_HOW_TLB_SHIFT)
-#define PTEBATCH_HOW_TLB_WHO(how) (((how) >> PTEBATCH_HOW_TLB_SHIFT) & 3U)
+#define PTEBATCH_HOW_TLB(who) \
+    ((uint64_t)(who) << PTEBATCH_HOW_TLB_SHIFT)
+#define PTEBATCH_HOW_TLB_WHO(how) \
+    (((how) >> PTEBATCH_HOW_TLB_SHIFT) & 3U)
 #define PTEBATCH_HOW_TLB_PAGE  0x40U
 #define PTEBATCH_HOW_TLB_ADDR  (~(uint64_t)0xfff)
 #define PTEBATCH_HOW_TLB_MORE_SHIFT 7
@@ -213,10 +215,10 @@ struct ptebatch_tlb {
  * calls has to be probed.
  */
 #define PTEBATCH_MAGIC       0x7074656261746368ULL /* "ptebatch" */
-#define PTEBATCH_ASK_VERSION 0U /* PTEBATCH_IS_RUNS or _VALUES, plus the version */
+#define PTEBATCH_ASK_VERSION 0U /* PTEBATCH_IS_*, plus the version */
 #define PTEBATCH_ASK_RECORDS 1U /* how many records a call takes at most */
 #define PTEBATCH_ASK_FAST    2U /* bits that runs change on the fast path */
-#define PTEBATCH_ASK_OPS     3U /* bit n: the register form knows operation n */
+#define PTEBATCH_ASK_OPS     3U /* bit n: the register form knows op n */
 #define PTEBATCH_IS_RUNS     0x7074625275000000ULL
 #define PTEBATCH_IS_VALUES   0x7074625661000000ULL
 
@@ -260,7 +262,8 @@ struct ptebatch_tlb {
 #define PTEBATCH_FAST_FLAGS \
     (PTEBATCH_PTE_RW | PTEBATCH_PTE_A | PTEBATCH_PTE_D | \
      PTEBATCH_PTE_AVAIL | PTEBATCH_PTE_NX)
-#define PTEBATCH_RUN_FLAGS   (PTEBATCH_FAST_FLAGS | PTEBATCH_PTE_CACHE)
+#define PTEBATCH_RUN_FLAGS \
+    (PTEBATCH_FAST_FLAGS | PTEBATCH_PTE_CACHE)
 
 #define PTEBATCH_TABLE_SLOTS 512U
 
