@@ -77,21 +77,21 @@ Step = collections.namedtuple("Step", "slug subject why figures")
 STEPS = {
     IN_PLACE: Step(
         "type-count-in-place",
-        "x86/pv: move only the type reference where an L1 entry's RW changes",
+        "x86/pv: keep the reference where only RW of an L1 entry changes",
         """\
 When a guest changes RW in an L1 entry and nothing else of importance,
-mod_l1_entry() takes a general and a type reference to the page for the new
-entry, and then drops those that the old entry held. The page is the same, so
-all but one of these steps cancel out.
+mod_l1_entry() takes a general and a type reference to the page for the
+new entry, and then drops those that the old entry held. The page is the
+same, so all but one of these steps cancel out.
 
-The entry keeps its general reference. One type reference comes or goes, by one
-cmpxchg of type_info, where the page is the caller's own and already has type
-PGT_writable_page. In all other cases get_page_type() and put_page_type() do
-the work, or mod_l1_entry() continues as before.
+The entry keeps its general reference. One type reference comes or goes,
+by one cmpxchg of type_info, where the page is the caller's own and
+already has type PGT_writable_page. In all other cases get_page_type()
+and put_page_type() do the work, or mod_l1_entry() continues as before.
 
-This is the first part of an engine for updates of L1 entries. The command line
-option "ptebatch" turns its parts on and off; the later parts come with the
-patches that follow.
+This is the first part of an engine for updates of L1 entries. The
+command line option "ptebatch" turns its parts on and off; the later
+parts come with the patches that follow.
 """,
         (Figure("mmu_update of 512 entries, RW to RO",
                 "guest-mmu-update", 512, "ro"),
@@ -105,14 +105,16 @@ patches that follow.
         "validation",
         "x86/pv: skip empty slots when a page table is validated",
         """\
-A process has few of the entries that its page tables have slots for. The loops
-that validate and devalidate a table look at each slot alone nevertheless.
+A process has few of the entries that its page tables have slots for.
+The loops that validate and devalidate a table look at each slot alone
+nevertheless.
 
-Look at eight slots together, at all four levels, and skip those that are all
-zeros. Take the references of a present L1 entry that maps an ordinary page of
-the table's owner by the inline versions of get_page(), put_page() and the type
-count. Every other entry goes to the functions that handled it before, and the
-state of a table that is validated in part keeps its meaning.
+Look at eight slots together, at all four levels, and skip those that
+are all zeros. Take the references of a present L1 entry that maps an
+ordinary page of the table's owner by the inline versions of get_page(),
+put_page() and the type count. Every other entry goes to the functions
+that handled it before, and the state of a table that is validated in
+part keeps its meaning.
 """,
         (Figure("pin: a present entry, read-only",
                 "guest-pin", 512, "present-ro"),
@@ -125,18 +127,21 @@ state of a table that is validated in part keeps its meaning.
         "mmu-update",
         "x86/pv: lock an L1 table once for consecutive updates",
         """\
-mmu_update looks up, references, maps and locks the table for each request,
-even where the request before it named the same table, as nearly all do.
+mmu_update looks up, references, maps and locks the table for each
+request, even where the request before it named the same table, as
+nearly all do.
 
-Hold the lock over consecutive requests for one L1 table, and change ordinary
-entries by a loop that has everything outside that is the same for all of them.
-Give the lock up regularly where another vCPU waits for the table. Requests to
-memory that is not a page table are stored in the same way. A single request,
-and update_va_mapping, use a shorter sequence of the same steps.
+Hold the lock over consecutive requests for one L1 table, and change
+ordinary entries by a loop that has everything outside that is the same
+for all of them. Give the lock up regularly where another vCPU waits for
+the table. Requests to memory that is not a page table are stored in the
+same way. A single request, and update_va_mapping, use a shorter
+sequence of the same steps.
 
-do_mmu_update() becomes mmu_update(), which continues wherever the engine
-stops: at a request that the engine does not take, that fails, or when it is
-time to be preempted. So errors and continuations are what they were.
+do_mmu_update() becomes mmu_update(), which continues wherever the
+engine stops: at a request that the engine does not take, that fails, or
+when it is time to be preempted. So errors and continuations are what
+they were.
 """,
         (Figure("mmu_update of 512 entries, RW to RO",
                 "guest-mmu-update", 512, "ro"),
@@ -160,20 +165,20 @@ time to be preempted. So errors and continuations are what they were.
         "runs",
         "x86/pv: add a hypercall for runs of L1 entries",
         """\
-mmu_update takes a full value for each entry. It can neither clear A and D
-atomically nor say what an entry was, so guests write to the table instead, and
-Xen emulates each such instruction.
+mmu_update takes a full value for each entry. It can neither clear A and
+D atomically nor say what an entry was, so guests write to the table
+instead, and Xen emulates each such instruction.
 
-Add ptebatch_runs, which makes the same change of flags, or get-and-clear, to a
-run of neighbouring entries. One run fits into registers, and so does one full
-value. The TLB flush is part of the same call. An entry that the engine does
-not take goes to get_page_from_l1e() and put_page_from_l1e(), or to
-mod_l1_entry().
+Add ptebatch_runs, which makes the same change of flags, or
+get-and-clear, to a run of neighbouring entries. One run fits into
+registers, and so does one full value. The TLB flush is part of the same
+call. An entry that the engine does not take goes to get_page_from_l1e()
+and put_page_from_l1e(), or to mod_l1_entry().
 
-The call is for 64-bit PV guests only. All others get -ENOSYS, and so do all
-where the call is turned off, at compile time, at boot or while guests run. The
-public header describes this call and ptebatch_values, which the next patch
-adds.
+The call is for 64-bit PV guests only. All others get -ENOSYS, and so do
+all where the call is turned off, at compile time, at boot or while
+guests run. The public header describes this call and ptebatch_values,
+which the next patch adds.
 """,
         (Figure("512 entries, RW to RO", "flags", 512, "ro"),
          Figure("512 entries, RO to RW", "flags", 512, "rw"),
@@ -187,9 +192,10 @@ adds.
         """\
 Changes that are not the same for all entries need full values.
 
-Add ptebatch_values, which takes an array in the layout of mmu_update_t. It
-differs from mmu_update in that the TLB flush is part of the same call, and in
-that progress and error are in the answer, so that no memory is written.
+Add ptebatch_values, which takes an array in the layout of mmu_update_t.
+It differs from mmu_update in that the TLB flush is part of the same
+call, and in that progress and error are in the answer, so that no
+memory is written.
 """,
         (Figure("512 entries, RW to RO", "values", 512, "ro"),
          Figure("512 entries, RO to RW", "values", 512, "rw"))),
@@ -197,13 +203,14 @@ that progress and error are in the answer, so that no memory is written.
         "trapped-writes",
         "x86/pv: execute common writes to L1 tables without the emulator",
         """\
-A guest's kernel that writes to a read-only mapped L1 table faults, and Xen
-emulates the instruction. Kernels use a handful of instructions for that.
+A guest's kernel that writes to a read-only mapped L1 table faults, and
+Xen emulates the instruction. Kernels use a handful of instructions for
+that.
 
-Decode these forms alone, change the entry by the engine, and set the registers
-and flags as the instruction would have. Every other instruction, and every
-entry that the engine does not take, goes to the emulator as before. This part
-is off by default.
+Decode these forms alone, change the entry by the engine, and set the
+registers and flags as the instruction would have. Every other
+instruction, and every entry that the engine does not take, goes to the
+emulator as before. This part is off by default.
 """,
         (Figure("mov, RW to RO", "guest-trapped-mov", 512, "ro"),
          Figure("xchg, RW to RO", "guest-trapped-xchg", 512, "ro"))),
@@ -211,8 +218,8 @@ is off by default.
         "documents",
         "x86/pv: document the engine for L1 entries",
         """\
-Describe the command line option and the state of support, and add the design
-with the argument why the engine is safe.
+Describe the command line option and the state of support, and add the
+design with the argument why the engine is safe.
 """,
         ()),
 }
@@ -221,25 +228,26 @@ with the argument why the engine is safe.
 WHOLE = Step(
     "ptebatch", "x86/pv: shorten page-table updates of PV guests",
     """\
-Nearly all that a 64-bit PV guest pays for a page-table update is spent in Xen,
-and most of it is the same for all entries of a table, or cancels out.
+Nearly all that a 64-bit PV guest pays for a page-table update is spent
+in Xen, and most of it is the same for all entries of a table, or
+cancels out.
 
-Add an engine that changes ordinary L1 entries of the caller's own tables, one
-table at a time, and leaves every other entry to the code that is there. It
-serves mmu_update, update_va_mapping and the validation of page tables, and two
-new hypercalls: ptebatch_runs (the same change of flags, or get-and-clear, over
-runs of entries) and ptebatch_values (full values). The TLB flush is part of
-these calls.
+Add an engine that changes ordinary L1 entries of the caller's own
+tables, one table at a time, and leaves every other entry to the code
+that is there. It serves mmu_update, update_va_mapping and the
+validation of page tables, and two new hypercalls: ptebatch_runs (the
+same change of flags, or get-and-clear, over runs of entries) and
+ptebatch_values (full values). The TLB flush is part of these calls.
 
-The interface is described in public/arch-x86/xen-ptebatch.h, and the design in
-docs/designs.
+The interface is described in public/arch-x86/xen-ptebatch.h, and the
+design in docs/designs.
 """, ())
 
 # For XTF's tree.
 XTF = Step("test", "tests: add a functional test of PV page-table updates", """\
-The test changes L1 entries by mmu_update and update_va_mapping and, where Xen
-has them, by the hypercalls ptebatch_runs and ptebatch_values. Each entry and
-each answer is compared with what it has to be.
+The test changes L1 entries by mmu_update and update_va_mapping and,
+where Xen has them, by the hypercalls ptebatch_runs and ptebatch_values.
+Each entry and each answer is compared with what it has to be.
 """, ())
 
 
@@ -313,7 +321,28 @@ def upstream(path, text, names):
             return ("XEN_" if name.isupper() else "xen_") + match[0]
         return match[0]
 
-    return re.sub(r"\b((?:PTEBATCH|ptebatch)_\w*)(\*?)", renamed, text)
+    return filled(re.sub(r"\b((?:PTEBATCH|ptebatch)_\w*)(\*?)", renamed, text))
+
+
+def filled(text):
+    """The same with at most 80 columns in block comments: words that do not fit
+    go to the line that follows, if that continues the paragraph, or to a new
+    one."""
+    lines, out = text.split("\n"), []
+    while lines:
+        line = lines.pop(0)
+        out.append(line)
+        found = re.match(r"( +\* +)(?:- )?\S", line)
+        if not found or len(line) <= 80:
+            continue
+        at = line.rindex(" ", 0, 81)
+        out[-1], rest = line[:at].rstrip(), line[at + 1:]
+        after = re.match(r"( +\* +)(?!- )\S", lines[0])
+        if after and len(after[1]) >= len(found[1]):
+            lines[0] = after[1] + rest + " " + lines[0][len(after[1]):]
+        else:
+            lines.insert(0, found[1] + "  " * ("- " in found[0]) + rest)
+    return "\n".join(out)
 
 
 def support(text):
