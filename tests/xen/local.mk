@@ -13,7 +13,8 @@ xen_tests = tests/xen/install.sh tests/xen/example.sh \
 	tests/xen/stock-4.20.sh tests/xen/release-4.20.sh tests/xen/debug-4.20.sh
 # Each of these needs hypervisors of its own, which take minutes to build. The
 # trees are those in $PTEBATCH_TREES; without it each is skipped by its name.
-long_xen_tests = tests/xen/ubsan.sh tests/xen/flask.sh tests/xen/trees
+long_xen_tests = tests/xen/ubsan.sh tests/xen/flask.sh tests/xen/trees \
+	tests/xen/series
 
 # Exit code 77 says that Debian's archive does not serve the source of a
 # variant. The tests that need the variant say so too, and are skipped.
