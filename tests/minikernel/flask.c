@@ -9,13 +9,10 @@
  * is for changing that domain's tables. The same rules hold for either owner
  * of the tables and of the pages, so the same tests run in all four cases.
  */
-#define __XEN_TOOLS__ /* for domctl.h */
-#include "kernel.h"
+#include "other.h"
 #include "tests.h"
 #include "twin.h"
 
-#include <xen/domctl.h>
-#include <xen/memory.h>
 #include <xen/xsm/flask_op.h>
 
 #define LABEL "system_u:system_r:minikernel_t"
@@ -356,57 +353,18 @@ static uint32_t sid_of(char *label, uint32_t size)
 	return op.u.sid_context.sid;
 }
 
-static void domctl(uint32_t cmd, struct xen_domctl *op)
-{
-	int err;
-
-	op->cmd = cmd;
-	op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-	op->domain = other;
-	err = (int)hypercall5(__HYPERVISOR_domctl, (uint64_t)op, 0, 0, 0, 0);
-	if (err)
-		panic("no other domain: domctl %u answers %d", cmd, err);
-	other = op->domain;
-}
-
-static xen_pfn_t populate(xen_pfn_t frame)
-{
-	struct xen_memory_reservation r = { .nr_extents = 1, .domid = other };
-
-	set_xen_guest_handle(r.extent_start, &frame);
-	if (hypercall5(__HYPERVISOR_memory_op, XENMEM_populate_physmap,
-		       (uint64_t)&r, 0, 0, 0) != 1)
-		panic("no page for the other domain");
-	return frame;
-}
-
-/* Creates a domain with a vCPU, which Xen requires to change its tables. */
+/* The other domain, with a page that is an L1 table. */
 static void make_other(uint32_t sid)
 {
-	struct xen_domctl create = {
-		.u.createdomain = {
-			.ssidref = sid,
-			.max_vcpus = 1,
-			.max_grant_frames = -1,
-			.max_maptrack_frames = -1,
-			.grant_opts = XEN_DOMCTL_GRANT_version(1),
-		},
-	};
-	struct xen_domctl vcpus = { .u.max_vcpus.max = 1 };
-	struct xen_domctl memory = {
-		.u.max_mem.max_memkb = (PAGES + 1) * PAGE / 1024,
-	};
 	struct mmuext_op pin = { .cmd = MMUEXT_PIN_L1_TABLE };
 	uint32_t i;
 
-	domctl(XEN_DOMCTL_createdomain, &create);
-	domctl(XEN_DOMCTL_max_vcpus, &vcpus);
-	domctl(XEN_DOMCTL_max_mem, &memory);
+	other = other_make(sid, PAGES + 1);
 	for (i = 0; i < PAGES; i++)
-		others_frames[i] = populate(i);
+		others_frames[i] = other_page(other) >> 12;
 
 	/* A debug Xen fills new pages with a pattern that is no valid entry. */
-	others_table = populate(PAGES);
+	others_table = other_page(other) >> 12;
 	if (twin_update(slot_at(WINDOW), others_table << 12 | DATA | RW,
 			other))
 		panic("the other domain's page cannot be mapped");

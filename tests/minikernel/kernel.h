@@ -12,6 +12,7 @@
  *   flask.c  rights under a security policy
  *   kinds.c  entries of other kinds, beside twins that mmu_update changes
  *   guest-*.c  Xen's own calls, as every guest uses them
+ *   other.c  makes another domain, for the tests of its tables and pages
  *   events.c has Xen preempt every call wherever it looks
  *   race.c   several vCPUs at the same time; race-*.c has the tests
  *   serve.c  as a domU: serves requests of dom0 (mailbox.h), or makes load

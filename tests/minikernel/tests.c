@@ -9,6 +9,7 @@
 #include "kernel.h"
 
 #include "guest-calls.h"
+#include "other.h"
 #include "report.h"
 
 #include <xen/hypfs.h>
@@ -715,6 +716,11 @@ void guest_run(void)
 	run_tests("mmu_update", updates_tests);
 	run_tests("update_va_mapping", update_va_tests);
 	run_tests("validation", validate_tests);
+	if (start_info->flags & SIF_INITDOMAIN && other_can_be_made())
+		run_tests("another domain", other_domain_tests);
+	else
+		tap_skip("another domain", "its tables",
+			 "this domain cannot make one");
 	run_tests("preempted", preempted_tests);
 	/* The same tests with each call preempted wherever Xen looks. */
 	calls_are_preempted = 1;
