@@ -163,12 +163,15 @@ static int run_error(const struct ptebatch_run *r)
 }
 
 /* True if Xen may have stopped here because guest memory faulted. */
-static int may_fault(uint32_t record, uint32_t slots, const struct answer *got)
+static int may_fault(const struct ptebatch_run *r, uint32_t record,
+		     uint32_t slots, const struct answer *got)
 {
-	const struct ptebatch_run *r = &op.run[record];
-
-	if (got->err != PTEBATCH_EFAULT || got->done != record ||
-	    got->slots != slots)
+	if (got->err != PTEBATCH_EFAULT)
+		return 0;
+	if (op.form == REGISTER)
+		return got->done == slots && slots && r->old &&
+		       r->old - (uint64_t)fuzz_olds >= sizeof(fuzz_olds);
+	if (got->done != record || got->slots != slots)
 		return 0;
 	if (!slots && op.readable < (uint32_t)op.count)
 		return 1;
@@ -186,7 +189,7 @@ static int one_run(const struct ptebatch_run *r, uint32_t record,
 		return PTEBATCH_EINVAL;
 	err = run_error(r);
 	for (; !err && a->slots < r->count; a->slots++, a->total++) {
-		if (may_fault(record, a->slots, got))
+		if (may_fault(r, record, a->slots, got))
 			return PTEBATCH_EFAULT;
 		err = r->op == PTEBATCH_OP_CLEAR
 			      ? one(r->slot + 8 * a->slots, 0, 0, 0, &old)
@@ -214,7 +217,7 @@ static void twin_records(uint32_t nr, struct answer *a,
 		const struct ptebatch_run *r = &op.run[a->done];
 		const struct ptebatch_value *v = &op.value[a->done];
 
-		if (a->done >= op.readable || may_fault(a->done, 0, got)) {
+		if (a->done >= op.readable || may_fault(r, a->done, 0, got)) {
 			a->err = PTEBATCH_EFAULT;
 		} else if (!values) {
 			a->err = one_run(r, a->done, a, got);
@@ -320,9 +323,11 @@ int twin_operation(struct answer *a, const struct answer *got)
 	case VALUES:
 		if (op_bits == PTEBATCH_HOW_PROBE)
 			a->err = PTEBATCH_EINVAL;
-		else if (op_bits > (op.form == REGISTER ? 1 : 0))
+		else if (op_bits > (op.form == REGISTER ? PTEBATCH_OP_TAKE : 0))
 			a->err = PTEBATCH_EOPNOTSUPP;
-		else if (done > nr)
+		else if (done > nr ||
+			 (op_bits == PTEBATCH_OP_SET && nr > 1) ||
+			 (op_bits == PTEBATCH_OP_TAKE && !op.owner))
 			a->err = PTEBATCH_EINVAL;
 		if (op.form == REGISTER)
 			break;
@@ -358,14 +363,27 @@ int twin_operation(struct answer *a, const struct answer *got)
 
 	if (op.form != REGISTER) {
 		twin_records(nr, a, got);
+	} else if (op_bits == PTEBATCH_OP_SET) {
+		const uint64_t slot = op.run[0].slot;
+		uint64_t old;
+
+		if (done < nr) {
+			a->err = op.arg5 || slot & 5
+					 ? PTEBATCH_EINVAL
+					 : one(slot & ~7ul, 0, op.owner,
+					       slot & 7, &old);
+			a->done += !a->err;
+		}
 	} else {
+		const int take = op_bits == PTEBATCH_OP_TAKE;
 		struct ptebatch_run r = op.run[0];
 
 		/* The arguments are the record, including spoilt ones. */
-		r.op = op_bits;
+		r.op = take ? PTEBATCH_OP_CLEAR : op_bits;
 		r.count = nr;
-		r.clear = op.owner;
+		r.clear = take ? 0 : op.owner;
 		r.set = op.arg5;
+		r.old = take ? op.owner : 0;
 		a->slots = done;
 		if (done < nr)
 			a->err = one_run(&r, 0, a, got);

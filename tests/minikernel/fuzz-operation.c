@@ -326,7 +326,9 @@ static void spoil(void)
 		op.how ^= 1ul << (4 + below(60));
 		break;
 	case 1:
-		op.how = (op.how & ~0xful) | (2 + below(13));
+		/* Not one of the register form for a list: it would be one. */
+		op.how = (op.how & ~0xful) |
+			 (op.form == LIST ? 4 + below(11) : 2 + below(13));
 		if (PTEBATCH_HOW_OP(op.how) == PTEBATCH_HOW_LIST)
 			op.how |= 1; /* a list would be the same call */
 		break;
@@ -357,6 +359,28 @@ static void spoil(void)
 		break;
 	default:
 		op.readable = below(op.nr);
+	}
+}
+
+/* Makes of a run in registers sometimes one value, or a clear with old values. */
+static void set_or_take(void)
+{
+	struct ptebatch_run *r = &op.run[0];
+
+	if (op.how == PTEBATCH_OP_CLEAR && once_in(2)) {
+		op.how = PTEBATCH_OP_TAKE;
+		r->old = (uint64_t)fuzz_olds;
+		if (once_in(12))
+			r->old = once_in(2) ? NOTHING_THERE
+					    : MACH2PHYS_VIRT_START;
+		op.owner = r->old;
+	} else if (once_in(3)) {
+		op.how = PTEBATCH_OP_SET;
+		op.count = 1;
+		r->slot |= once_in(2) ? KEEP : 0;
+		op.owner = any_value(*entry_at(twin_active(below(
+			TWIN_TABLES * TWIN_ACTIVE))));
+		op.arg5 = 0;
 	}
 }
 
@@ -414,6 +438,8 @@ void any_operation(uint64_t seed, uint64_t number)
 		op.run[0].old = 0;
 		op.owner = op.run[0].clear;
 		op.arg5 = op.run[0].set;
+		if (PTEBATCH_HOW_OP(op.how) <= PTEBATCH_OP_CLEAR)
+			set_or_take();
 	}
 	tlb_to_arguments();
 	if (once_in(12))

@@ -40,6 +40,7 @@
 #include "fuzz.h"
 
 static uint32_t forms_seen[FORMS], errors_seen[128];
+static uint32_t in_registers[4]; /* by operation, those that were done */
 
 /* --- One operation, by both interfaces ----------------------------------- */
 
@@ -108,8 +109,7 @@ static uint32_t named_index(uint32_t record)
 
 static int both_ways(void)
 {
-	const int has_olds =
-		op.form == LIST || op.form == LIB_RUN || op.form == LIB_RUNS;
+	const int has_olds = op.form != VALUES && op.form != LIB_VALUES;
 	struct answer got = { 0, 0, 0, 0, 0 }, twin;
 	/* If the call flushes, first access a page to fill the TLB. */
 	const uint32_t index = op.tlb.who ? named_index(below(op.nr)) : NOWHERE;
@@ -137,6 +137,8 @@ static int both_ways(void)
 	}
 	flushed = twin_operation(&twin, &got);
 	forms_seen[op.form]++;
+	if (op.form == REGISTER && !twin.err && twin.done)
+		in_registers[PTEBATCH_HOW_OP(op.how) & 3]++;
 	errors_seen[twin.err & 127]++;
 
 	if (same_answer(&got, &twin) || (has_olds && same_olds()))
@@ -232,6 +234,11 @@ static const char *everything_came_up(void)
 	for (i = 0; i < FORMS; i++) {
 		print("# fuzz: %s: %u\n", form_names[i], forms_seen[i]);
 		CHECK(forms_seen[i]);
+	}
+	for (i = 0; i < 4; i++) {
+		print("# fuzz: operation %u in registers: %u done\n", i,
+		      in_registers[i]);
+		CHECK(in_registers[i]);
 	}
 	for (i = 0; i < 128; i++)
 		if (errors_seen[i])
