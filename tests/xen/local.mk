@@ -79,6 +79,7 @@ figures bench: minikernel
 	quick=`test $@ = bench || echo --quick` && \
 	$(top_srcdir)/tests/xen/bench --xen "stock=$$stock/xen" \
 		--xen "patched=$$release/xen" \
+		--xen-append patched=ptebatch=traps \
 		--xen "off=$$release/xen" --xen-append off=ptebatch=no \
 		--kernel minikernel/minikernel \
 		--out $(if $(filter bench,$(bench_out)),.,$(bench_out)) \
