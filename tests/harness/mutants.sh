@@ -61,7 +61,7 @@ ahead() {
 		         "         !run->count || run->count > PTEBATCH_TABLE_SLOTS ||\n"
 		         "         PAGE_OFFSET(run->slot) + run->count * sizeof(intpte_t)"
 		         " > PAGE_SIZE )", "if ( 0 )"),
-		        ("l1.c", 2, "(slot & (~PADDR_MASK | (sizeof(*p) - 1)))", "0")):
+		        ("l1.c", 2, "(slot & (~PADDR_MASK | (sizeof(*p) - 1)))", "(0)")):
 		    path = f"{sys.argv[1]}/{path}"
 		    text = open(path).read()
 		    if text.count(check) != matches:
