@@ -428,7 +428,7 @@ static long xen_mmu_update(mmu_update_t *ureqs, unsigned int count, uint *pdone,
 	} else
 		perfc_incr(calls_to_mmu_update);
 	if (begun)
-		done += begun->done;
+		done = begun->done;
 	if (!__addr_ok(ureqs + count))
 		return -EFAULT;
 	if (foreigndom >> 16)

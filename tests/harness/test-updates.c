@@ -356,7 +356,7 @@ static void denials(void)
 static void counts(void)
 {
 	begin("mmu_update, taken by the engine");
-	for (unsigned int nr = 1; nr < 600; nr += nr < 70 ? 1 : 97) {
+	for (unsigned int nr = 1; nr < 512; nr += nr < 70 ? 1 : 97) {
 		struct update_case u = {.name = "good", .nr = nr};
 
 		world();
