@@ -150,7 +150,7 @@ typedef struct {
 #define DIRECTMAP_VIRT_START 0xffff830000000000UL
 #define HYPERVISOR_VIRT_END 0xffff880000000000UL
 #define ROOT_PAGETABLE_LAST_XEN_SLOT 271
-#define l4_table_offset(a) (((a) >> 39) & 511)
+#define l4_table_offset(va) ((unsigned long)(va) >> 39 & 511)
 #define BITS_PER_LONG 64
 #define maddr_to_mfn(m) _mfn((m) >> PAGE_SHIFT)
 /* Canonical, and outside the hypervisor's own range. */

@@ -300,7 +300,7 @@ mutant 'found: XSM not asked about one entry in registers' runs.c \
 mutant 'found: XSM asked with the table locked' l1.c \
 	'l1_table_unlock(b); /* a policy' '/* a policy'
 mutant 'found: XSM asked again by what is left' update.c \
-	'begun.asked = b.xsm_checked;' ''
+	'begun->asked = b.xsm_checked;' ''
 mutant 'found: XSM not asked' l1.c \
 	'rc = xsm_mmu_update(XSM_TARGET, current->domain, b->pt_owner, b->pg_owner,
 	needed | b->xsm_checked);' 'rc = 0;'
@@ -407,10 +407,11 @@ mutant 'found: a flush lost where the calls are turned off' calls.c \
 	tlb_flush(c);' ''
 
 # --- mmu_update and update_va_mapping ---
-mutant 'found: a done count off by one' update.c 'done += i;' 'done += i + 1;'
+mutant 'found: a done count off by one' update.c \
+	'copy_done(pdone, done + i);' 'copy_done(pdone, done + i + 1);'
 mutant 'found: the done count of a continued call lost' update.c \
 	'(void)copy_from_guest(&done, pdone, 1);' ';'
-mutant 'found: the done count not handed over' update.c 'begun.done = i;' ''
+mutant 'found: the done count not handed over' update.c 'begun->done += i;' ''
 mutant 'found: the first request dropped when it is handed over' update.c \
 	'guest_handle_add_offset(ureqs, i);' 'guest_handle_add_offset(ureqs, i + 1);'
 mutant 'found: the last request dropped when it is handed over' update.c \

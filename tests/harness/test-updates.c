@@ -428,6 +428,10 @@ static void counts(void)
 	EQ(hx_call(MMU, (uintptr_t)reqs, 64, 0, DOMID_SELF, 0), 0);
 	CHECK(!hx_current->arch.old_guest_table);
 	CHECK(hx.continuations > 0);
+	hx.preempt = 0;
+	hx_current->arch.old_guest_table = hx_page(MFN_L2);
+	EQ(hx_call(MMU, (uintptr_t)reqs, 1, 0, DOMID_SELF, 0), 0);
+	CHECK(!hx_current->arch.old_guest_table);
 	end();
 
 	begin("mmu_update of nothing");
