@@ -742,13 +742,15 @@ void tests_run(int must_be_new, int must_be_old)
 {
 	const struct variant *v = variants;
 	int is_new = use_new_calls();
+	/* A Xen that is patched in part may have one of them. */
+	uint32_t known = env.have & BOTH;
 
-	print("# new calls: %s\n", is_new ? "yes" : "no");
+	print("# new calls: %s\n", is_new ? "yes" : known ? "one" : "no");
 	if (must_be_new)
 		tap_result("xen", "it has the new calls", is_new ? NULL : "no");
 	if (must_be_old)
 		tap_result("xen", "it has no new calls",
-			   is_new ? "it has" : NULL);
+			   known ? "it has" : NULL);
 
 	for (; v < variants + sizeof(variants) / sizeof(*v); v++) {
 		env = xen_env;
@@ -762,7 +764,7 @@ void tests_run(int must_be_new, int must_be_old)
 			continue;
 		backend = v->backend;
 		if (backend->probe(&env) ||
-		    (env.have & BOTH) != (is_new ? v->have : 0) ||
+		    (env.have & BOTH) != (v->have & known) ||
 		    (v->hypercall == without_operations &&
 		     env.have & ~BOTH)) {
 			tap_result(v->name, "probe", "finds the wrong calls");
@@ -778,7 +780,8 @@ void tests_run(int must_be_new, int must_be_old)
 	}
 
 	use_new_calls();
-	run_tests("abi", is_new ? abi_tests : abi_tests_stock);
+	if (is_new || !known)
+		run_tests("abi", is_new ? abi_tests : abi_tests_stock);
 	if (is_new)
 		run_tests("kinds", kinds_tests);
 	guest_run();
