@@ -195,7 +195,8 @@ Changes that are not the same for all entries need full values.
 Add ptebatch_values, which takes an array in the layout of mmu_update_t.
 It differs from mmu_update in that the TLB flush is part of the same
 call, and in that progress and error are in the answer, so that no
-memory is written.
+memory is written. An entry costs the same as by mmu_update. What is
+saved is one hypercall for each batch.
 """,
         (Figure("512 entries, RW to RO", "values", 512, "ro"),
          Figure("512 entries, RO to RW", "values", 512, "rw"))),
