@@ -794,7 +794,9 @@ static const char *a_list_may_rewrite_its_later_requests(void)
 {
 	static const uint8_t far[] = { 1, 2, 8, 63, 64, 65, 127, 128 };
 	mmu_update_t *l = page_virt(800); /* 256 requests */
-	const uint32_t last = 200, ahead = use_new_calls() ? 64 : 0;
+	const uint32_t last = 200;
+	const uint32_t ahead = use_new_calls() || requests_are_read_ahead
+				       ? 64 : 0;
 	uint32_t i, k, at, first;
 
 	for (k = 0; k < sizeof(far); k++)

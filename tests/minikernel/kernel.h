@@ -97,6 +97,8 @@ enum code {
 void be_shadowed(void);
 void flask_run(void); /* flask.c */
 void tests_run(int must_be_new, int must_be_old);
+/* mmu_update may read ahead, though this Xen has none of the calls. */
+extern int requests_are_read_ahead;
 void guest_run(void); /* Xen's own calls only, guest-*.c */
 void race_run(uint64_t updates);
 void race_guest_run(uint64_t updates);

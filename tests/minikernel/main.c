@@ -5,6 +5,8 @@
  *   guest   the tests of Xen's own calls alone
  *   new     with test: this Xen must have the new calls
  *   old     with test: this Xen must not have the new calls
+ *   ahead   with test: Xen may read requests of mmu_update ahead, even if it has
+ *           none of the new calls
  *   race=N  tests with several vCPUs, N updates a test (see race.c)
  *   race-guest=N  the same with Xen's own calls only
  *   contend=N  only the cost of two vCPUs on one table, with N updates, and how
@@ -101,6 +103,7 @@ void kernel_main(start_info_t *si)
 		be_shadowed();
 	if (has_word("flask"))
 		flask_run();
+	requests_are_read_ahead = has_word("ahead");
 	if (has_word("test"))
 		tests_run(has_word("new"), has_word("old"));
 	if (has_word("guest"))

@@ -596,6 +596,7 @@ static const struct test on_xen[] = {
 static const struct ptebatch_backend *backend;
 
 int calls_are_preempted; /* while each test runs */
+int requests_are_read_ahead;
 static uint32_t preemptions;
 
 void run_tests(const char *where, const struct test *t)
