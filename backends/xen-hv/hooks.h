@@ -7,10 +7,33 @@
 #define X86_PV_L1_HOOKS_H
 
 #include <xen/mm.h>
+#include <xen/sched.h>
 
 #include <asm/page.h>
 
 #include <public/xen.h>
+
+/* --- Parts that can be turned off ----------------------------------------- */
+
+#ifdef CONFIG_PTEBATCH
+
+#define L1_CALLS      1U        /* the two calls */
+#define L1_UPDATES    2U        /* mmu_update and update_va_mapping */
+#define L1_VALIDATION 4U        /* validation and devalidation of tables */
+#define L1_TRAPS      8U        /* trapped writes */
+
+extern uint8_t opt_ptebatch;
+
+/* The parts that are off for one domain; 0 when it is made. */
+#define ptebatch_parts_off(d) ((d)->arch.pv.ptebatch_off)
+
+/* Two loads, so that what is turned off costs next to nothing. */
+static always_inline bool l1_part_on(const struct domain *d, unsigned int part)
+{
+    return opt_ptebatch & ~ptebatch_parts_off(d) & part;
+}
+
+#endif
 
 /* --- The type count in place ---------------------------------------------- */
 
@@ -19,8 +42,12 @@
 bool l1_in_place(l1_pgentry_t *pl1e, l1_pgentry_t ol1e, l1_pgentry_t nl1e,
                  bool preserve_ad, const struct domain *pt_owner,
                  const struct domain *pg_owner);
+/* What is off costs Xen's own code no call. */
+# define L1_IN_PLACE(pl1e, ol1e, nl1e, ad, pt_owner, pg_owner) \
+    (l1_part_on(pt_owner, L1_UPDATES) && \
+     l1_in_place(pl1e, ol1e, nl1e, ad, pt_owner, pg_owner))
 #else
-# define l1_in_place(pl1e, ol1e, nl1e, ad, pt_owner, pg_owner) false
+# define L1_IN_PLACE(pl1e, ol1e, nl1e, ad, pt_owner, pg_owner) false
 #endif
 
 /* --- Validation and devalidation ------------------------------------------ */
@@ -33,12 +60,19 @@ unsigned int l1_next_used(const struct domain *d, const void *table,
                           unsigned int i);
 unsigned int l1_used_below(const struct domain *d, const void *table,
                            unsigned int i);
+# define L1_VALIDATING(d, call, off) \
+    (likely(l1_part_on(d, L1_VALIDATION)) ? (call) : (off))
 #else
-# define l1_validate(d, table, i) (i)
-# define l1_devalidate(d, table) 0U
-# define l1_next_used(d, table, i) (i)
-# define l1_used_below(d, table, i) (i)
+# define L1_VALIDATING(d, call, off) (off)
 #endif
+#define L1_VALIDATE(d, table, i) \
+    L1_VALIDATING(d, l1_validate(d, table, i), i)
+#define L1_DEVALIDATE(d, table) \
+    ((d) ? L1_VALIDATING(d, l1_devalidate(d, table), 0U) : 0U)
+#define L1_NEXT_USED(d, table, i) \
+    L1_VALIDATING(d, l1_next_used(d, table, i), i)
+#define L1_USED_BELOW(d, table, i) \
+    L1_VALIDATING(d, l1_used_below(d, table, i), i)
 
 /* --- Updates -------------------------------------------------------------- */
 

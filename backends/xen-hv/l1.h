@@ -22,22 +22,10 @@
 #include <public/xen.h>
 
 #include "../mm.h"
+#include "hooks.h"
 #include "tree.h"
 
-/* --- Parts that can be turned off, and what is counted -------------------- */
-
-#define L1_CALLS      1U        /* the two calls */
-#define L1_UPDATES    2U        /* mmu_update and update_va_mapping */
-#define L1_VALIDATION 4U        /* validation and devalidation of tables */
-#define L1_TRAPS      8U        /* trapped writes */
-
-extern uint8_t opt_ptebatch;
-
-/* Two loads, so that what is turned off costs next to nothing. */
-static always_inline bool l1_part_on(const struct domain *d, unsigned int part)
-{
-    return opt_ptebatch & ~ptebatch_parts_off(d) & part;
-}
+/* --- Whose entries, and what is counted ----------------------------------- */
 
 /*
  * Whether the short ways may be used for the current domain's own tables. Its

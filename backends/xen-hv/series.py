@@ -24,20 +24,20 @@ GUARD = "PTEBATCH_XEN_PTEBATCH_H"
 # What comes with which patch: a whole file, or by the titles of its sections.
 PIECES = {
     "hooks.h": {
+        "Parts that can be turned off": IN_PLACE,
         "The type count in place": IN_PLACE,
         "Validation and devalidation": VALIDATION,
         "Updates": UPDATES,
         "Trapped writes": TRAPS,
     },
     "tree.h": {
-        "Domains": IN_PLACE,
         "Frames": IN_PLACE,
         "Tables": UPDATES,
         "Atomic changes": IN_PLACE,
         "L1TF": VALIDATION,
     },
     "l1.h": {
-        "Parts that can be turned off, and what is counted": IN_PLACE,
+        "Whose entries, and what is counted": IN_PLACE,
         "Constants": IN_PLACE,
         "The count of writable mappings": IN_PLACE,
         "Both references of an entry": VALIDATION,

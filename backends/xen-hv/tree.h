@@ -17,11 +17,6 @@
 
 #include <asm/spec_ctrl.h>
 
-/* --- Domains -------------------------------------------------------------- */
-
-/* The parts that are off for one domain; 0 when it is made. */
-#define ptebatch_parts_off(d) ((d)->arch.pv.ptebatch_off)
-
 /* --- Frames --------------------------------------------------------------- */
 
 /*
