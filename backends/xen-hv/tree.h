@@ -2,11 +2,11 @@
 /*
  * What the engine takes from the Xen tree it is built in, where trees differ.
  *
- * Known trees: 4.17, 4.20. What differs is found by what the
- * tree defines, not by its version. A symbol that a tree does not have looks
- * like one that is turned off, so a short cut is never taken because a symbol
- * is missing: either the tree shows that the short cut is right, or Xen's own
- * function does the work, or the build fails.
+ * Known trees: 4.17 to 4.22, the start of 4.23, XCP-ng 8.3, Qubes' 4.19. What
+ * differs is found by what the tree defines, not by its version. A symbol that a
+ * tree does not have looks like one that is turned off, so a short cut is never
+ * taken because a symbol is missing: either the tree shows that the short cut is
+ * right, or Xen's own function does the work, or the build fails.
  */
 #ifndef X86_PV_PTEBATCH_TREE_H
 #define X86_PV_PTEBATCH_TREE_H

@@ -54,7 +54,7 @@
 #ifndef PTEBATCH_XEN_PTEBATCH_H
 #define PTEBATCH_XEN_PTEBATCH_H
 
-/* Xen's __HYPERVISOR_arch_2 and __HYPERVISOR_arch_3, unused up to Xen 4.20. */
+/* Xen's __HYPERVISOR_arch_2 and __HYPERVISOR_arch_3, unused up to Xen 4.22. */
 #define __HYPERVISOR_ptebatch_runs   50
 #define __HYPERVISOR_ptebatch_values 51
 
