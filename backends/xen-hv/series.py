@@ -109,7 +109,7 @@ A process has few of the entries that its page tables have slots for.
 The loops that validate and devalidate a table look at each slot alone
 nevertheless.
 
-Look at eight slots together, at all four levels, and skip those that
+Look at sixteen slots together, at all four levels, and skip those that
 are all zeros. Take the references of a present L1 entry that maps an
 ordinary page of the table's owner by the inline versions of get_page(),
 put_page() and the type count. Every other entry goes to the functions
