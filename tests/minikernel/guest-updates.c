@@ -377,8 +377,11 @@ static const char *a_and_d_are_kept_if_asked_and_else_as_given(void)
 	static const uint64_t flags[] = { 0, A, D, A | D };
 	uint32_t old, new, k, n;
 
-	/* Present; hidden; to another page; the same page, RW changes. */
-	for (k = 0; k < 5; k++)
+	/*
+	 * The same; hidden; another page; RW comes; RW goes; absent, to another
+	 * absent value or to a page.
+	 */
+	for (k = 0; k < 7; k++)
 		for (old = 0; old < 4; old++)
 			for (new = 0; new < 4; new++) {
 				uint64_t from = page_maddr(1) | P | US |
@@ -392,6 +395,10 @@ static const char *a_and_d_are_kept_if_asked_and_else_as_given(void)
 					     flags[new];
 				if (k == 4)
 					to &= ~RW;
+				if (k > 4)
+					from = absent(1) | flags[old];
+				if (k == 5)
+					to = absent(2) | flags[new];
 				for (n = 0; n < 3; n++) {
 					list[2 * n] =
 						update_of(slot_at(5 + n), from);
