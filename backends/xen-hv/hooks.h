@@ -108,4 +108,13 @@ int l1_update_va_mapping(unsigned long va, uint64_t val, unsigned long flags);
 # define l1_update_va_mapping(va, val, flags) (-EAGAIN)
 #endif
 
+/* --- Trapped writes ------------------------------------------------------- */
+
+/* pv_ro_page_fault(), but for what the engine takes: see trap.c. */
+#ifdef CONFIG_PTEBATCH
+int l1_ro_page_fault(unsigned long addr, struct cpu_user_regs *regs);
+#else
+# define l1_ro_page_fault(addr, regs) pv_ro_page_fault(addr, regs)
+#endif
+
 #endif /* X86_PV_L1_HOOKS_H */

@@ -449,34 +449,12 @@ static always_inline struct page_info *one_lock(
     type = ACCESS_ONCE(table->u.inuse.type_info) & PGT_type_mask;
     if ( (type != PGT_l1_page_table &&
           !(plain_ok && type == PGT_writable_page)) ||
-         unlikely(!page_get(table, frames)) )
+         unlikely(!l1_one_lock(table, frames, type)) )
         return NULL;
-
-    if ( unlikely(!page_lock(table)) )
-        goto put;
-
-    /* And this is the type: it stays as long as the lock is held. */
-    if ( unlikely((table->u.inuse.type_info ^ type) & PGT_type_mask) )
-    {
-        page_unlock(table);
-        goto put;
-    }
 
     *p = ptebatch_map_table(table, maddr_to_mfn(slot)) + (slot & SLOT_MASK);
 
     return table;
-
- put:
-    page_put(table);
-
-    return NULL;
-}
-
-static always_inline void one_unlock(struct page_info *table, intpte_t *p)
-{
-    ptebatch_unmap_table(p);
-    page_unlock(table);
-    page_put(table);
 }
 
 int l1_one_value(uint64_t slot, intpte_t val, unsigned int mode, bool plain_ok)
@@ -509,7 +487,7 @@ int l1_one_value(uint64_t slot, intpte_t val, unsigned int mode, bool plain_ok)
         rc = ptebatch_mod_l1_entry((l1_pgentry_t *)p, l1e_from_intpte(val),
                                    maddr_to_mfn(slot), mode, current, d);
 
-    one_unlock(table, p);
+    l1_one_unlock(table, p);
 
     return rc;
 }
@@ -538,7 +516,7 @@ bool l1_one_flags(uint64_t slot, intpte_t clear, intpte_t set)
         done = l1_flags(p, &pte, &to, (((pte & ~clear) | set) ^ pte) & _PAGE_RW,
                         set & _PAGE_RW, &s);
 
-    one_unlock(table, p);
+    l1_one_unlock(table, p);
 
     return done;
 }

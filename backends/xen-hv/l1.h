@@ -262,6 +262,7 @@ enum l1_write {
     WRITE_XCHG,                 /* nor kept, but the old value is wanted */
     WRITE_AND,                  /* set is 0, the old value is not wanted */
     WRITE_OR,                   /* keep has all bits set has not; the same */
+    WRITE_EXACT,                /* only if the entry is what it was read as */
 };
 
 /* What an entry becomes: (entry & keep) | set. */
@@ -285,11 +286,15 @@ static always_inline struct l1_change l1_change(intpte_t keep, intpte_t set,
 /*
  * Writes a present entry. *pte is a recent value of it: only A and D may have
  * been set since. With WRITE_KEEP and WRITE_XCHG *pte becomes what it was.
+ * False: WRITE_EXACT found that hardware had set one of them, and wrote nothing.
  */
-static always_inline void l1_write(intpte_t *p, intpte_t *pte,
+static always_inline bool l1_write(intpte_t *p, intpte_t *pte,
                                    const struct l1_change *to)
 {
     intpte_t seen = *pte;
+
+    if ( to->write == WRITE_EXACT )
+        return ptebatch_try_cmpxchg(p, &seen, (seen & to->keep) | to->set);
 
     /* Nothing for hardware to set, before or after, and nobody else writes. */
     if ( to->write == WRITE_STORE ||
@@ -309,6 +314,8 @@ static always_inline void l1_write(intpte_t *p, intpte_t *pte,
             BUG_ON((seen ^ *pte) & ~AD_BITS);
         *pte = seen;
     }
+
+    return true;
 }
 
 /*
@@ -321,12 +328,10 @@ static always_inline bool l1_flags(intpte_t *p, intpte_t *pte,
                                    bool gain, struct l1_stretch *s)
 {
     struct page_info *page;
+    bool done;
 
     if ( !moves )
-    {
-        l1_write(p, pte, to);
-        return true;
-    }
+        return l1_write(p, pte, to);
 
     page = ptebatch_own_page(*pte, &s->frames);
     if ( unlikely(!page) )
@@ -337,12 +342,12 @@ static always_inline bool l1_flags(intpte_t *p, intpte_t *pte,
                   unlikely(!type_get(page, s))) )
         return false;
 
-    l1_write(p, pte, to);
-
-    if ( !gain )
+    done = l1_write(p, pte, to);
+    /* What the entry had, or what it would have had. */
+    if ( !gain ? likely(done) : unlikely(!done) )
         type_put(page, s);
 
-    return true;
+    return done;
 }
 
 /* --- The value of an entry ------------------------------------------------ */
@@ -354,10 +359,9 @@ static always_inline bool l1_clear(intpte_t *p, intpte_t *pte,
 {
     struct page_info *page = l1_held(*pte, &s->frames);
 
-    if ( unlikely(!page) )
+    if ( unlikely(!page) || unlikely(!l1_write(p, pte, to)) )
         return false;
 
-    l1_write(p, pte, to);
     entry_put(page, *pte, s);
 
     return true;
@@ -373,11 +377,11 @@ struct l1_rules {
  * An entry becomes a full value, with the bits of keep (A and D, or none) that
  * it has ORed in. Like mod_l1_entry(), for values as guests commonly have them.
  */
-static always_inline bool l1_value(intpte_t *p, intpte_t pte, intpte_t val,
-                                   intpte_t keep, const struct l1_rules *rules,
-                                   struct l1_stretch *s)
+static always_inline bool l1_value_how(intpte_t *p, intpte_t pte, intpte_t val,
+                                       intpte_t keep, enum l1_write how,
+                                       const struct l1_rules *rules,
+                                       struct l1_stretch *s)
 {
-    const enum l1_write how = keep ? WRITE_KEEP : WRITE_STORE;
     struct page_info *page, *held = NULL;
     struct l1_change to;
 
@@ -444,7 +448,11 @@ static always_inline bool l1_value(intpte_t *p, intpte_t pte, intpte_t val,
     if ( held )
     {
         to = l1_change(keep, val, how);
-        l1_write(p, &pte, &to);
+        if ( unlikely(!l1_write(p, &pte, &to)) )
+        {
+            entry_put(page, val, s);
+            return false;
+        }
         entry_put(held, pte, s);
     }
     else
@@ -452,6 +460,14 @@ static always_inline bool l1_value(intpte_t *p, intpte_t pte, intpte_t val,
         write_atomic(p, (pte & keep) | val);
 
     return true;
+}
+
+static always_inline bool l1_value(intpte_t *p, intpte_t pte, intpte_t val,
+                                   intpte_t keep, const struct l1_rules *rules,
+                                   struct l1_stretch *s)
+{
+    return l1_value_how(p, pte, val, keep, keep ? WRITE_KEEP : WRITE_STORE,
+                        rules, s);
 }
 
 /* --- One table ------------------------------------------------------------ */
@@ -619,6 +635,38 @@ const mmu_update_t *l1_values(struct l1_batch *b, const mmu_update_t *v,
                               const mmu_update_t *end);
 
 /* --- One entry alone ------------------------------------------------------ */
+
+/*
+ * References and locks a table of the owner's that had this type a moment ago.
+ * False: it is not what it was.
+ */
+static always_inline bool l1_one_lock(struct page_info *table,
+                                      const struct ptebatch_frames *frames,
+                                      unsigned long type)
+{
+    if ( unlikely(!page_get(table, frames)) )
+        return false;
+
+    if ( unlikely(!page_lock(table)) )
+        goto put;
+
+    /* This is the type: it stays as long as the lock is held. */
+    if ( likely(!((table->u.inuse.type_info ^ type) & PGT_type_mask)) )
+        return true;
+
+    page_unlock(table);
+ put:
+    page_put(table);
+
+    return false;
+}
+
+static always_inline void l1_one_unlock(struct page_info *table, intpte_t *p)
+{
+    ptebatch_unmap_table(p);
+    page_unlock(table);
+    page_put(table);
+}
 
 /*
  * Finds, references and locks the table of one slot of the current domain, and

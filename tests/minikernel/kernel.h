@@ -14,6 +14,7 @@
  *   guest-*.c  Xen's own calls, as every guest uses them
  *   other.c  makes another domain, for the tests of its tables and pages
  *   events.c has Xen preempt every call wherever it looks
+ *   trapped.c  instructions that change entries in place
  *   race.c   several vCPUs at the same time; race-*.c has the tests
  *   serve.c  as a domU: serves requests of dom0 (mailbox.h), or makes load
  *   bench.c  the cost of each method to change PTEs; bench-guest.c has those of a
@@ -96,9 +97,10 @@ enum code {
 /* tests.c, race.c, fuzz.c; tests_end returns the number of failures */
 void be_shadowed(void);
 void flask_run(void); /* flask.c */
-void tests_run(int must_be_new, int must_be_old);
 /* mmu_update may read ahead, though this Xen has none of the calls. */
 extern int requests_are_read_ahead;
+void tests_run(int must_be_new, int must_be_old, int traps);
+void trapped_run_tests(int traps); /* trapped.c */
 void guest_run(void); /* Xen's own calls only, guest-*.c */
 void race_run(uint64_t updates);
 void race_guest_run(uint64_t updates);

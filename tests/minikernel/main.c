@@ -3,6 +3,8 @@
  * The command line is a list of words:
  *   test    the conformance suite and the tests that need a real Xen
  *   guest   the tests of Xen's own calls alone
+ *   trapped  the tests of instructions that change entries in place alone
+ *   traps   with test or trapped: Xen has a short way for them, which is on
  *   new     with test: this Xen must have the new calls
  *   old     with test: this Xen must not have the new calls
  *   ahead   with test: Xen may read requests of mmu_update ahead, even if it has
@@ -105,9 +107,11 @@ void kernel_main(start_info_t *si)
 		flask_run();
 	requests_are_read_ahead = has_word("ahead");
 	if (has_word("test"))
-		tests_run(has_word("new"), has_word("old"));
+		tests_run(has_word("new"), has_word("old"), has_word("traps"));
 	if (has_word("guest"))
 		guest_run();
+	if (has_word("trapped"))
+		trapped_run_tests(has_word("traps"));
 	updates = value_of("race", 0);
 	if (updates)
 		race_run(updates);

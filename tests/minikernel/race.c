@@ -190,6 +190,8 @@ static const struct test guest_race_tests[] = {
 	TEST(requests_rewritten_meanwhile_are_whole_or_refused),
 	TEST(a_table_replaced_meanwhile_is_updated_or_not),
 	TEST(trees_are_pinned_while_their_entries_change),
+	TEST(no_d_is_lost_by_trapped_writes),
+	TEST(trapped_writes_of_the_same_slots_keep_all_counts),
 	{ NULL, NULL, 0 },
 };
 

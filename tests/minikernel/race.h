@@ -140,5 +140,13 @@ const char *no_a_or_d_is_lost_by_updates_that_keep_them(void);
 const char *requests_rewritten_meanwhile_are_whole_or_refused(void);
 const char *a_table_replaced_meanwhile_is_updated_or_not(void);
 const char *trees_are_pinned_while_their_entries_change(void);
+/* The first 96 slots of two tables map pages as often as Xen counts it. */
+const char *spares_are_mapped_as_counted(void);
+/* No mapping of these pages is left; they become empty. */
+const char *all_spares_are_free(void);
+
+/* race-trapped.c */
+const char *no_d_is_lost_by_trapped_writes(void);
+const char *trapped_writes_of_the_same_slots_keep_all_counts(void);
 
 #endif /* RACE_H */

@@ -739,7 +739,7 @@ void guest_run(void)
 			   entries_were(ENGINES));
 }
 
-void tests_run(int must_be_new, int must_be_old)
+void tests_run(int must_be_new, int must_be_old, int traps)
 {
 	const struct variant *v = variants;
 	int is_new = use_new_calls();
@@ -786,4 +786,5 @@ void tests_run(int must_be_new, int must_be_old)
 	if (is_new)
 		run_tests("kinds", kinds_tests);
 	guest_run();
+	trapped_run_tests(traps);
 }
