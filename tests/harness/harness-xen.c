@@ -764,6 +764,17 @@ int hx_demote_upper(struct hx_upper *u, struct domain *d)
 
 #endif /* !HARNESS_BENCH */
 
+/* --- Trapped writes -------------------------------------------------------- */
+
+int pv_ro_page_fault(unsigned long addr, struct cpu_user_regs *regs)
+{
+	(void)addr, (void)regs;
+	if (hx_held)
+		hx_rule("the emulator entered under a page lock");
+	hx.emulated++;
+	return -77;
+}
+
 /* --- Xen's parameters ------------------------------------------------------ */
 
 static bool word_is(const char *word, const char *s, const char *e)

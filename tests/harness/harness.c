@@ -576,6 +576,27 @@ int64_t hx_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,
 	return ret;
 }
 
+#ifndef HARNESS_BENCH
+int hx_trap(unsigned long addr, struct cpu_user_regs *regs)
+{
+	int ret;
+
+	memset(hx.hw_set, 0, sizeof(hx.hw_set));
+	hx.hw_walks = 0;
+	hx.buffered = 0;
+	hx.emulated = hx.copies = hx.locks = hx.xsm_calls = 0;
+	hx_kept.page = NULL;
+	running.nr = __HYPERVISOR_mmu_update;
+	memset(running.a, 0, sizeof(running.a));
+	ret = l1_ro_page_fault(addr, regs);
+	if (hx_held)
+		hx_rule("returned with a page locked");
+	if (hx_maps)
+		hx_rule("returned with a page mapped");
+	return ret;
+}
+#endif
+
 /* --- Setup and audit ------------------------------------------------------ */
 
 static void domain(struct domain *d, domid_t id, struct vcpu **v,

@@ -48,6 +48,8 @@
 
 #include <ptebatch/xen-ptebatch.h>
 
+#include "../common/regs.h"
+
 /* --- Compiler and types --------------------------------------------------- */
 
 #define likely(x) __builtin_expect(!!(x), 1)
@@ -532,6 +534,23 @@ extern l2_pgentry_t *const __linear_l2_table;
 bool hx_get_unsafe(l2_pgentry_t *to, const l2_pgentry_t *from);
 #define get_unsafe(x, from) (hx_get_unsafe(&(x), from) ? 0 : -EFAULT)
 
+/* --- Trapped writes -------------------------------------------------------- */
+
+#define EXCRET_fault_fixed 1
+#define tb_init_done hx.tracing
+#define is_hardware_domain(d) ((d) == &hx_self && hx.hardware_domain)
+#define mmio_ro_ranges hx.mmio_ro
+#define rangeset_contains_singleton(ranges, pfn) ((pfn) == (ranges))
+/* The guest maps one address, by an entry that the test chooses. */
+#define guest_get_eff_kern_l1e(va) ((void)(va), hx.eff)
+#define __get_guest(x, from)                                                  \
+	(raw_copy_from_guest(&(x), from, sizeof(x)) ? -EFAULT : 0)
+#define l1e_get_mfn(e) _mfn(l1e_get_pfn(e))
+#define l1e_flip_flags(e, flags) ((e).l1 ^= put_pte_flags((unsigned int)(flags)))
+/* Xen's emulator, which is not modelled: it counts. */
+int pv_ro_page_fault(unsigned long addr, struct cpu_user_regs *regs);
+int l1_ro_page_fault(unsigned long addr, struct cpu_user_regs *regs);
+
 /* --- Preemption, TLB ------------------------------------------------------ */
 
 bool hypercall_preempt_check(void);
@@ -666,6 +685,7 @@ struct hx_flush {
 struct hx_perfc {
 	unsigned int calls_to_mmu_update, num_page_updates;
 	unsigned int writable_mmu_updates, calls_to_update_va;
+	unsigned int ptwr_emulations;
 };
 
 struct harness {
@@ -722,6 +742,12 @@ struct harness {
 
 	/* Called once, just before a page is locked, if set. */
 	void (*before_lock)(struct page_info *page);
+
+	/* Trapped writes: what maps the address, and what Xen looks at. */
+	l1_pgentry_t eff;
+	bool tracing, hardware_domain;
+	unsigned long mmio_ro;
+	unsigned int emulated;
 
 	/* This page gets a new owner just before an inline reference to it. */
 	unsigned long steal_mfn;
@@ -810,6 +836,8 @@ void hx_touch(unsigned int table, unsigned int slot, int write);
  */
 int64_t hx_call(uint32_t nr, uint64_t a1, uint64_t a2, uint64_t a3,
 		uint64_t a4, uint64_t a5);
+/* A write fault of the guest's kernel at addr. */
+int hx_trap(unsigned long addr, struct cpu_user_regs *regs);
 /* Compares every count of every frame with the entries that exist. */
 void hx_audit(void);
 void hx_rule(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -32,6 +32,7 @@ int main(int argc, char **argv)
 	values_come_and_go();
 	calls_stop();
 	updates();
+	trapped_writes();
 	validation();
 	parts();
 	differential(seed, rounds);

@@ -47,6 +47,7 @@ void entries(void);         /* test-entries.c */
 void values_come_and_go(void); /* test-values.c */
 void calls_stop(void);      /* test-stops.c */
 void updates(void);         /* test-updates.c */
+void trapped_writes(void);  /* test-traps.c */
 void validation(void);      /* test-validation.c */
 void parts(void);           /* test-parts.c */
 void forged_progress(void); /* run alone for the mutants */
