@@ -31,8 +31,8 @@ int main(int argc, char **argv)
 	entries();
 	values_come_and_go();
 	calls_stop();
-	updates();
 	trapped_writes();
+	updates();
 	validation();
 	parts();
 	differential(seed, rounds);

@@ -47,7 +47,7 @@ static void world(void)
 {
 	memset(&regs, 0, sizeof(regs));
 	for (unsigned int i = 0; i < 16; i++)
-		regs.gpr[i] = 0x1111111111111111 * i;
+		regs.gpr[i] = 0x1111111111111111u * i;
 	regs.rflags = 0x202 | X86_EFLAGS_RF | X86_EFLAGS_CF;
 	hx.mmio_ro = ~0UL;
 	hx.eff = l1e_from_intpte(pte(MFN_TABLE, 0));
@@ -200,9 +200,10 @@ static void races(void)
 	regs.rcx = page(1, RW);
 	TAKEN(CMPXCHG, 1);
 	EQ(type_count(MFN_PAGE + 1), 0);
-	hx_set(0, 1, page(1, RW));
+	hx_set(0, 1, page(1, RW | A));
 	TAKEN(CLEAR_A, 1);
 	CHECK(regs.rflags & X86_EFLAGS_CF);
+	EQ(hx_get(0, 1), page(1, RW | D));
 	/* By Xen's own routines, too. */
 	hx_set(0, 1, pte(MFN_F_PAGE, RW));
 	regs.rcx = 0;
@@ -367,7 +368,7 @@ static void fetches(void)
 {
 	begin("the instruction is fetched as far as it can be read");
 	world();
-	for (unsigned int k = 0; k < 16; k++) {
+	for (unsigned int k = 1; k < 16; k++) {
 		hx_set(0, 33, page(1, RW));
 		load(LONG_MOV, sizeof(LONG_MOV) - 1, -(long)k);
 		hx.fault = (uintptr_t)code + PAGE_SIZE;
