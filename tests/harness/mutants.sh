@@ -496,4 +496,58 @@ mutant 'found: SET of several slots' runs.c \
 	'(op == PTEBATCH_OP_SET && run.count > 1)' '0'
 mutant 'found: TAKE with nowhere to go' runs.c '(take && !arg4)' '0'
 
+# --- Trapped writes ---
+mutant 'found: trapped writes that cannot be turned off' trap.c \
+	'unlikely(l1_part_on(d, L1_TRAPS))' 'true'
+mutant 'found: a trapped write in a paging mode' trap.c \
+	'if ( unlikely(!l1_simple(d)) )' 'if ( 0 )'
+mutant 'found: a trapped write to a writable mapping' trap.c \
+	'(l1e_get_flags(pte) & (_PAGE_PRESENT | _PAGE_RW)) != _PAGE_PRESENT' \
+	'!(l1e_get_flags(pte) & _PAGE_PRESENT)'
+mutant 'found: device registers taken for a table' trap.c \
+	'rangeset_contains_singleton(mmio_ro_ranges, l1e_get_pfn(pte))' '0'
+mutant 'found: an instruction fetched for what is no table' trap.c \
+	'(ACCESS_ONCE(table->u.inuse.type_info) & PGT_type_mask) !=
+	PGT_l1_page_table' '0'
+mutant 'found: a table that is not what it was a moment ago' l1.h \
+	'likely(!((table->u.inuse.type_info ^ type) & PGT_type_mask))' 'true'
+mutant "found: a trapped write to another domain's table" trap.c \
+	'likely(table->v.inuse._domain == frames.owner) &&' ''
+mutant 'found: a single step lost' trap.c \
+	'likely(!(regs->eflags & X86_EFLAGS_TF)) &&' ''
+mutant 'found: a trace record lost' trap.c 'likely(!tb_init_done) &&' ''
+mutant 'found: an instruction for another address executed' trap.c \
+	'likely(s.addr == addr) &&' ''
+mutant 'found: an instruction fetched from the hypervisor' trap.c \
+	'unlikely(!__addr_ok(rip)) ||' ''
+mutant 'found: the end of a long instruction not fetched' trap.c \
+	'valid = s->len;' 'return true;'
+mutant 'found: an old value from before the write' trap.c \
+	'old = seen;' 'break;'
+mutant 'found: A and D not compared' l1.h \
+	'return ptebatch_try_cmpxchg(p, &seen, (seen & to->keep) | to->set);' \
+	'write_atomic(p, to->set); return true;'
+mutant 'found: a type reference kept where the write failed' l1.h \
+	'!gain ? likely(done) : unlikely(!done)' '!gain && likely(done)'
+mutant 'found: a type reference dropped where the write failed' l1.h \
+	'!gain ? likely(done) : unlikely(!done)' '!gain || unlikely(!done)'
+mutant 'found: references kept where the write failed' l1.h \
+	'entry_put(page, val, s); return false;' 'return false;'
+mutant "found: Xen's references kept where the write failed" trap.c \
+	'put_page_from_l1e(new, d); return false;' 'return false;'
+mutant "found: the old entry's references kept" trap.c \
+	'put_page_from_l1e(l1e_from_intpte(old), d);' ''
+mutant 'found: L1TF not checked on a trapped write' l1.h \
+	'unlikely(ptebatch_l1tf_unsafe(rules->l1tf, val))' '0'
+mutant "found: L1TF not checked by the slow way of trapped writes" trap.c \
+	'ptebatch_l1tf_unsafe(ptebatch_l1tf_mask(d), val)' '0'
+mutant "found: a kernel's entry without what Xen adds" trap.c \
+	'new = adjust_guest_l1e(new, d);' ''
+mutant 'found: flags that Xen wants otherwise' trap.c \
+	'l1e_flip_flags(new, rc);' ''
+mutant 'found: a table kept after a trapped write' trap.c \
+	'l1_one_unlock(table, p);' 'ptebatch_unmap_table(p); page_unlock(table);'
+mutant 'found: an emulation not counted' trap.c \
+	'perfc_incr(ptwr_emulations);' ''
+
 tap_done
