@@ -175,6 +175,7 @@ void preempt_calls(void (*hook)(struct regs *r));
 uint32_t preempt_no_more(void);
 
 extern int calls_are_preempted; /* tests.c: so does the whole test run */
+extern int is_shadowed; /* tests.c: Xen shadows the page tables of this domain */
 
 /* guest-*.c */
 extern const struct test updates_tests[], update_va_tests[], validate_tests[],

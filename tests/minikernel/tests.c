@@ -597,6 +597,7 @@ static const struct ptebatch_backend *backend;
 
 int calls_are_preempted; /* while each test runs */
 int requests_are_read_ahead;
+int is_shadowed;
 static uint32_t preemptions;
 
 void run_tests(const char *where, const struct test *t)
@@ -708,6 +709,7 @@ void be_shadowed(void)
 	if (!use_new_calls())
 		panic("no new calls");
 	run_tests("l1tf", shadowing);
+	is_shadowed = 1;
 }
 
 void guest_run(void)
