@@ -511,8 +511,6 @@ mutant 'found: an instruction fetched for what is no table' trap.c \
 	PGT_l1_page_table' '0'
 mutant 'found: a table that is not what it was a moment ago' l1.h \
 	'likely(!((table->u.inuse.type_info ^ type) & PGT_type_mask))' 'true'
-mutant "found: a trapped write to another domain's table" trap.c \
-	'likely(table->v.inuse._domain == frames.owner) &&' ''
 mutant 'found: a single step lost' trap.c \
 	'likely(!(regs->eflags & X86_EFLAGS_TF)) &&' ''
 mutant 'found: a trace record lost' trap.c 'likely(!tb_init_done) &&' ''
