@@ -355,7 +355,8 @@ static int run_slots(struct ptebatch_call *c,
         if ( timing && i == stop )
             l1_time(b, start, COLD_RUN);
 
-        olds += olds ? n : 0;
+        if ( olds )
+            olds += n;
         b->work += n;
         *done += n;
         if ( !(i & LEFT) )
