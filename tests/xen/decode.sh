@@ -124,7 +124,7 @@ mutant 'found: a locked mov accepted' \
 mutant 'found: a locked mov of an immediate accepted' \
 	'STORE_MOV | STORE_IMM32 | STORE_NO_LOCK' 'STORE_MOV | STORE_IMM32'
 mutant 'found: another instruction of the group of mov accepted' \
-	': reg ) return 0;' ': 0 ) return 0;'
+	': reg ) return false;' ': 0 ) return false;'
 mutant 'found: a prefix that is not on the list accepted' \
 	'opcode == 0x3e' '(opcode == 0x3e || opcode == 0x2e)'
 mutant 'found: an operand size prefix passed over' \
@@ -161,8 +161,6 @@ mutant 'found: bt and btc accepted' 'reg != 5 && reg != 6' 'reg < 4'
 mutant 'found: a bit beyond the quadword accepted' 'value > 63' 'value > 127'
 mutant 'found: an operand that is not aligned' \
 	'else if ( addr & 7 )' 'else if ( false )'
-mutant 'found: an instruction that was not fetched whole' \
-	's->len > valid' 's->len > valid + 1'
 mutant 'found: an instruction refused though it was fetched whole' \
 	's->len > valid ) return true' \
 	's->len >= valid ) return s->len != valid'
@@ -199,7 +197,7 @@ mutant 'found: an immediate without its sign' \
 mutant 'found: a long immediate without its sign' \
 	'value = store_int32(p)' 'value = (uint32_t)store_int32(p)'
 mutant 'found: or taken for and, by the reg field' \
-	'form |= STORE_OR;' ''
+	'form |= STORE_OR;' ';'
 mutant 'found: or taken for and' 'STORE_LOGIC | STORE_OR,' 'STORE_LOGIC,'
 mutant 'found: the other bytes of the entry changed by and' \
 	'~((~value & 0xff) << s->shift)' '((value & 0xff) << s->shift)'
