@@ -260,7 +260,8 @@ static inline bool store_writes(const struct store *s, uint64_t old,
 }
 
 /* SF, ZF and PF of a result whose highest bit is sign. */
-static inline unsigned int store_result_flags(uint64_t result, unsigned int sign)
+static inline unsigned int store_result_flags(uint64_t result,
+                                              unsigned int sign)
 {
     return (result >> sign ? X86_EFLAGS_SF : 0) |
            (result ? 0 : X86_EFLAGS_ZF) |
@@ -303,7 +304,7 @@ static inline void store_retire(const struct store *s, uint64_t old,
         break;
 
     case STORE_CMPXCHG:
-        /* Flags as of cmp. RAX becomes old, which changes it only on failure. */
+        /* Flags as of cmp. RAX becomes old: a change only on failure. */
         result = regs->rax - old;
         regs->eflags &= ~arith;
         regs->eflags |= store_result_flags(result, 63) |

@@ -271,7 +271,7 @@ half_applied() {
 			rm "$tmp/tree/$own/runs.c" &&
 			state 'are in, but not as this version has them' || return
 		# The replacements of one function go back to what they were.
-		sed -i 's/^\( *\)i = l1_used_below([^;]*;$/X/; /^X$/d' \
+		sed -i 's/^\( *\)i = L1_USED_BELOW([^;]*;$/X/; /^X$/d' \
 			"$tmp/tree/xen/arch/x86/mm.c" &&
 			! cmp -s "$tmp/once/xen/arch/x86/mm.c" \
 				"$tmp/tree/xen/arch/x86/mm.c" || return
@@ -287,7 +287,7 @@ half_applied() {
 # Lines that somebody edited in a file of Xen's are theirs: nothing is touched.
 edited_xen() {
 	fresh && "$install" "$tmp/tree" &&
-		sed -i 's/i = l1_used_below(\([^;]*\));/i = l1_used_below(\1) + 0;/' \
+		sed -i 's/i = L1_USED_BELOW(\([^;]*\));/i = L1_USED_BELOW(\1) + 0;/' \
 			"$tmp/tree/xen/arch/x86/mm.c" &&
 		! cmp -s "$tmp/once/xen/arch/x86/mm.c" \
 			"$tmp/tree/xen/arch/x86/mm.c" &&
