@@ -10,8 +10,9 @@
  *
  *  - fixup_page_fault() calls it where it would call pv_ro_page_fault(), under
  *    the same conditions: a write fault of the guest's kernel, with interrupts
- *    enabled. The first steps are those of that function: the address must be
- *    mapped read-only, and not to registers of a device.
+ *    enabled. The first step is that of that function: the address must be
+ *    mapped read-only. Whether it is mapped to registers of a device is asked
+ *    only if it is not mapped to an L1 table, for these are not in I/O memory.
  *  - Only an L1 table of the domain's own is written. The type is looked at
  *    first, with no lock, so that a kernel that writes to an ordinary read-only
  *    page does not pay for more. It is looked at again under the lock.
@@ -173,16 +174,19 @@ static noinline int trapped_write(struct domain *d, unsigned long addr,
     if ( (l1e_get_flags(pte) & (_PAGE_PRESENT | _PAGE_RW)) != _PAGE_PRESENT )
         return 0;
 
-    if ( is_hardware_domain(d) &&
-         rangeset_contains_singleton(mmio_ro_ranges, l1e_get_pfn(pte)) )
-        goto left;
-
     frames = ptebatch_frames(d);
     table = ptebatch_find_page(ptebatch_frame(l1e_get_intpte(pte)));
     if ( unlikely(!table) ||
          (ACCESS_ONCE(table->u.inuse.type_info) & PGT_type_mask) !=
          PGT_l1_page_table )
+    {
+        /* Registers of a device? A page table is in RAM, so it is none. */
+        if ( is_hardware_domain(d) &&
+             rangeset_contains_singleton(mmio_ro_ranges, l1e_get_pfn(pte)) )
+            goto left;
+
         return 0;
+    }
 
     if ( likely(!tb_init_done) && likely(!(regs->eflags & X86_EFLAGS_TF)) &&
          likely(decode(&s, regs)) && likely(s.addr == addr) &&
