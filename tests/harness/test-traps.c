@@ -348,6 +348,14 @@ static void other_pages(void)
 		EQ(hx.locks, 0);
 	}
 	EQ(hx_memory(7, 0), 0);
+	/* Registers of a device, for the domain that has them. */
+	hx.eff = l1e_from_intpte(pte(MFN_MMIO, 0));
+	hx.mmio_ro = MFN_MMIO;
+	hx.hardware_domain = true;
+	UNTOUCHED(TRAP(MOV, 0), LEFT, 0);
+	EQ(hx.copies, 0);
+	hx.hardware_domain = false;
+	hx.mmio_ro = ~0UL;
 	/* Mapped writable, or not at all: not this kind of fault. */
 	hx.eff = l1e_from_intpte(pte(MFN_TABLE, RW));
 	UNTOUCHED(TRAP(MOV, 0), 0, 0);
