@@ -39,6 +39,7 @@ static inline int64_t values(uint64_t what, uint64_t count, uint64_t how,
 
 /* tests.c: a list of parts for Xen's parameter; what the parts have counted */
 int64_t set_parameter(const char *parts);
+extern int is_shadowed; /* tests.c: Xen shadows this domain's page tables */
 int64_t count_of(uint32_t what);
 const char *entries_were(enum code whose);
 

@@ -999,5 +999,9 @@ void trapped_run_tests(int traps)
 {
 	traps_on = traps;
 	use_new_calls();
+	/* A test before these may have turned all parts off, and on but this. */
+	if (traps && start_info->flags & SIF_INITDOMAIN &&
+	    set_parameter("traps"))
+		panic("Xen does not turn trapped writes on");
 	run_tests("trapped", trapped_tests);
 }
