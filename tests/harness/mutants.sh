@@ -148,11 +148,13 @@ mutant 'found: a plain store where hardware may set A or D' l1.h \
 mutant 'found: a plain store where only A is set' l1.h \
 	'(seen & to->ad) == AD_BITS' '(seen & to->ad & _PAGE_ACCESSED)'
 mutant 'found: the type dropped before the write' l1.h \
-	'l1_write(p, pte, to); if ( !gain ) type_put(page, s);' \
-	'if ( !gain ) type_put(page, s); l1_write(p, pte, to);'
+	'done = l1_write(p, pte, to);' \
+	'if ( !gain ) type_put(page, s); done = l1_write(p, pte, to);
+	if ( !gain ) return done;'
 mutant 'found: the references dropped before a clear' l1.h \
-	'l1_write(p, pte, to); entry_put(page, *pte, s);' \
-	'entry_put(page, *pte, s); l1_write(p, pte, to);'
+	'|| unlikely(!l1_write(p, pte, to)) ) return false;
+	entry_put(page, *pte, s);' \
+	') return false; entry_put(page, *pte, s); l1_write(p, pte, to);'
 mutant 'found: an entry taken by a plain store' l1.h \
 	'*pte = xchg(p, to->set);' 'write_atomic(p, to->set);'
 mutant 'found: an entry with old values cleared as one without' runs.c \
@@ -166,7 +168,8 @@ mutant 'found: A and D of a value that keeps them stored over' l1.h \
 mutant 'found: no type taken for a writable entry' l1.h \
 	'|| unlikely(!type_get(page, s))' ''
 mutant 'found: a missing put of the type' l1.h \
-	'if ( !gain ) type_put(page, s);' ''
+	'if ( !gain ? likely(done) : unlikely(!done) )' \
+	'if ( gain && !done )'
 mutant 'found: a missing put of the type of an entry that goes' l1.h \
 	'if ( pte & _PAGE_RW ) type_put(page, s);' ''
 mutant 'found: a missing put of the page' l1.h \
@@ -175,8 +178,9 @@ mutant 'found: the last reference put inline' l1.h \
 	'!COUNT_UP(x - 1)' '0'
 mutant 'found: a missing put of the table' l1.c \
 	'put_page(b->page); b->page = NULL;' 'b->page = NULL;'
-mutant 'found: a missing put of the table of one slot' l1.c \
-	'page_unlock(table); page_put(table);' 'page_unlock(table);'
+mutant 'found: a missing put of the table of one slot' l1.h \
+	'ptebatch_unmap_table(p); page_unlock(table); page_put(table);' \
+	'ptebatch_unmap_table(p); page_unlock(table);'
 mutant 'found: the last type dropped without the stamp' l1.h \
 	'TYPE_IS_WRITABLE(x, 2UL)' 'TYPE_IS_WRITABLE(x, 1UL)'
 mutant 'found: the first type taken without validation' l1.h \
@@ -219,8 +223,9 @@ mutant 'found: an entry written before its references are taken' l1.h \
 	'unlikely(!page) || (write_atomic(p, val | _PAGE_GLOBAL),
 	unlikely(!entry_get(page, val, s)))'
 mutant 'found: the references of the former page dropped before the write' \
-	l1.h 'l1_write(p, &pte, &to); entry_put(held, pte, s);' \
-	'entry_put(held, pte, s); l1_write(p, &pte, &to);'
+	l1.h 'if ( unlikely(!l1_write(p, &pte, &to)) )' \
+	'entry_put(held, pte, s); held = page; val &= ~_PAGE_RW;
+	if ( l1_write(p, &pte, &to) ) return true; else'
 mutant 'found: the former page not dropped' l1.h \
 	'entry_put(held, pte, s);' ''
 mutant 'found: no general reference taken' l1.h \
@@ -247,8 +252,7 @@ mutant 'found: unusual flags not validated' l1.h \
 	'(val & ODD_FLAGS) != (_PAGE_PRESENT | _PAGE_USER)' '0'
 mutant "found: a kernel's entry taken for a user's" l1.h \
 	'(~(FAST_BITS | FRAME_BITS | _PAGE_GLOBAL))' \
-	'(~(FAST_BITS | FRAME_BITS | _PAGE_GLOBAL |
-	put_pte_flags(_PAGE_GUEST_KERNEL)))'
+	'(~(FAST_BITS | FRAME_BITS | _PAGE_GLOBAL | (1UL << 52)))'
 mutant 'found: G left out where flags change' l1.h \
 	'_PAGE_GUEST_KERNEL))) ) val |= _PAGE_GLOBAL;' \
 	'_PAGE_GUEST_KERNEL))) ) ;'
@@ -274,8 +278,8 @@ mutant 'found: A and D lost where an entry stays absent' l1.h \
 	'if ( !(pte & _PAGE_PRESENT) ) { write_atomic(p, (pte & keep) | val);' \
 	'if ( !(pte & _PAGE_PRESENT) ) { write_atomic(p, val);'
 mutant 'found: A and D lost where an entry changes its frame' l1.h \
-	'to = l1_change(keep, val, how); l1_write(p, &pte, &to);' \
-	'to = l1_change(0, val, WRITE_STORE); l1_write(p, &pte, &to);'
+	'to = l1_change(keep, val, how); if ( unlikely(!l1_write(p' \
+	'to = l1_change(0, val, WRITE_STORE); if ( unlikely(!l1_write(p'
 mutant 'found: a value written to the table locked before' l1.c \
 	'if ( unlikely(offset & ~SLOT_MASK) ) break;' ''
 
@@ -316,8 +320,8 @@ mutant 'found: a table that is no L1' l1.c \
 mutant 'found: a table of one slot that is no L1' l1.c \
 	'if ( (type != PGT_l1_page_table &&
 	!(plain_ok && type == PGT_writable_page)) ||' 'if ('
-mutant 'found: a type that is only looked at before the lock' l1.c \
-	'unlikely((table->u.inuse.type_info ^ type) & PGT_type_mask)' '0'
+mutant 'found: a type that is only looked at before the lock' l1.h \
+	'likely(!((table->u.inuse.type_info ^ type) & PGT_type_mask))' '1'
 mutant 'found: memory that is no table accepted by the calls' l1.h \
 	'b->plain_ok = false;' 'b->plain_ok = true;'
 mutant 'found: memory that is no table accepted by update_va_mapping' update.c \
@@ -332,7 +336,7 @@ mutant 'found: memory that is no table written beyond its page' l1.c \
 	'if ( unlikely((v->val'
 mutant 'found: a table locked without the fence' l1.c \
 	'!page_lock(b->page)' '!page_lock_unsafe(b->page)'
-mutant 'found: a table locked without the fence, for one slot' l1.c \
+mutant 'found: a table locked without the fence, for one slot' l1.h \
 	'!page_lock(table)' '!page_lock_unsafe(table)'
 mutant 'found: old values stored under the lock' runs.c \
 	'/* Never touch guest memory with a table locked. */
@@ -483,7 +487,7 @@ mutant 'found: update_va_mapping that cannot be turned off' update.c \
 mutant 'found: validation that cannot be turned off' validate.c \
 	'unlikely(!l1_part_on(d, L1_VALIDATION)) || unlikely(!cpu_has_nx)' \
 	'unlikely(!cpu_has_nx)'
-mutant 'found: a switch that is not for one domain' l1.h \
+mutant 'found: a switch that is not for one domain' hooks.h \
 	'opt_ptebatch & ~ptebatch_parts_off(d) & part' 'opt_ptebatch & part'
 mutant 'found: a bad list that is obeyed up to its fault' l1.c \
 	'if ( !rc ) ptebatch_parts_off(d) = ~on;' 'ptebatch_parts_off(d) = ~on;'

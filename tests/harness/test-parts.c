@@ -406,6 +406,10 @@ static void registers(void)
 	   ANS(0, 0, EINVAL));
 	EQ(hx_call(RUNS, hx_slot(0, 3), 1, CLEAR, 1, 0), ANS(0, 0, EINVAL));
 	EQ(hx_call(RUNS, hx_slot(0, 3), 1, CLEAR, 0, 1), ANS(0, 0, EINVAL));
+	/* Memory that is no table, though the guest itself may write to it. */
+	EQ(hx_call(RUNS, (MFN_PAGE + 7) << 12, 1, SET, 0x4710, 0),
+	   ANS(0, 0, EINVAL));
+	EQ(hx_memory(7, 0), 0);
 	EQ(hx_get(0, 3), page(1, RW));
 	EQ(old, 7);
 	EQ(hx_call(RUNS, hx_slot(0, 3), 0, SET | TLB(ALL), 0, 0), 0);
