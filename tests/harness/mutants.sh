@@ -326,9 +326,6 @@ mutant 'found: memory that is no table accepted by the calls' l1.h \
 	'b->plain_ok = false;' 'b->plain_ok = true;'
 mutant 'found: memory that is no table accepted by update_va_mapping' update.c \
 	'val, MMU_NORMAL_PT_UPDATE, false)' 'val, MMU_NORMAL_PT_UPDATE, true)'
-mutant 'found: memory that is no table accepted by SET' runs.c \
-	'l1_one_value(what - mode, arg4, mode, false)' \
-	'l1_one_value(what - mode, arg4, mode, true)'
 mutant 'found: memory that is no table taken for one' l1.c \
 	'if ( unlikely(b->plain) )' 'if ( 0 )'
 mutant 'found: memory that is no table written beyond its page' l1.c \
