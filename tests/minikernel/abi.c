@@ -1007,8 +1007,10 @@ static const char *a_list_of_parts_with_an_error_changes_nothing(void)
 					   "no-calls,", "dom32767:no-calls" };
 	uint32_t i;
 
-	if (!is_dom0())
+	if (!is_dom0()) {
+		CHECK(set_parameter("calls") < 0);
 		return NULL;
+	}
 	fill();
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		CHECK(set_parameter(bad[i]) < 0);
