@@ -29,8 +29,8 @@
 
 /*
  * Whether the short ways may be used for the current domain's own tables. Its
- * mode cannot change while one of its vCPUs is in Xen: whoever changes it pauses
- * the domain first.
+ * mode cannot change while one of its vCPUs is in Xen, because the domain is
+ * paused before a change.
  */
 static always_inline bool l1_simple(const struct domain *d)
 {

@@ -2,7 +2,7 @@
 /*
  * Calls that Xen preempts wherever it looks (events.c): what the registers, the
  * done count and the entries say each time, and how the calls end. Xen's own
- * code can continue each of these calls, whoever has begun it.
+ * code can continue each of these calls, even if the engine began it.
  */
 #include "guest-calls.h"
 

@@ -207,9 +207,10 @@ const char *a_page_is_updated_as_what_it_is(void)
 
 /*
  * Each vCPU writes to the data page of its neighbour as to memory, and in the
- * same list takes away and gives back the second mapping of its own. Whoever
- * holds the lock of one page and waits for that of the other would wait for
- * ever: the type count of a page whose lock is held may not be dropped to that.
+ * same list takes away and gives back the second mapping of its own. A vCPU must
+ * not hold the lock of one page while it waits for the other page: the type
+ * count of a locked page cannot be dropped to the one reference that the lock
+ * holds, so two such vCPUs would wait for each other for ever.
  */
 static void cross(unsigned int cpu)
 {
