@@ -162,18 +162,6 @@ static int64_t update(const struct update_case *u, unsigned int preempt)
 		       u->foreign ? u->foreign : DOMID_SELF, 0);
 }
 
-/* Counter n, as dom0 reads it. */
-static uint64_t counter(unsigned int n)
-{
-	uint64_t c;
-
-	hx_self.is_privileged = true;
-	c = hx_call(RUNS, PTEBATCH_MAGIC, PTEBATCH_ASK_COUNT(n),
-		    PTEBATCH_HOW_PROBE, 0, 0);
-	hx_self.is_privileged = false;
-	return c;
-}
-
 /* The case with the engine, and without. Returns the entries that it took. */
 static uint64_t both(const struct update_case *u)
 {

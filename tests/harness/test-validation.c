@@ -7,17 +7,6 @@
 
 #define VALIDATED PTEBATCH_COUNT_VALIDATED
 
-static uint64_t counter(unsigned int n)
-{
-	uint64_t c;
-
-	hx_self.is_privileged = true;
-	c = hx_call(RUNS, PTEBATCH_MAGIC, PTEBATCH_ASK_COUNT(n),
-		    PTEBATCH_HOW_PROBE, 0, 0);
-	hx_self.is_privileged = false;
-	return c;
-}
-
 static void part(bool on)
 {
 	opt_ptebatch = on ? HX_CALLS | HX_UPDATES | HX_VALIDATION
