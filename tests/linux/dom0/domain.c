@@ -103,16 +103,17 @@ static bool ask(uint32_t what, bool stock)
 static void turn_calls(const char *to)
 {
 	static const char path[] = "/params/ptebatch";
+	const char *value = strcmp(to, "on") ? "no-calls" : "calls";
 	xencall_handle *call = xencall_open(NULL, 0);
 	char *buffer = call ? xencall_alloc_buffer(call, 4096) : NULL;
 
 	if (!buffer)
 		die("xencall");
 	memcpy(buffer, path, sizeof(path));
-	buffer[sizeof(path)] = !strcmp(to, "on");
+	strcpy(buffer + sizeof(path), value);
 	if (xencall5(call, __HYPERVISOR_hypfs_op, XEN_HYPFS_OP_write_contents,
 		     (uintptr_t)buffer, sizeof(path),
-		     (uintptr_t)buffer + sizeof(path), 1))
+		     (uintptr_t)buffer + sizeof(path), strlen(value) + 1))
 		die(path);
 	xencall_free_buffer(call, buffer);
 	xencall_close(call);

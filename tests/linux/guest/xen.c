@@ -41,14 +41,15 @@ int hypercall(uint64_t nr, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
 	return ioctl(privcmd, PRIVCMD_HYPERCALL, call);
 }
 
-/* As "xenhypfs write" does it. */
+/* As "xenhypfs write" does it. Xen's other parts stay as they are. */
 bool turn_calls(bool on)
 {
 	static const char path[] = "/params/ptebatch";
-	volatile uint8_t value = on;
+	const char *value = on ? "calls" : "no-calls";
 
 	return !hypercall(HYPERVISOR_HYPFS_OP, HYPFS_WRITE_CONTENTS,
-			  (uintptr_t)path, sizeof(path), (uintptr_t)&value, 1);
+			  (uintptr_t)path, sizeof(path), (uintptr_t)value,
+			  strlen(value) + 1);
 }
 
 static long kernel_hypercall(uint64_t nr, uint64_t a1, uint64_t a2, uint64_t a3)
