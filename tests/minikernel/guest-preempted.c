@@ -16,6 +16,7 @@ static struct {
 	uint64_t list, pdone, who; /* the call's arguments */
 	uint32_t nr, command;	   /* requests; the hypercall */
 	uint32_t at, longest, last; /* the place of the last preemption */
+	uint32_t places;
 	const char *why;
 } seen;
 
@@ -41,6 +42,8 @@ static void at_each_preemption(struct regs *r)
 	HOOK_CHECK(r->rdi == seen.list + at * sizeof(*list));
 	HOOK_CHECK(r->rdx == seen.pdone && (uint32_t)r->r10 == seen.who);
 	HOOK_CHECK(!r->rdx || done == at);
+	/* An interrupt before the call continues brings the event once more. */
+	seen.places += at != seen.at;
 	if (at - seen.at > seen.longest)
 		seen.longest = at - seen.at;
 	seen.at = at;
@@ -96,10 +99,10 @@ static const char *a_preempted_list_has_done_what_its_registers_say(void)
 	CHECK(done == NR);
 	for (i = 0; i < NR; i++)
 		CHECK(holds(i, page_maddr(i) | DATA));
-	print("# %u requests, preempted %u times, at most %u between\n", NR,
-	      events, seen.longest);
+	print("# %u requests, preempted at %u, at most %u between\n", NR,
+	      seen.places, seen.longest);
 	/* Stock Xen looks before each request but the first. */
-	CHECK(events && events < NR);
+	CHECK(events && seen.places < NR);
 	CHECK(seen.longest <= 512);
 
 	/* Without a done count. */

@@ -519,7 +519,8 @@ static uint64_t changing(const struct form *f, uint64_t va)
 	}
 	if (f->ext == 4 || f->opcode == 0x21 || f->opcode == 0x20)
 		return 0;
-	return ~value & 0x7f;
+	/* The smaller operands are extended by their sign. */
+	return ~value & 0x7f ? ~value & 0x7f : ~0x7ful;
 }
 
 static const char *an_operand_that_is_not_aligned_faults(void)
