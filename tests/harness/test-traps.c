@@ -24,7 +24,7 @@
 #define SET_D "\xf0\x48\x0f\xba\x2f\x06"
 #define AND_RCX "\xf0\x48\x21\x0f"
 #define XADD "\xf0\x48\x0f\xc1\x0f" /* not on the list */
-#define LONG_MOV "\x48\xc7\x87\0\1\0\0\0\0\0\0" /* 0x100(%rdi), 11 bytes */
+#define LONG_MOV "\x48\xc7\x87\0\1\0\0\0\x34\x12\0" /* to 0x100(%rdi) */
 
 static struct cpu_user_regs regs, before;
 static uint8_t *code; /* two pages */
@@ -209,6 +209,10 @@ static void races(void)
 	regs.rcx = 0;
 	TAKEN(XCHG, 1);
 	EQ(regs.rcx, pte(MFN_F_PAGE, RW | A | D));
+	hx_set(0, 1, page(1, RW));
+	regs.rcx = (MFN_PAGE + 2) << 12 | P | RW; /* a kernel's */
+	TAKEN(XCHG, 1);
+	EQ(type_count(MFN_PAGE + 2), 1);
 	end();
 }
 
@@ -267,6 +271,7 @@ static void other_addresses(void)
 	hx_set(0, 1, page(1, RW));
 	hx_set(0, 2, page(2, RW));
 	load(XCHG, sizeof(XCHG) - 1, 0);
+	regs.rcx = 0; /* which any entry could become */
 	for (unsigned int k = 0; k < 8; k++) {
 		/* What faulted is the address of another slot, or of a byte. */
 		regs.rdi = AT(2) + k;
@@ -386,7 +391,7 @@ static void fetches(void)
 			continue;
 		}
 		EQ(hx_trap(AT(33), &regs), FIXED);
-		EQ(hx_get(0, 33), 0);
+		EQ(hx_get(0, 33), 0x123400);
 	}
 	/* It is complete, but eight bytes are not there: not worth it. */
 	hx_set(0, 1, page(1, RW));
