@@ -5,6 +5,7 @@
 # Argument: the folder of the handlers, if not backends/xen-hv.
 # FUZZ=SECONDS: the fuzzer has to find each mutant instead, within that time.
 # ONLY=PATTERN: only the mutants whose names match.
+# HALF=0 or 1: only every second mutant, so that two scripts run in parallel.
 # Needs $CC (default cc) and python3, and prints 1..0 # SKIP without them. Takes
 # some minutes.
 set -u
@@ -38,6 +39,7 @@ handlers() {
 	done
 }
 FUZZ=${FUZZ:-}
+mutants=0
 fuzz="-DPTEBATCH_PREEMPT=fuzz_preempt -include $top/tests/fuzz/preempt.h"
 if [ "$FUZZ" ]; then
 	for part in handler model main fuzz; do
@@ -102,6 +104,8 @@ run() {
 # mutant NAME FILE ANCHOR REPLACEMENT: replaces every match of the anchor
 mutant() {
 	case $1 in *${ONLY:-}*) ;; *) return ;; esac
+	mutants=$((mutants + 1))
+	[ $((mutants % 2)) = "${HALF:-$((mutants % 2))}" ] || return
 	rm -rf "$tmp/m" && mkdir "$tmp/m" && cp "$src"/*.[ch] "$tmp/m"
 	if ! python3 - "$tmp/m/$2" "$3" "$4" <<-'PY'
 		import re, sys
