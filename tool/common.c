@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tool.h"
+
+bool quiet;
+static bool unfinished; /* a line of progress is on the screen */
+
+static const struct argp_option options[] = {
+	{ "json", 'j', NULL, 0, "Print the result as JSON", 1 },
+	{ "quiet", 'q', NULL, 0, "Print results and errors only", 1 },
+	{ 0 },
+};
+
+static error_t common(int key, char *arg, struct argp_state *state)
+{
+	(void)arg;
+	(void)state;
+	if (key == 'j')
+		json = true;
+	else if (key == 'q')
+		quiet = true;
+	else
+		return ARGP_ERR_UNKNOWN;
+	return 0;
+}
+
+static const struct argp common_argp = { options, common, NULL, NULL,
+					 NULL,	  NULL,	  NULL };
+const struct argp_child common_options[] = {
+	{ &common_argp, 0, NULL, 0 },
+	{ NULL, 0, NULL, 0 },
+};
+
+void parse(const struct argp *argp, int argc, char **argv, void *input)
+{
+	argp_err_exit_status = TOOL_USAGE;
+	argp_parse(argp, argc, argv, 0, NULL, input);
+}
+
+uint64_t parse_number(struct argp_state *state, const char *what,
+		      const char *text, uint64_t least, uint64_t most)
+{
+	char *end;
+	unsigned long long value;
+
+	errno = 0;
+	value = strtoull(text, &end, 0);
+	if (errno || end == text || *end || strchr(text, '-') ||
+	    value < least || value > most)
+		argp_error(state, "%s is a number from %llu to %llu, not \"%s\"",
+			   what, (unsigned long long)least,
+			   (unsigned long long)most, text);
+	return value;
+}
+
+static void say(const char *format, va_list args)
+{
+	progress_end();
+	fprintf(stderr, "ptebatch: ");
+	vfprintf(stderr, format, args);
+	fprintf(stderr, "\n");
+}
+
+int fail(int code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(format, args);
+	va_end(args);
+	return code;
+}
+
+void note(const char *format, ...)
+{
+	va_list args;
+
+	if (quiet)
+		return;
+	va_start(args, format);
+	say(format, args);
+	va_end(args);
+}
+
+void progress(const char *format, ...)
+{
+	va_list args;
+
+	if (quiet || !isatty(STDERR_FILENO))
+		return;
+	va_start(args, format);
+	fprintf(stderr, "\r\033[K");
+	vfprintf(stderr, format, args);
+	fflush(stderr);
+	va_end(args);
+	unfinished = true;
+}
+
+void progress_end(void)
+{
+	if (unfinished)
+		fprintf(stderr, "\r\033[K");
+	unfinished = false;
+}

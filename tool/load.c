@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* Brings the engine into the running Xen, and the module into dom0's kernel. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tool.h"
+
+#define BOOT 0x100
+#define SETTLED 0x101
+#define PAYLOAD 0x102
+#define NO_MODULE 0x103
+#define NO_PAYLOAD 0x104
+#define RETRIES 'r'
+
+struct options {
+	bool boot, settled, no_module, no_payload;
+	unsigned int retries;
+	const char *payload;
+};
+
+static const struct argp_option options[] = {
+	{ "retries", RETRIES, "N", 0,
+	  "How often to try again while Xen is busy (50)", 0 },
+	{ "payload", PAYLOAD, "FILE", 0,
+	  "Load this payload, not the installed one", 0 },
+	{ "no-payload", NO_PAYLOAD, NULL, 0, "Load only the module", 0 },
+	{ "no-module", NO_MODULE, NULL, 0, "Load only the payload", 0 },
+	{ "boot", BOOT, NULL, 0,
+	  "As the unit does: obey ptebatch=off and an earlier attempt", 0 },
+	{ "settled", SETTLED, NULL, 0,
+	  "Load nothing; clear the record of the last attempt", 0 },
+	{ 0 },
+};
+
+static error_t option(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	switch (key) {
+	case RETRIES:
+		o->retries = (unsigned int)parse_number(state, "--retries", arg,
+							0, 10000);
+		return 0;
+	case PAYLOAD:
+		o->payload = arg;
+		return 0;
+	case NO_PAYLOAD:
+		o->no_payload = true;
+		return 0;
+	case NO_MODULE:
+		o->no_module = true;
+		return 0;
+	case BOOT:
+		o->boot = true;
+		return 0;
+	case SETTLED:
+		o->settled = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "\"%s\" is one argument too many", arg);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp argp = {
+	options,
+	option,
+	"",
+	"Load the payload for this Xen, then the module.",
+	common_options,
+	NULL,
+	NULL,
+};
+
+/* --- May it be loaded? ---------------------------------------------------- */
+
+/* Only the unit asks these. The administrator's own command is an answer. */
+static int at_boot(bool *off)
+{
+	char text[4096], when[64];
+
+	*off = !read_text(path_of("/proc/cmdline").text, text, sizeof(text)) &&
+	       has_word(text, "ptebatch=off");
+	if (*off) {
+		note("nothing is loaded: the kernel's command line has ptebatch=off");
+		return 0;
+	}
+	if (attempt_look(when, sizeof(when)) == ATTEMPT_FAILED)
+		return fail(TOOL_REFUSED,
+			    "the host went down after the payload was loaded at %s, so it is not loaded again; \"ptebatch load\" loads it all the same",
+			    when);
+	return 0;
+}
+
+/* Without systemd, the next command after five minutes finds it outdated. */
+static void clear_later(void)
+{
+	char *const argv[] = { "systemctl", "--no-block", "start",
+			       "ptebatch-settled.timer", NULL };
+
+	run(argv, NULL, 0);
+}
+
+/* --- The payload ---------------------------------------------------------- */
+
+static int no_payload(const struct host *h, const char *path)
+{
+	if (!*h->build_id)
+		return fail(TOOL_MISSING,
+			    "Xen %s has no build-id, so no payload can be for it",
+			    h->version);
+	return fail(TOOL_MISSING,
+		    "there is no payload for Xen %s: %s does not exist",
+		    h->version, path);
+}
+
+static int unknown(int err)
+{
+	if (err == EPERM || err == EACCES)
+		return fail(TOOL_DENIED,
+			    "this domain has no right to load livepatches: %s",
+			    strerror(err));
+	if (err == ENOSYS || err == EOPNOTSUPP)
+		return fail(TOOL_MISSING,
+			    "this Xen takes no livepatches (it was built without CONFIG_LIVEPATCH)");
+	return fail(TOOL_FAILED, "livepatches cannot be listed: %s",
+		    strerror(err));
+}
+
+static int apply_it(struct host *h, const struct options *o, const char *path)
+{
+	int code = attempt_record(h->build_id);
+
+	if (code)
+		return code;
+	code = payload_upload(h, path);
+	if (!code) {
+		code = payload_apply(h, o->retries);
+		if (code)
+			payload_remove(h);
+	}
+	if (!code && !host_has_calls(h))
+		code = fail(TOOL_FAILED,
+			    "the payload is applied, but Xen does not answer its calls");
+	if (code)
+		attempt_clear(); /* it was refused, and the host is up */
+	else
+		clear_later();
+	return code;
+}
+
+/* Where no payload is needed or wanted, *what says so. */
+static int load_payload(struct host *h, const struct options *o,
+			const char **what)
+{
+	struct path path = payload_path(h);
+	struct payloads p;
+	int code = 0;
+
+	if (o->payload)
+		snprintf(path.text, sizeof(path.text), "%s", o->payload);
+	*what = "not wanted";
+	if (o->no_payload)
+		return 0;
+	if (!h->control)
+		return fail(TOOL_DENIED,
+			    "only the control domain may load a payload");
+	payload_look(h, &p);
+	*what = "already loaded";
+	if (p.own == PAYLOAD_APPLIED)
+		return 0;
+	*what = "not needed: this Xen was built with the engine";
+	if (host_has_calls(h))
+		return 0;
+	*what = "loaded";
+	if (p.own == PAYLOAD_UNKNOWN)
+		return unknown(p.errnum);
+	if (*p.other)
+		return fail(TOOL_REFUSED,
+			    "another livepatch is applied: \"%s\"; the payload replaces functions that it could have changed",
+			    p.other);
+	if (!exists(path.text))
+		return no_payload(h, path.text);
+	if (p.own == PAYLOAD_UPLOADED) /* it may have been reverted */
+		code = payload_remove(h);
+	return code ? code : apply_it(h, o, path.text);
+}
+
+/* --- The module ----------------------------------------------------------- */
+
+static int load_module(const struct host *h, const struct options *o,
+		       const char **what)
+{
+	*what = "not wanted";
+	if (o->no_module)
+		return 0;
+	*what = "not needed: this domain is not PV";
+	if (!h->pv)
+		return 0;
+	*what = "already loaded";
+	if (module_loaded())
+		return 0;
+	*what = "not installed";
+	if (!module_installed())
+		return 0;
+	*what = "loaded";
+	return module_load();
+}
+
+int load_command(int argc, char **argv)
+{
+	struct options o = { .retries = 50 };
+	const char *payload = NULL, *module = NULL;
+	struct host h;
+	bool off = false;
+	int code = 0;
+
+	parse(&argp, argc, argv, &o);
+	if (o.settled)
+		return attempt_clear();
+	if (o.boot)
+		code = at_boot(&off);
+	if (code || off)
+		return code;
+	code = host_open(&h);
+	if (code)
+		return code;
+	code = load_payload(&h, &o, &payload);
+	if (!code)
+		code = load_module(&h, &o, &module);
+	if (!code && !(quiet && !json)) {
+		out_begin();
+		out_string("payload", payload);
+		out_string("module", module);
+		out_end();
+	}
+	host_close(&h);
+	return code;
+}
