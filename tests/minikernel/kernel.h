@@ -113,7 +113,7 @@ void trace_run(uint64_t nr, uint64_t seed, uint64_t first, int show,
 	       int switching, enum code entries_are);
 unsigned int tests_end(void);
 /* bench.c; returns the number of failures */
-unsigned int bench_run(int all);
+unsigned int bench_run(int all, int on_a_cpu);
 
 static inline uint64_t rdtsc(void)
 {

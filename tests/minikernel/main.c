@@ -16,6 +16,8 @@
  *           -icount, the TSC ticks count instructions of both vCPUs
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
  *   quick   with bench: only the figures table, not every batch size
+ *   cycles  with bench: this is a CPU, where the TSC counts cycles; only what a
+ *           domU may do, up to 512 pages
  *   fuzz=N  N random operations (see fuzz.c)
  *   trace=N  N random operations by Xen's own calls (see trace.c)
  *   own, engine  with fuzz or trace: whose code performs Xen's own calls, by
@@ -131,7 +133,7 @@ void kernel_main(start_info_t *si)
 			  has_word("show"), has_word("switch"), whose);
 	failed = tests_end();
 	if (has_word("bench"))
-		failed += bench_run(!has_word("quick"));
+		failed += bench_run(!has_word("quick"), has_word("cycles"));
 	if (has_word("serve"))
 		failed += serve();
 	if (has_word("load"))
