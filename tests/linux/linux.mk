@@ -72,14 +72,15 @@ endif
 initramfs-dom0: $(OUT)/initramfs-dom0
 $(OUT)/initramfs-dom0: $(OUT)/initramfs $(wildcard $(HERE)dom0/*) \
 		$(HERE)../common/tap.sh \
-		$(OUT)/minikernel/minikernel $(OUT)/domain \
+		$(OUT)/minikernel/minikernel $(OUT)/domain $(OUT)/ptebatch \
 		$(TOP)/tools/xen-userland $(OUT)/shim-path
 	userland=`$(TOP)/tools/xen-userland 4.17` && \
 	$(HERE)initramfs --out $@ --image $(IMAGE) \
 		$(addprefix --module ,$(MODULES)) /=$$userland \
 		/bin/sh=$$userland/bin/busybox /init=$(HERE)dom0/init \
-		/minikernel=$(HERE)dom0/minikernel \
+		/minikernel=$(HERE)dom0/minikernel /tool=$(HERE)dom0/tool \
 		/tap.sh=$(HERE)../common/tap.sh /bin/domain=$(OUT)/domain \
+		/bin/ptebatch=$(OUT)/ptebatch \
 		/ptebatch.ko=$(OUT)/ptebatch.ko \
 		/domu/vmlinuz=$(IMAGE)/vmlinuz /domu/initramfs=$(OUT)/initramfs \
 		/domu/minikernel=$(OUT)/minikernel/minikernel \
@@ -87,14 +88,24 @@ $(OUT)/initramfs-dom0: $(OUT)/initramfs $(wildcard $(HERE)dom0/*) \
 
 # Linked with libxen-dev, to run with xen-userland's libraries of the same
 # suite.
-DOMAIN := $(HERE)dom0/domain.c $(patsubst %,$(TOP)/%.c,lib/ptebatch \
+LIBRARY := $(patsubst %,$(TOP)/%.c,lib/ptebatch \
 	backends/mmu-update/mmu-update backends/hypercall/hypercall \
 	backends/xencall/xencall)
+DOMAIN := $(HERE)dom0/domain.c $(LIBRARY)
 $(OUT)/domain: $(DOMAIN) $(wildcard $(TOP)/include/ptebatch/*.h) \
 		$(TOP)/tests/minikernel/mailbox.h $(wildcard $(HERE)../common/*.h)
 	@mkdir -p $(OUT)
 	$(CC) -O2 -g -Wall -Wextra -I$(TOP)/include -I$(TOP)/tests/minikernel \
 		-o $@ $(DOMAIN) -lxenctrl -lxencall -lxenforeignmemory
+
+TOOL := $(wildcard $(TOP)/tool/*.c) $(LIBRARY)
+$(OUT)/ptebatch: $(TOOL) $(TOP)/tool/tool.h \
+		$(wildcard $(TOP)/include/ptebatch/*.h)
+	@mkdir -p $(OUT)
+	$(CC) -std=gnu11 -D_GNU_SOURCE -DTOOL_FOLDER='"/domu"' -O2 -g \
+		-Wall -Wextra -I$(TOP)/include \
+		-o $@ $(TOOL) -lxenctrl -lxencall -lxenforeignmemory \
+		-lxenhypfs -lxentoollog
 
 $(OUT)/minikernel/minikernel: $(wildcard $(addprefix $(TOP)/, \
 		include/ptebatch/*.h lib/*.c backends/*/*.c \

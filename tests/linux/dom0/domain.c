@@ -11,6 +11,8 @@
  *   domain hold ID FRAME     maps a page of the domain until killed
  *   domain watch ID FRAME    tests the bitmap of a domain in log-dirty mode
  *   domain foreign ID FRAME  tests that dom0 can change a paused domain's tables
+ *   domain reach ID FRAME    prints how many slots of the minikernel's table it
+ *                            can read and write, and the table's address
  *   domain end ID FRAME      makes the minikernel power off
  *   domain calls on|off      turns Xen's hypercalls for batches on or off, as
  *                            "xenhypfs write" does
@@ -411,6 +413,19 @@ static void watch(void)
 
 /* ---- */
 
+static void reach(void)
+{
+	unsigned int read = 0, written = 0;
+
+	if (!ask(MAILBOX_LOOK, false))
+		die("the minikernel cannot look");
+	for (uint32_t i = 0; i < SLOTS; i++) {
+		read += !!(box->reached[i] & MAILBOX_READ);
+		written += !!(box->reached[i] & MAILBOX_WRITTEN);
+	}
+	printf("%u %u %#lx\n", read, written, (unsigned long)box->table);
+}
+
 static void print_free(void)
 {
 	xc_physinfo_t info = { 0 };
@@ -478,6 +493,8 @@ int main(int argc, char **argv)
 		watch();
 	else if (!strcmp(what, "foreign") && table)
 		foreign();
+	else if (!strcmp(what, "reach") && table)
+		reach();
 	else if (!strcmp(what, "end") && box)
 		ask(MAILBOX_END, false);
 	else
