@@ -77,6 +77,17 @@ int attempt_record(const char *build_id)
 	return 0;
 }
 
+int attempt_settle(void)
+{
+	char when[64];
+
+	if (attempt_look(when, sizeof(when)) == ATTEMPT_FAILED)
+		return fail(TOOL_REFUSED,
+			    "the attempt of %s was before this boot, and the host did not survive it",
+			    when);
+	return attempt_clear();
+}
+
 int attempt_clear(void)
 {
 	if (unlink(record().text) && errno != ENOENT)

@@ -17,10 +17,6 @@
 
 #include "tool.h"
 
-#ifndef TOOL_FOLDER
-#define TOOL_FOLDER "/usr/lib/ptebatch"
-#endif
-
 #define KERNEL 'k'
 #define SVG 's'
 #define TIMEOUT 't'
@@ -400,6 +396,7 @@ int bench_command(int argc, char **argv)
 	for (size_t i = 0; i < ROWS; i++) {
 		snprintf(r.bars[i].label, sizeof(r.bars[i].label), "%s",
 			 rows[i].label);
+		r.bars[i].group = rows[i].pages;
 		r.bars[i].value[0] = r.bars[i].value[1] = -1;
 	}
 	code = host_open(&h);

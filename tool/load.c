@@ -98,7 +98,7 @@ static int at_boot(bool *off)
 /* Without systemd, the next command after five minutes finds it outdated. */
 static void clear_later(void)
 {
-	char *const argv[] = { "systemctl", "--no-block", "start",
+	char *const argv[] = { "systemctl", "--no-block", "restart",
 			       "ptebatch-settled.timer", NULL };
 
 	run(argv, NULL, 0);
@@ -220,7 +220,7 @@ int load_command(int argc, char **argv)
 
 	parse(&argp, argc, argv, &o);
 	if (o.settled)
-		return attempt_clear();
+		return attempt_settle();
 	if (o.boot)
 		code = at_boot(&off);
 	if (code || off)

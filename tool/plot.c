@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Bars: two for each label, the first without the library and the second with. */
+/*
+ * Bars: two for each label, the first without the library and the second with.
+ * Bars of one group have one scale.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,23 +14,22 @@
 static const char *const what[2] = { "Xen's own calls", "the new calls" };
 static const char *const colour[2] = { "#9a9a9a", "#1f6fb2" };
 
-static double most(const struct bar *bars, unsigned int nr)
+static double most(const struct bar *bars, unsigned int nr, unsigned int group)
 {
 	double m = 0;
 
 	for (unsigned int i = 0; i < nr; i++)
 		for (int j = 0; j < 2; j++)
-			if (bars[i].value[j] > m)
+			if (bars[i].group == group && bars[i].value[j] > m)
 				m = bars[i].value[j];
 	return m > 0 ? m : 1;
 }
 
 void plot_text(const struct bar *bars, unsigned int nr, const char *unit)
 {
-	const double scale = COLUMNS / most(bars, nr);
-
 	for (unsigned int i = 0; i < nr; i++)
 		for (int j = 0; j < 2; j++) {
+			double scale = COLUMNS / most(bars, nr, bars[i].group);
 			double v = bars[i].value[j];
 
 			printf("%-26s %c ", j ? "" : bars[i].label,
@@ -46,7 +48,6 @@ void plot_text(const struct bar *bars, unsigned int nr, const char *unit)
 int plot_svg(const char *path, const struct bar *bars, unsigned int nr,
 	     const char *title, const char *unit)
 {
-	const double scale = 420 / most(bars, nr);
 	const unsigned int height = 70 + 44 * nr;
 	FILE *f = fopen(path, "we");
 	int bad;
@@ -64,6 +65,7 @@ int plot_svg(const char *path, const struct bar *bars, unsigned int nr,
 			10 + 180 * j, colour[j], 27 + 180 * j, what[j]);
 	fprintf(f, "<text x=\"380\" y=\"45\" fill=\"#555\">%s</text>\n", unit);
 	for (unsigned int i = 0; i < nr; i++) {
+		const double scale = 420 / most(bars, nr, bars[i].group);
 		const unsigned int y = 62 + 44 * i;
 
 		fprintf(f, "<text x=\"10\" y=\"%u\">%s</text>\n", y + 20,

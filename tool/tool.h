@@ -243,11 +243,14 @@ enum attempt {
 enum attempt attempt_look(char *when, size_t bytes);
 int attempt_record(const char *build_id);
 int attempt_clear(void);
+/* The same, unless the host went down after the attempt. */
+int attempt_settle(void);
 
 /* --- plot.c -------------------------------------------------------------- */
 
 struct bar {
 	char label[40];
+	unsigned int group; /* bars with the same scale */
 	double value[2]; /* negative: not measured */
 };
 void plot_text(const struct bar *bars, unsigned int nr, const char *unit);

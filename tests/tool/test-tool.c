@@ -469,7 +469,7 @@ static void load_brings_payload_and_module(void **state)
 	assert_true(is_there("sys/module/ptebatch"));
 	assert_true(is_there("var/lib/ptebatch/attempt"));
 	slurp("ran", said, sizeof(said));
-	assert_says("start ptebatch-settled.timer");
+	assert_says("restart ptebatch-settled.timer");
 }
 
 static void load_retries_while_xen_is_busy(void **state)
@@ -641,6 +641,8 @@ static void a_crash_after_loading_is_not_repeated(void **state)
 	assert_int_equal(tool("load", "--boot"), TOOL_REFUSED);
 	assert_tells("went down");
 	assert_int_equal(after->host.uploads, 0);
+	/* Time alone does not make it harmless. */
+	assert_int_equal(tool("load", "--settled"), TOOL_REFUSED);
 	assert_int_equal(tool("load", "--boot"), TOOL_REFUSED);
 	assert_int_equal(tool("status"), TOOL_MISSING);
 	assert_says("and the host went down");
