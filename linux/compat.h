@@ -80,6 +80,30 @@ static inline void ptb_unmap_page(ptb_unmap_page_t *call, struct page *page,
 	call(page, vma, false);
 }
 
+/* Adds the reverse mapping of a small page of a file or of shared memory. */
+#define PTB_MAP_FILE_PAGE "page_add_file_rmap"
+typedef void ptb_map_file_page_t(struct page *page, struct vm_area_struct *vma,
+				 bool compound);
+
+static inline void ptb_map_file_page(ptb_map_file_page_t *call,
+				     struct page *page,
+				     struct vm_area_struct *vma)
+{
+	call(page, vma, false);
+}
+
+/* Under rcu_read_lock(). */
+static inline bool ptb_folio_try_get(struct folio *folio)
+{
+	return folio_try_get_rcu(folio);
+}
+
+/* Whether finding the folio in the page cache shows that read-ahead pays. */
+static inline bool ptb_counts_hit(const struct folio *folio)
+{
+	return true;
+}
+
 /* Whether an accessed entry of the area marks its page as in use. */
 static inline bool ptb_counts_use(const struct vm_area_struct *vma)
 {
@@ -161,6 +185,27 @@ static inline void ptb_unmap_page(ptb_unmap_page_t *call, struct page *page,
 				  struct vm_area_struct *vma)
 {
 	call((struct folio *)page, page, 1, vma);
+}
+
+#define PTB_MAP_FILE_PAGE "folio_add_file_rmap_ptes"
+typedef void ptb_map_file_page_t(struct folio *folio, struct page *page, int nr,
+				 struct vm_area_struct *vma);
+
+static inline void ptb_map_file_page(ptb_map_file_page_t *call,
+				     struct page *page,
+				     struct vm_area_struct *vma)
+{
+	call(page_folio(page), page, 1, vma);
+}
+
+static inline bool ptb_folio_try_get(struct folio *folio)
+{
+	return folio_try_get(folio);
+}
+
+static inline bool ptb_counts_hit(const struct folio *folio)
+{
+	return !folio_test_workingset(folio);
 }
 
 static inline bool ptb_counts_use(struct vm_area_struct *vma)

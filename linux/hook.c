@@ -59,6 +59,7 @@ static struct ptb_hook hooks[] = {
 	{ .point = &ptb_mprotect_hook },
 	{ .point = &ptb_fork_hook },
 	{ .point = &ptb_munmap_hook },
+	{ .point = &ptb_fault_hook },
 };
 
 static unsigned long (*lookup)(const char *name);

@@ -20,7 +20,7 @@
 
 static_assert(sizeof(struct ptebatch_value) == sizeof(struct mmu_update));
 
-bool ptb_on[PTB_PATHS] = { true, true, true };
+bool ptb_on[PTB_PATHS] = { true, true, true, true };
 
 static int set_path(const char *text, const struct kernel_param *param);
 static const struct kernel_param_ops path_ops = {
@@ -37,6 +37,7 @@ static const struct kernel_param_ops path_ops = {
 PATH(mprotect, PTB_MPROTECT, "change protections through libptebatch");
 PATH(fork, PTB_FORK, "copy page tables through libptebatch");
 PATH(munmap, PTB_MUNMAP, "unmap through libptebatch");
+PATH(fault, PTB_FAULT, "map pages of files through libptebatch");
 
 DEFINE_PER_CPU(struct ptb_cpu *, ptb_cpus);
 unsigned int ptb_cpu_words;
@@ -128,6 +129,7 @@ static const char *const path_names[PTB_PATHS] = {
 	[PTB_MPROTECT] = "mprotect",
 	[PTB_FORK] = "fork",
 	[PTB_MUNMAP] = "munmap",
+	[PTB_FAULT] = "fault",
 };
 
 static const char *const reason_names[PTEBATCH_FLUSH_REASONS] = {
@@ -259,6 +261,8 @@ static int __init ptb_init(void)
 	if (!err)
 		err = ptb_munmap_symbols();
 	if (!err)
+		err = ptb_fault_symbols();
+	if (!err)
 		err = alloc_cpus();
 	if (err)
 		return err;
@@ -291,6 +295,6 @@ module_exit(ptb_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION(
-	"Batched page-table updates for mprotect, fork and munmap on Xen PV");
+	"Batched page-table updates on Xen PV");
 MODULE_AUTHOR("the libptebatch authors");
 MODULE_VERSION(PTB_VERSION);

@@ -2,8 +2,8 @@
 /*
  * Declarations that the module's files share.
  *
- * A path is an operation of the kernel that changes many PTEs: mprotect, fork,
- * munmap. Each path has a file, with a function that is called instead of one
+ * A path is an operation of the kernel that changes PTEs: mprotect, fork, munmap,
+ * a read fault. Each path has a file, with a function that is called instead of one
  * of the kernel's (hook.c). The kernel's function is called the original. The
  * module's function changes tables through libptebatch if it has verified that
  * they are ordinary. It calls the original for everything else, and for each
@@ -23,6 +23,7 @@ enum ptb_path {
 	PTB_MPROTECT,
 	PTB_FORK,
 	PTB_MUNMAP,
+	PTB_FAULT,
 	PTB_PATHS
 };
 
@@ -109,6 +110,7 @@ DECLARE_PER_CPU(long, ptb_inside);
 /* Find the symbols that a path needs; -ENOENT if one is missing. */
 int ptb_fork_symbols(void);
 int ptb_munmap_symbols(void);
+int ptb_fault_symbols(void);
 
 /* ---- The paths ----------------------------------------------------------- */
 
@@ -125,6 +127,7 @@ struct ptb_hook_point {
 extern const struct ptb_hook_point ptb_mprotect_hook;
 extern const struct ptb_hook_point ptb_fork_hook;
 extern const struct ptb_hook_point ptb_munmap_hook;
+extern const struct ptb_hook_point ptb_fault_hook;
 
 /*
  * ftrace's call at the beginning of the kernel's function enters the

@@ -248,6 +248,15 @@ static __always_inline bool ptb_lock_to_copy(struct ptb_table *t,
 	return ptb_lock_any(NULL, t, lock, false);
 }
 
+/*
+ * The same for code that only fills empty slots: no TLB holds an entry of these.
+ */
+static __always_inline bool ptb_lock_to_fill(struct ptb_table *t,
+					     spinlock_t **lock)
+{
+	return ptb_lock_any(NULL, t, lock, false);
+}
+
 static __always_inline void ptb_unlock(spinlock_t *lock)
 {
 	__acquire(lock);

@@ -170,6 +170,7 @@ static void beside_probes(void)
 	static const char *const functions[] = { "change_protection",
 						 "copy_page_range",
 						 "unmap_page_range",
+						 "filemap_map_pages",
 						 "kallsyms_lookup_name" };
 	const size_t n = sizeof(functions) / sizeof(*functions);
 

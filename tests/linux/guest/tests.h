@@ -27,7 +27,8 @@ struct test {
 
 /* Each list ends with an entry without a name. */
 extern const struct test tests_anon[], tests_shared[], tests_watch[],
-	tests_swap[], tests_kernel[], tests_grant[], tests_module[];
+	tests_swap[], tests_kernel[], tests_grant[], tests_fault[],
+	tests_module[];
 
 #define FAILS(call, with) CHECK((call) == -1 && errno == (with))
 void skip(const char *why) __attribute__((noreturn));

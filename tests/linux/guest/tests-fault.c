@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/* Page faults: what a fault maps, and what it leaves alone. */
+#define _GNU_SOURCE
+#include "tests.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define AROUND 16 /* pages that a read fault maps at most */
+
+/* A counter of the module. -1 without the module. */
+static long counter(const char *name)
+{
+	return field("/sys/kernel/debug/ptebatch/status", name);
+}
+
+/* --- Fault-around --------------------------------------------------------- */
+
+static char *map(int fd, size_t pages, int prot, int flags)
+{
+	char *p = mmap(place(pages * PAGE), pages * PAGE, prot,
+		       flags | MAP_FIXED_NOREPLACE, fd, 0);
+
+	if (p == MAP_FAILED)
+		die("mmap");
+	return p;
+}
+
+/* A file of the tmpfs, with marked pages. */
+static int marked(size_t pages, uint64_t seed)
+{
+	int fd = tmpfile_at("/dev/shm", pages * PAGE);
+	struct range r = { map(fd, pages, RW, MAP_SHARED), pages, 1 };
+
+	fill(&r, seed);
+	if (munmap(r.p, pages * PAGE))
+		die("munmap");
+	return fd;
+}
+
+static void maps_around(int prot, int flags)
+{
+	const size_t pages = 1000;
+	int fd = marked(pages, 7);
+	struct range r = { map(fd, pages, prot, flags), pages, 1 };
+	long mapped = counter("fault.ptes "), faults;
+
+	CHECK(smaps(r.p, "Rss") == 0);
+	faults = minor_faults();
+	CHECK(holds(&r, 7));
+	faults = minor_faults() - faults;
+	CHECK(faults <= (long)pages / AROUND + 2);
+	if (mapped >= 0 && counter("fault.on ") == 1)
+		CHECK(counter("fault.ptes ") - mapped >= (long)pages);
+	CHECK(smaps(r.p, "Rss") == (long)pages * 4);
+	CHECK(pages_with(&r, PM_PRESENT) == pages);
+	CHECK(all_allow(&r, prot));
+	CHECK(holds(&r, 7));
+	CHECK(!munmap(r.p, pages * PAGE));
+	close(fd);
+}
+
+static void around_shared(void)
+{
+	maps_around(PROT_READ, MAP_SHARED);
+	maps_around(RW, MAP_SHARED);
+}
+
+static void around_private(void)
+{
+	maps_around(PROT_READ, MAP_PRIVATE);
+	maps_around(RW, MAP_PRIVATE);
+}
+
+static int seven(void)
+{
+	return 7;
+}
+
+/* Code that is mapped around a fault can be executed, and no other page can. */
+static void around_code(void)
+{
+	int fd = tmpfile_at("/dev/shm", 32 * PAGE), got = 0;
+	char *w = map(fd, 32, RW, MAP_SHARED), *x, *ro;
+
+	for (size_t i = 0; i < 32; i++)
+		memcpy(w + i * PAGE, (const void *)seven, 64);
+	x = map(fd, 32, PROT_READ | PROT_EXEC, MAP_PRIVATE);
+	ro = map(fd, 32, PROT_READ, MAP_PRIVATE);
+	for (size_t i = 0; i < 32; i++) {
+		CHECK(!read_faults(ro + i * PAGE));
+		CHECK(!try_call((int (*)(void))(x + i * PAGE), &got).signo);
+		CHECK(got == 7);
+		got = 0;
+		CHECK(try_call((int (*)(void))(ro + i * PAGE), &got).signo ==
+		      SIGSEGV);
+	}
+	close(fd);
+}
+
+/* Entries that exist already stay: private copies, and other rights. */
+static void around_keeps(void)
+{
+	const size_t pages = 256;
+	int fd = marked(pages, 1);
+	struct range mine = { map(fd, pages, RW, MAP_PRIVATE), pages, 1 };
+	struct range copies = { mine.p + PAGE, pages - 1, 4 };
+	struct range all = { map(fd, pages, RW, MAP_SHARED), pages, 1 };
+
+	fill(&copies, 2);
+	CHECK(pages_with(&mine, PM_PRESENT) == pages / 4);
+	for (size_t i = 0; i < pages; i += 4)
+		CHECK(!read_faults(mine.p + i * PAGE));
+	CHECK(pages_with(&mine, PM_PRESENT) == pages);
+	CHECK(holds(&copies, 2) && holds(&all, 1));
+	fill(&all, 3);
+	CHECK(holds(&copies, 2));
+	for (size_t i = 2; i < pages; i += 4)
+		CHECK(*(uint64_t *)(mine.p + i * PAGE) ==
+		      *(uint64_t *)(all.p + i * PAGE));
+	close(fd);
+}
+
+/* Holes are not mapped, and nothing beyond the end of the file is. */
+static void around_ends(void)
+{
+	const size_t pages = 64;
+	int fd = tmpfile_at("/dev/shm", pages * PAGE);
+	char *w = map(fd, pages, RW, MAP_SHARED);
+	struct range r = { NULL, pages, 1 };
+
+	for (size_t i = 0; i < pages; i += 2)
+		w[i * PAGE] = 'a' + i % 26;
+	CHECK(!ftruncate(fd, 40 * PAGE + 100));
+	r.p = map(fd, pages, PROT_READ, MAP_SHARED);
+	for (size_t i = 0; i <= 40; i += 2)
+		CHECK(r.p[i * PAGE] == (char)('a' + i % 26));
+	CHECK(pages_with(&r, PM_PRESENT) == 21);
+	CHECK(r.p[40 * PAGE + 100] == 0);
+	CHECK(try_read(r.p + 41 * PAGE).signo == SIGBUS);
+	CHECK(try_read(r.p + 63 * PAGE).signo == SIGBUS);
+	CHECK(!ftruncate(fd, pages * PAGE));
+	CHECK(zero(&(struct range){ r.p + 41 * PAGE, pages - 41, 1 }));
+	close(fd);
+}
+
+/* The area is smaller than what a fault maps, and lies across two tables. */
+static void around_bounds(void)
+{
+	const size_t table = 512 * PAGE;
+	int fd = marked(1024, 5);
+	char *p = place(2 * table), *at = p + table - 3 * PAGE;
+
+	CHECK(mmap(at, 6 * PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd,
+		   500 * PAGE) == at);
+	for (int i = 0; i < 6; i++)
+		CHECK(*(uint64_t *)(at + i * PAGE) != 0);
+	CHECK(smaps(at, "Rss") == 24);
+	CHECK(read_faults(at - PAGE) && read_faults(at + 6 * PAGE));
+	close(fd);
+}
+
+/* A new process maps the pages that its parent has, by faults of its own. */
+static void reads_in_child(void *arg)
+{
+	struct range *r = arg;
+
+	CHECK(holds(r, 9));
+	CHECK(smaps(r->p, "Rss") == (long)r->pages * 4);
+	CHECK(all_allow(r, PROT_READ));
+}
+
+static void around_child(void)
+{
+	const size_t pages = 700;
+	int fd = marked(pages, 9);
+	struct range r = { map(fd, pages, PROT_READ, MAP_SHARED), pages, 1 };
+
+	in_child(reads_in_child, &r);
+	CHECK(holds(&r, 9));
+	in_child(reads_in_child, &r);
+	close(fd);
+}
+
+/* --- Faults and truncation at a time -------------------------------------- */
+
+struct generations {
+	int fd;
+	size_t pages;
+	char *p; /* shared by both processes: the generation that is written */
+};
+
+/*
+ * Truncates the file to nothing and writes it again, each time with a higher
+ * number. The file's old pages are freed, and are given to others.
+ */
+static void write_generations(void *arg)
+{
+	struct generations *g = arg;
+	uint64_t *now = (uint64_t *)g->p;
+	static uint64_t page[PAGE / 8];
+	char *other = anon(g->pages);
+
+	pin(0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (uint64_t n = 1;; n++) {
+		CHECK(!ftruncate(g->fd, 0));
+		/* From here on no reader may see an older generation. */
+		__atomic_store_n(now, n, __ATOMIC_SEQ_CST);
+		memset(other, 0xff, g->pages * PAGE);
+		for (size_t i = 0; i < g->pages; i++) {
+			page[0] = page[511] = n;
+			CHECK(pwrite(g->fd, page, PAGE, i * PAGE) == PAGE);
+		}
+		CHECK(!madvise(other, g->pages * PAGE, MADV_DONTNEED));
+	}
+}
+
+/*
+ * A page that is truncated while a fault maps it must not stay mapped: the
+ * reader would see a page of an older generation, or of somebody else.
+ */
+static void truncated_meanwhile(void)
+{
+	struct generations g = { .pages = 64 };
+	time_t until = time(NULL) + WRITER_SECONDS;
+	uint64_t least, seen, read = 0;
+	pid_t writer;
+	char *p;
+
+	g.fd = tmpfile_at("/dev/shm", g.pages * PAGE);
+	g.p = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(g.p != MAP_FAILED);
+	p = map(g.fd, g.pages, PROT_READ, MAP_SHARED);
+	writer = spawn(write_generations, &g);
+	pin(cpus() - 1);
+	while (time(NULL) < until && !tap.reasons) {
+		for (size_t i = 0; i < g.pages; i++) {
+			least = __atomic_load_n((uint64_t *)g.p,
+						__ATOMIC_SEQ_CST);
+			if (try_load((uint64_t *)(p + i * PAGE), &seen).signo)
+				continue; /* SIGBUS: beyond the end */
+			if (!seen)
+				continue; /* a hole */
+			read++;
+			if (seen < least)
+				say("# page %zu: %#lx, not %#lx or later", i,
+				    seen, least);
+			CHECK(seen >= least && seen < 1ul << 40);
+		}
+	}
+	kill(writer, SIGKILL);
+	waitpid(writer, NULL, 0);
+	CHECK(read > 100);
+	close(g.fd);
+}
+
+const struct test tests_fault[] = {
+	{ "fault-around: a shared mapping has the file's contents and its rights",
+	  around_shared },
+	{ "fault-around: a private mapping has the file's contents and its rights",
+	  around_private },
+	{ "fault-around: code can be executed only where it is mapped so",
+	  around_code },
+	{ "fault-around: entries that exist already stay", around_keeps },
+	{ "fault-around: holes and the end of the file are not mapped",
+	  around_ends },
+	{ "fault-around: nothing is mapped outside the area", around_bounds },
+	{ "fault-around: a child maps its pages by itself", around_child },
+	{ "fault-around: no page stays mapped that is truncated meanwhile",
+	  truncated_meanwhile },
+	{ NULL, NULL },
+};
