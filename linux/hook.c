@@ -60,6 +60,7 @@ static struct ptb_hook hooks[] = {
 	{ .point = &ptb_fork_hook },
 	{ .point = &ptb_munmap_hook },
 	{ .point = &ptb_fault_hook },
+	{ .point = &ptb_pin_hook },
 };
 
 static unsigned long (*lookup)(const char *name);

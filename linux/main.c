@@ -20,7 +20,7 @@
 
 static_assert(sizeof(struct ptebatch_value) == sizeof(struct mmu_update));
 
-bool ptb_on[PTB_PATHS] = { true, true, true, true };
+bool ptb_on[PTB_PATHS] = { [0 ... PTB_PATHS - 1] = true };
 
 static int set_path(const char *text, const struct kernel_param *param);
 static const struct kernel_param_ops path_ops = {
@@ -38,6 +38,7 @@ PATH(mprotect, PTB_MPROTECT, "change protections through libptebatch");
 PATH(fork, PTB_FORK, "copy page tables through libptebatch");
 PATH(munmap, PTB_MUNMAP, "unmap through libptebatch");
 PATH(fault, PTB_FAULT, "map pages of files through libptebatch");
+PATH(pin, PTB_PIN, "find the tables to pin and unpin quickly");
 
 DEFINE_PER_CPU(struct ptb_cpu *, ptb_cpus);
 unsigned int ptb_cpu_words;
@@ -130,6 +131,7 @@ static const char *const path_names[PTB_PATHS] = {
 	[PTB_FORK] = "fork",
 	[PTB_MUNMAP] = "munmap",
 	[PTB_FAULT] = "fault",
+	[PTB_PIN] = "pin",
 };
 
 static const char *const reason_names[PTEBATCH_FLUSH_REASONS] = {

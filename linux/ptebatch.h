@@ -24,6 +24,7 @@ enum ptb_path {
 	PTB_FORK,
 	PTB_MUNMAP,
 	PTB_FAULT,
+	PTB_PIN,
 	PTB_PATHS
 };
 
@@ -128,6 +129,7 @@ extern const struct ptb_hook_point ptb_mprotect_hook;
 extern const struct ptb_hook_point ptb_fork_hook;
 extern const struct ptb_hook_point ptb_munmap_hook;
 extern const struct ptb_hook_point ptb_fault_hook;
+extern const struct ptb_hook_point ptb_pin_hook;
 
 /*
  * ftrace's call at the beginning of the kernel's function enters the

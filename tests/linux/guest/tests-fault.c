@@ -263,6 +263,63 @@ static void truncated_meanwhile(void)
 	close(g.fd);
 }
 
+/* --- The tables of new and ending processes ------------------------------- */
+
+#define SPREAD 30
+
+static void spread_child(void *arg)
+{
+	struct range *r = arg;
+
+	for (int i = 0; i < SPREAD; i++) {
+		CHECK(holds(&r[i], i));
+		fill(&r[i], i + 100);
+		CHECK(holds(&r[i], i + 100));
+	}
+	/* New tables beside those that came by fork. */
+	for (int i = 0; i < SPREAD; i += 2)
+		CHECK(!munmap(r[i].p, r[i].pages * PAGE));
+	*(volatile char *)anon(1) = 1;
+}
+
+/*
+ * Mappings all over the address space: in the first and last slots of tables of
+ * every level, and in slots between. If one table were not found when a process
+ * is made or ends, Xen would refuse to pin the tables, and Linux would complain.
+ */
+static void spread(void)
+{
+	static const size_t at[3][SPREAD / 3] = {
+		{ 0, 1, 7, 8, 9, 63, 64, 255, 510, 511 },
+		{ 0, 1, 7, 8, 9, 63, 64, 255, 510, 511 },
+		{ 1, 2, 7, 8, 9, 15, 16, 200, 253, 254 },
+	};
+	struct range r[SPREAD];
+	int n = 0;
+
+	for (int level = 0; level < 3; level++) {
+		const size_t each = PAGE << 9 * (level + 1);
+		/* An address that no other mapping is near, or 0. */
+		const size_t base =
+			level < 2 ? 0x100000000000 + (each << 9) : 0;
+
+		for (int i = 0; i < SPREAD / 3; i++, n++) {
+			r[n] = (struct range){ NULL, 2, 1 };
+			r[n].p = mmap((void *)(base + at[level][i] * each),
+				      2 * PAGE, RW,
+				      MAP_PRIVATE | MAP_ANONYMOUS |
+					      MAP_FIXED_NOREPLACE,
+				      -1, 0);
+			CHECK(r[n].p != MAP_FAILED);
+			fill(&r[n], n);
+		}
+	}
+	for (int i = 0; i < 20; i++)
+		in_child(spread_child, r);
+	for (int i = 0; i < SPREAD; i++)
+		CHECK(holds(&r[i], i));
+}
+
 const struct test tests_fault[] = {
 	{ "fault-around: a shared mapping has the file's contents and its rights",
 	  around_shared },
@@ -277,5 +334,7 @@ const struct test tests_fault[] = {
 	{ "fault-around: a child maps its pages by itself", around_child },
 	{ "fault-around: no page stays mapped that is truncated meanwhile",
 	  truncated_meanwhile },
+	{ "fork and exit: tables all over the address space are found",
+	  spread },
 	{ NULL, NULL },
 };

@@ -171,6 +171,7 @@ static void beside_probes(void)
 						 "copy_page_range",
 						 "unmap_page_range",
 						 "filemap_map_pages",
+						 "__xen_pgd_walk",
 						 "kallsyms_lookup_name" };
 	const size_t n = sizeof(functions) / sizeof(*functions);
 
