@@ -210,7 +210,7 @@ static bool map_around(struct around *a, vm_fault_t *ret)
 		mapped = set(c, nr);
 		settle(vma, c->pages, nr, mapped);
 	}
-	/* The fault is over if its own entry is there, whoever has set it. */
+	/* The fault is over if its own entry is there, no matter who has set it. */
 	if (READ_ONCE(t.ptes[(a->vmf->address - addr) >> PAGE_SHIFT]) &
 	    _PAGE_PRESENT)
 		*ret = VM_FAULT_NOPAGE;

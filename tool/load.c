@@ -90,7 +90,7 @@ static int at_boot(bool *off)
 	}
 	if (attempt_look(when, sizeof(when)) == ATTEMPT_FAILED)
 		return fail(TOOL_REFUSED,
-			    "the host went down after the payload was loaded at %s, so it is not loaded again; \"ptebatch load\" loads it all the same",
+			    "the host went down after the payload was loaded at %s, so it is not loaded again; \"ptebatch load\" loads it nevertheless",
 			    when);
 	return 0;
 }

@@ -3,7 +3,7 @@
  * The livepatch. Xen works on a request after the hypercall has returned, with
  * all CPUs gathered. If they do not gather in time, Xen gives up and answers
  * EBUSY, so a request is made again. The payload has data of its own, so once
- * reverted it cannot be applied again, and has to be uploaded anew.
+ * reverted it cannot be applied again, and has to be uploaded again.
  */
 #include <errno.h>
 #include <stdio.h>
