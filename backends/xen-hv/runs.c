@@ -281,31 +281,36 @@ static unsigned int fast_runs(struct l1_batch *b,
                               enum run_kind kind, unsigned int i,
                               unsigned int end, intpte_t *olds)
 {
+    /*
+     * Three direct calls, not one call of a function that is chosen: a call
+     * through a pointer costs more, and needs functions that begin with endbr64.
+     */
+#define CALL_LOOP(in_list, with_olds, alone)                            \
+    (list ? in_list(b, runs, i, end, olds)                              \
+          : olds ? with_olds(b, runs, i, end, olds)                     \
+                 : alone(b, runs, i, end, olds))
+
     switch ( kind )
     {
     case RUN_FREE:
-        return (list ? list_free : olds ? old_free : run_free)
-               (b, runs, i, end, olds);
+        return CALL_LOOP(list_free, old_free, run_free);
 
     case RUN_FREE_SET:
-        return (list ? list_free_set : olds ? old_free : run_free_set)
-               (b, runs, i, end, olds);
+        return CALL_LOOP(list_free_set, old_free, run_free_set);
 
     case RUN_GAIN:
-        return (list ? list_gain : olds ? old_gain : run_gain)
-               (b, runs, i, end, olds);
+        return CALL_LOOP(list_gain, old_gain, run_gain);
 
     case RUN_DROP:
-        return (list ? list_drop : olds ? old_drop : run_drop)
-               (b, runs, i, end, olds);
+        return CALL_LOOP(list_drop, old_drop, run_drop);
 
     case RUN_CLEAR:
-        return (list ? list_clear : olds ? old_clear : run_clear)
-               (b, runs, i, end, olds);
+        return CALL_LOOP(list_clear, old_clear, run_clear);
 
     default:
         return i | LEFT;
     }
+#undef CALL_LOOP
 }
 
 static noinline void fetch_ahead(const struct l1_batch *b,
