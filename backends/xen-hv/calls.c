@@ -278,7 +278,7 @@ static long probe_count(unsigned int what)
 
     what = array_index_nospec(what, PTEBATCH_COUNTS);
     for_each_online_cpu ( cpu )
-        sum += per_cpu(l1_counts, cpu)[what];
+        sum += l1_counts_of(cpu)[what];
 
     return sum & LONG_MAX;
 }

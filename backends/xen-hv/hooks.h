@@ -24,8 +24,14 @@
 
 extern uint8_t opt_ptebatch;
 
-/* The parts that are off for one domain; 0 when it is made. */
+/*
+ * The parts that are off for one domain; 0 when it is made. A build that cannot
+ * add the field defines its own two.
+ */
+#ifndef ptebatch_parts_off
 #define ptebatch_parts_off(d) ((d)->arch.pv.ptebatch_off)
+#define ptebatch_set_parts_off(d, off) (ptebatch_parts_off(d) = (off), 0)
+#endif
 
 /* Two loads, so that what is turned off costs next to nothing. */
 static always_inline bool l1_part_on(const struct domain *d, unsigned int part)

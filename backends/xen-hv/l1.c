@@ -27,7 +27,9 @@
  */
 uint8_t __read_mostly opt_ptebatch = L1_CALLS | L1_UPDATES | L1_VALIDATION;
 
+#ifndef l1_counts_own
 DEFINE_PER_CPU(unsigned long [L1_COUNTS], l1_counts);
+#endif
 
 static const struct {
     const char *name;
@@ -110,7 +112,7 @@ static int cf_check parse_ptebatch(const char *s)
         on = ~ptebatch_parts_off(d);
         rc = is_pv_domain(d) ? parse_list(s + 1, &on) : -EOPNOTSUPP;
         if ( !rc )
-            ptebatch_parts_off(d) = ~on;
+            rc = ptebatch_set_parts_off(d, ~on);
         rcu_unlock_domain(d);
 
         return rc;

@@ -51,9 +51,14 @@ enum {
     L1_COUNT_UPDATES_SLOW,
     L1_COUNTS,
 };
+/* A build that cannot have per-CPU variables defines its own two. */
+#ifndef l1_counts_own
 DECLARE_PER_CPU(unsigned long [L1_COUNTS], l1_counts);
+#define l1_counts_of(cpu) per_cpu(l1_counts, cpu)
+#define l1_counts_here this_cpu(l1_counts)
+#endif
 
-#define l1_count_add(what, n) (this_cpu(l1_counts)[L1_COUNT_ ## what] += (n))
+#define l1_count_add(what, n) (l1_counts_here[L1_COUNT_ ## what] += (n))
 #define l1_count(what) l1_count_add(what, 1)
 
 /* --- Constants ------------------------------------------------------------ */
