@@ -11,7 +11,8 @@
  *   nothing, but an earlier one did, a further call only flushes the TLB.
  * - A call that probe did not find, or that answers -ENOSYS later, is not made
  *   again until the next probe: its PTEBATCH_HAVE_* bit is cleared. The
- *   mmu-update backend applies the rest, from the slot that was reached.
+ *   mmu-update backend applies the rest, from the slot that was reached. That
+ *   is also so if Xen loses the call while a guest has it preempted.
  * - An operation that answers -EOPNOTSUPP later has done nothing. It loses its
  *   bit too, and the record goes as a list of one.
  * - A Xen that takes fewer records per call than a batch can hold has its
@@ -81,6 +82,20 @@ static void lose(struct ptebatch_env *env, uint32_t forms)
 	__atomic_fetch_and(&env->have, ~forms, __ATOMIC_RELAXED);
 }
 
+/* The error of an answer that tells progress. */
+static int error_of(int64_t ret)
+{
+	int err = (int)PTEBATCH_ERRNO(ret);
+
+	return err == PTEBATCH_GONE ? -PTEBATCH_ENOSYS : -err;
+}
+
+/* Did such a call flush the TLB, if it was asked to? */
+static INLINE int flushed(int64_t ret)
+{
+	return PTEBATCH_ERRNO(ret) != PTEBATCH_GONE;
+}
+
 static int wanted(const struct ptebatch_tlb *tlb)
 {
 	return tlb && tlb->who != PTEBATCH_TLB_NONE;
@@ -144,7 +159,8 @@ static INLINE int64_t list_call(struct work *w, const struct call *call,
 	if (ret >= 0) {
 		int applied = PTEBATCH_DONE(ret) || PTEBATCH_SLOTS(ret);
 
-		note(w, applied, wanted(tlb) && (applied || !nr));
+		note(w, applied,
+		     wanted(tlb) && (applied || !nr) && flushed(ret));
 	}
 	return ret;
 }
@@ -180,7 +196,7 @@ static INLINE void list(struct work *w, const struct call *call,
 		}
 		p->records += PTEBATCH_DONE(ret);
 		p->slots = PTEBATCH_SLOTS(ret);
-		p->err = -(int)PTEBATCH_ERRNO(ret);
+		p->err = error_of(ret);
 		if (!p->err && PTEBATCH_DONE(ret) != now)
 			p->err = -PTEBATCH_EINVAL; /* a broken answer */
 	}
@@ -257,7 +273,7 @@ static NOINLINE void flush_alone(struct work *w)
 		if (!has(w->env, calls[i]))
 			continue;
 		ret = list_call(w, calls[i], NULL, 0, w->tlb);
-		p->err = ret < 0 ? (int)ret : -(int)PTEBATCH_ERRNO(ret);
+		p->err = ret < 0 ? (int)ret : error_of(ret);
 		if (p->err != -PTEBATCH_ENOSYS)
 			break;
 		lose(w->env, calls[i]->forms);
@@ -314,10 +330,11 @@ static NOINLINE int run_stopped(struct ptebatch_env *env, const void *record,
 		progress->err = (int)ret;
 	} else {
 		progress->slots = PTEBATCH_DONE(ret);
-		progress->err = -(int)PTEBATCH_ERRNO(ret);
+		progress->err = error_of(ret);
 		if (!progress->err)
 			progress->err = -PTEBATCH_EINVAL; /* a broken answer */
-		note(&w, progress->slots != 0, wanted(tlb) && progress->slots);
+		note(&w, progress->slots != 0,
+		     wanted(tlb) && progress->slots && flushed(ret));
 	}
 	if (progress->err == -PTEBATCH_ENOSYS) {
 		lose(env, RUNS_FORMS);
@@ -369,7 +386,7 @@ static NOINLINE int value_stopped(struct ptebatch_env *env, const void *record,
 	progress->slots = 0;
 	progress->stats.tlb_flushes -= wanted(tlb);
 	progress->refused = ret < 0;
-	progress->err = ret < 0 ? (int)ret : -(int)PTEBATCH_ERRNO(ret);
+	progress->err = ret < 0 ? (int)ret : error_of(ret);
 	if (progress->err == -PTEBATCH_ENOSYS)
 		gone = RUNS_FORMS;
 	else if (ret == -PTEBATCH_EOPNOTSUPP)

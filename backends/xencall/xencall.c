@@ -84,7 +84,9 @@ static int64_t call(struct ptebatch_xencall *x, uint32_t nr, uint64_t a1,
 	if (xencall2(x->call, HYPERVISOR_multicall, (uintptr_t)&b->multicall,
 		     1))
 		return -errno;
-	return b->multicall.result;
+	/* A call that was preempted has changed its arguments there. */
+	return ptebatch_answer(b->multicall.result, nr, b->multicall.args[1],
+			       b->multicall.args[2], b->multicall.args[3]);
 }
 
 /* Returns argument 5 of a list: the address of the TLB record's copy, or 0. */

@@ -46,7 +46,7 @@ static inline int64_t ptebatch_guest_hypercall(void *hypercall_page,
 			       "+r"(r10), "+r"(r8)
 			     :
 			     : "rcx", "r11", "memory", "cc");
-	return (int64_t)rax;
+	return ptebatch_answer((int64_t)rax, nr, a2, a3, r10);
 }
 
 /*

@@ -107,6 +107,8 @@ extern "C" {
 #define PTEBATCH_EBUSY 16
 #define PTEBATCH_EINVAL 22
 #define PTEBATCH_ENOSYS 38
+/* From ptebatch_answer(): Xen lost the call in the middle, before its TLB flush. */
+#define PTEBATCH_GONE 0x4026
 #define PTEBATCH_EOPNOTSUPP 95
 
 /* ------------------------------------------------------------------------
@@ -123,8 +125,9 @@ extern "C" {
  * The structure has no size member. Its layout changes only with the soname, as
  * the layout of struct ptebatch does, which ptebatch_init checks.
  *
- * hypercall(ctx, nr, a1..a5): makes hypercall nr and returns its raw answer.
- *   mmu-update and hypercall need it. <ptebatch/guest.h> has one for kernels.
+ * hypercall(ctx, nr, a1..a5): makes hypercall nr and returns its raw answer,
+ *   passed through ptebatch_answer(). mmu-update and hypercall need it.
+ *   <ptebatch/guest.h> has one for kernels.
  * map(ctx, slot): the virtual address at which the entry can be read. With
  *   native, it can be written there. With mmu-update, a locked instruction can
  *   write it, which traps and which Xen emulates. The other slots of the table
@@ -152,6 +155,35 @@ struct ptebatch_env {
 	uint32_t max_runs;
 	uint32_t max_values;
 };
+
+/*
+ * The answer of an env's hypercall(). Xen preempts a long call by changing the
+ * call's arguments to say how far it has got, and has it made again. If Xen has
+ * lost the new calls by then (a livepatch was taken out, or the domain moved to
+ * another host), Xen answers -ENOSYS and leaves the arguments alone. So they say
+ * what was done, without the TLB flush, and the rest must not begin at the start.
+ *
+ * ret: Xen's answer. a2, a3, a4: the argument registers after the hypercall, or
+ * the arguments of a multicall entry as they are in memory afterwards.
+ */
+static inline int64_t ptebatch_answer(int64_t ret, uint32_t nr, uint64_t a2,
+				      uint64_t a3, uint64_t a4)
+{
+	uint32_t done, slots = 0;
+
+	if (__builtin_expect(ret != -PTEBATCH_ENOSYS, 1))
+		return ret;
+	if (nr == __HYPERVISOR_ptebatch_runs) {
+		if (PTEBATCH_HOW_OP(a3) == PTEBATCH_HOW_LIST)
+			slots = (uint32_t)(a4 >> 32);
+	} else if (nr != __HYPERVISOR_ptebatch_values) {
+		return ret;
+	}
+	done = (uint32_t)(a2 >> 32);
+	if (!(done | slots))
+		return ret;
+	return (int64_t)PTEBATCH_ANSWER(done, slots, PTEBATCH_GONE);
+}
 
 /*
  * Xen has XENFEAT_mmu_pt_update_preserve_ad: mmu_update can keep the A and D

@@ -94,8 +94,16 @@ static int put_run_slot(const struct ptebatch_run *run, uint32_t i,
 	return 0;
 }
 
+/* The arguments with which a preempted call is made again. */
+static uint64_t again[2];
+
 static int64_t answer(uint64_t done, uint32_t slots, int err, uint64_t how)
 {
+	if (err == PTEBATCH_ENOSYS && fake.gone_raw) {
+		again[0] = done << 32;
+		again[1] = (uint64_t)slots << 32;
+		return -PTEBATCH_ENOSYS;
+	}
 	/* A call that could not even begin is refused. */
 	if (err == PTEBATCH_ENOSYS && !done && !slots)
 		return -PTEBATCH_ENOSYS;
@@ -264,6 +272,7 @@ static int64_t hypercall(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
 	struct fake_call *call = &fake.call[fake.calls % FAKE_CALLS];
 	uint64_t *p = &fake.table[0][0], *touched = &fake.touched[0][0];
 	unsigned int i;
+	int64_t ret;
 
 	(void)ctx;
 	memset(call, 0, sizeof(*call));
@@ -293,7 +302,10 @@ static int64_t hypercall(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
 		    a3 != PTEBATCH_HOW_PROBE)
 			memcpy(&call->tlb, (const void *)(uintptr_t)a5,
 			       sizeof(call->tlb));
-		return new_call(nr, a1, a2, a3, a4, a5);
+		again[0] = again[1] = 0;
+		ret = new_call(nr, a1, a2, a3, a4, a5);
+		return ptebatch_answer(ret, nr, a2 | again[0], a3,
+				       a4 | again[1]);
 	}
 	return -PTEBATCH_ENOSYS;
 }

@@ -45,6 +45,11 @@ extern struct fake {
 	int err;
 	/* IN: the new calls vanish for good when that many slots are done. */
 	int64_t gone_after;
+	/*
+	 * IN: then Xen itself has lost them while the guest was preempted: no
+	 * TLB flush, and the progress is in the arguments alone.
+	 */
+	int gone_raw;
 	/* IN: mmu_update stops without an error after so many entries. */
 	uint32_t mmu_most;
 	int mmuext_err; /* IN: for masks only */

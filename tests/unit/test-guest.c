@@ -2,6 +2,8 @@
 /*
  * <ptebatch/guest.h> with a hypercall page of our own: its code stores the
  * argument registers, and then overwrites every register that Xen may change.
+ * With an answer of -ENOSYS, Xen has changed only those of the arguments that
+ * tell a preempted call's progress.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +20,7 @@
 extern char page[];
 uint64_t stored[6]; /* number, arguments */
 uint64_t answer;
+uint64_t after[3]; /* arguments 2 to 4 */
 
 __asm__(".text\n"
 	".balign 4096\n"
@@ -38,9 +41,9 @@ __asm__(".text\n"
 	"	mov %r10, stored+32(%rip)\n"
 	"	mov %r8, stored+40(%rip)\n"
 	"	mov $-1, %rdi\n"
-	"	mov %rdi, %rsi\n"
-	"	mov %rdi, %rdx\n"
-	"	mov %rdi, %r10\n"
+	"	mov after(%rip), %rsi\n"
+	"	mov after+8(%rip), %rdx\n"
+	"	mov after+16(%rip), %r10\n"
 	"	mov %rdi, %r8\n"
 	"	mov %rdi, %rcx\n"
 	"	mov %rdi, %r11\n"
@@ -50,16 +53,56 @@ __asm__(".text\n"
 static void a_hypercall_puts_its_arguments_where_xen_reads_them(void **state)
 {
 	(void)state;
-	answer = (uint64_t)-38;
+	answer = (uint64_t)-22;
 	assert_int_equal(ptebatch_guest_hypercall(page, NR, 0x11, 0x22, 0x33,
 						  0x44, 0x55),
-			 -38);
+			 -22);
 	assert_int_equal(stored[0], NR);
 	assert_int_equal(stored[1], 0x11);
 	assert_int_equal(stored[2], 0x22);
 	assert_int_equal(stored[3], 0x33);
 	assert_int_equal(stored[4], 0x44);
 	assert_int_equal(stored[5], 0x55);
+}
+
+/* Arguments 2 to 4 as they are after a call that Xen answers -ENOSYS. */
+static int64_t gone(uint32_t nr, uint64_t a2, uint64_t a3, uint64_t a4)
+{
+	answer = (uint64_t)-PTEBATCH_ENOSYS;
+	after[0] = a2;
+	after[1] = a3;
+	after[2] = a4;
+	return ptebatch_guest_hypercall(page, nr, 0x1000, (uint32_t)a2, a3,
+					(uint32_t)a4, 0);
+}
+
+static void a_call_that_is_gone_tells_its_progress_in_registers(void **state)
+{
+	const uint64_t half = 5 | 3ull << 32;
+
+	(void)state;
+	/* A run in registers: its arguments 4 and 5 are masks or a value. */
+	assert_int_equal(gone(50, half, PTEBATCH_OP_FLAGS, ~0ull),
+			 (int64_t)PTEBATCH_ANSWER(3, 0, PTEBATCH_GONE));
+	assert_int_equal(gone(50, half, PTEBATCH_OP_TAKE, ~0ull),
+			 (int64_t)PTEBATCH_ANSWER(3, 0, PTEBATCH_GONE));
+	/* A list, and a list of which only slots of the first run are done. */
+	assert_int_equal(gone(50, half, PTEBATCH_HOW_LIST, 7 | 2ull << 32),
+			 (int64_t)PTEBATCH_ANSWER(3, 2, PTEBATCH_GONE));
+	assert_int_equal(gone(50, 5, PTEBATCH_HOW_LIST, 7 | 2ull << 32),
+			 (int64_t)PTEBATCH_ANSWER(0, 2, PTEBATCH_GONE));
+	assert_int_equal(gone(51, half, 0, 7),
+			 (int64_t)PTEBATCH_ANSWER(3, 0, PTEBATCH_GONE));
+	/* None of anything, and another hypercall, has no progress. */
+	assert_int_equal(gone(50, 5, PTEBATCH_OP_FLAGS, ~0ull), -38);
+	assert_int_equal(gone(50, 5, PTEBATCH_HOW_LIST, 7), -38);
+	assert_int_equal(gone(51, 5, 0, 7), -38);
+	assert_int_equal(gone(17, ~0ull, 0, 0), -38);
+	/* Another answer is the answer, whatever the registers are. */
+	answer = (uint64_t)-1;
+	assert_int_equal(ptebatch_guest_hypercall(page, 50, 0, 5, 0, 0, 0), -1);
+	answer = 5;
+	assert_int_equal(ptebatch_guest_hypercall(page, 50, 0, 5, 0, 0, 0), 5);
 }
 
 /* Inlined into a loop that keeps as many values in registers as it can. */
@@ -224,6 +267,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_hypercall_puts_its_arguments_where_xen_reads_them),
 		TEST(a_hypercall_loses_no_register_of_its_caller),
+		TEST(a_call_that_is_gone_tells_its_progress_in_registers),
 		TEST(an_env_makes_it_by_its_context),
 		TEST(the_features_say_whether_xen_preserves_a_and_d),
 		TEST(requests_are_for_all_or_for_one_page),

@@ -155,6 +155,7 @@ int xencall2(struct xencall_handle *call, unsigned int op, uint64_t arg1,
 		uint64_t op, result, args[6];
 	} *entry = POINTER(arg1);
 	uint64_t *a = entry->args;
+	int64_t ret;
 
 	assert_true(call->open);
 	assert_int_equal(op, MULTICALL);
@@ -167,10 +168,16 @@ int xencall2(struct xencall_handle *call, unsigned int op, uint64_t arg1,
 		errno = lib.err;
 		return -1;
 	}
-	entry->result = (uint64_t)xen(NULL, (uint32_t)entry->op, a[0], a[1],
-				      a[2], a[3], a[4]);
-	/* As of a call that was preempted: what is left of them. */
-	memset(a, 0xa5, sizeof(entry->args));
+	ret = xen(NULL, (uint32_t)entry->op, a[0], a[1], a[2], a[3], a[4]);
+	if (ret > 0 && PTEBATCH_ERRNO(ret) == PTEBATCH_GONE) {
+		a[1] |= (uint64_t)PTEBATCH_DONE(ret) << 32;
+		a[3] |= (uint64_t)PTEBATCH_SLOTS(ret) << 32;
+		ret = -PTEBATCH_ENOSYS;
+	} else if (ret != -PTEBATCH_ENOSYS) {
+		/* As of a call that was preempted: what is left of them. */
+		memset(a, 0xa5, sizeof(entry->args));
+	}
+	entry->result = (uint64_t)ret;
 	return 0;
 }
 
@@ -587,6 +594,42 @@ static void a_run_in_registers_hands_back_its_old_values(void **state)
 	assert_int_equal(old[0], MARK);
 }
 
+static void a_call_that_xen_loses_hands_back_what_was_done(void **state)
+{
+	uint32_t n, i;
+
+	(void)state;
+	for (n = 0; n <= 8; n++) {
+		reset_xen();
+		fake.gone_after = n;
+		fake.gone_raw = 1;
+		assert_int_equal(call(RUNS, SLOT(3), 8, TAKE, AT(old), 0),
+				 n == 0	 ? -PTEBATCH_ENOSYS
+				 : n < 8 ? (int64_t)PTEBATCH_ANSWER(
+						   n, 0, PTEBATCH_GONE)
+					 : 8);
+		for (i = 0; i < 8; i++)
+			assert_int_equal(old[i], i < n ? ENTRY(3 + i) | RW
+						       : MARK);
+	}
+	/* A batch with old values comes to the same end by other calls. */
+	for (n = 0; n <= 24; n++) {
+		reset_xen();
+		start(&ptebatch_hypercall);
+		for (i = 0; i < 3; i++)
+			assert_int_equal(ptebatch_add_clear(&b, SLOT(100 * i),
+							    8, old + 8 * i),
+					 0);
+		fake.gone_after = n;
+		fake.gone_raw = 1;
+		assert_int_equal(ptebatch_flush(&b, &all), 0);
+		assert_true(fake.tlbs >= 1);
+		for (i = 0; i < 24; i++)
+			assert_int_equal(old[i],
+					 ENTRY(i / 8 * 100 + i % 8) | RW);
+	}
+}
+
 static void a_call_refused_hands_back_no_old_values(void **state)
 {
 	(void)state;
@@ -911,6 +954,7 @@ int main(void)
 		TEST(a_batch_of_many_records_makes_several_calls),
 		TEST(old_values_come_back_for_the_slots_done),
 		TEST(a_run_in_registers_hands_back_its_old_values),
+		TEST(a_call_that_xen_loses_hands_back_what_was_done),
 		TEST(a_call_refused_hands_back_no_old_values),
 		TEST(old_values_of_every_record_have_room),
 		TEST(more_slots_than_a_table_have_no_old_values),
