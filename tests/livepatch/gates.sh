@@ -1,0 +1,302 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Each gate of livepatch/build is shown open and shut, on small files made here.
+# Then the whole build, on copies of Debian's binary: what fails leaves no payload.
+# TAP. Environment: top_srcdir.
+set -u
+. "$(dirname "$0")/../common/tap.sh"
+needs python3 gcc ld nm objdump
+temporary_folder
+livepatch=$top_srcdir/livepatch
+
+# Prints what a gate says: "open: ..." or "NAME: ...".
+says() { # expression
+	python3 -c '
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+import gates
+from gates import Code, Elf, table
+try:
+    print("open:", eval(sys.argv[2], vars(gates), {"t": sys.argv[3] + "/"}))
+except gates.Shut as shut:
+    print(f"{shut.gate}: {shut}")
+' "$livepatch" "$1" "$tmp"
+}
+gate() { # what holds, what it begins with, expression
+	said=$(says "$3" 2>&1)
+	case $said in
+	"$2: "*) ok "$1" ;;
+	*) not_ok "$1" "$said" ;;
+	esac
+}
+
+# --- Files --------------------------------------------------------------------
+id=00112233445566778899aabbccddeeff00112233
+bytes=$(echo $id | sed 's/../0x&,/g; s/,$//')
+
+# A binary: "all" changes every register, "leaf" few, "alters" is one whose bytes
+# an alternative replaces, and "inside" jumps into another.
+cat >"$tmp/binary.S" <<'END'
+	.text
+	.globl _start, all, leaf, alters, entered, inside, twice
+	.type _start, @function; .type all, @function; .type leaf, @function
+	.type alters, @function; .type entered, @function
+	.type inside, @function; .type shared, @function
+_start:	call all
+	call leaf
+	ret
+all:	push %rbx
+	mov $1, %eax
+	xor %ecx, %ecx
+	xor %edx, %edx
+	xor %esi, %esi
+	xor %edi, %edi
+	call rest
+	pop %rbx
+	ret
+	.size all, . - all
+	.type rest, @function
+rest:	mov %rax, %r8
+	mov %rax, %r9
+	mov %rax, %r10
+	mov %rax, %r11
+	ret
+	.size rest, . - rest
+leaf:	mov %rdi, %rax
+	add $1, %rax
+	nop
+	nop
+	ret
+	.size leaf, . - leaf
+alters:	mov %rdi, %rax
+1:	nop
+	nop
+	nop
+	mov %rdi, %rcx
+	mov %rdi, %rdx
+	ret
+	.size alters, . - alters
+entered: mov %rdi, %rax
+2:	mov %rax, %rcx
+	mov %rax, %rdx
+	ret
+	.size entered, . - entered
+inside:	jmp 2b
+	.size inside, . - inside
+shared:	mov %rdi, %rax
+	mov %rdi, %rcx
+	ret
+	.size shared, . - shared
+	.section .altinstructions, "a"
+	.globl __alt_instructions, __alt_instructions_end
+__alt_instructions:
+	.long 1b - ., 1b - .
+	.word 0
+	.byte 3, 0, 0, 0
+__alt_instructions_end:
+	.data
+	.globl theirs
+	.type theirs, @object
+	.size theirs, 4
+theirs:	.long 0
+	.section .note.GNU-stack, ""
+END
+# A payload, with what -D adds to it.
+cat >"$tmp/payload.S" <<'END'
+	.text
+	.globl hook
+	.type hook, @function
+hook:
+#ifndef NO_ENDBR
+	endbr64
+#endif
+	call all
+	lea called(%rip), %rax
+	ret
+	.size hook, . - hook
+#ifdef UNKNOWN
+	call unknown
+#endif
+#ifdef GOT
+	mov all@GOTPCREL(%rip), %rax
+#endif
+	.section .text.called, "ax"
+	.type called, @function
+called:
+#ifndef NO_ENDBR_CALLED
+	endbr64
+#endif
+	ret
+	.size called, . - called
+	.section .livepatch.hooks.load, "aw"
+	.quad hook
+	.section .livepatch.depends, "a"
+	.long 4, 20, 3
+	.asciz "GNU"
+	.byte DEPENDS
+	.section .livepatch.xen_depends, "a"
+	.long 4, 20, 3
+	.asciz "GNU"
+	.byte BUILD
+	.data
+#ifdef OWN
+	.type OWN, @object
+	.size OWN, 4
+OWN:	.long 0
+#endif
+#ifdef SECTION
+	.section SECTION, "aw"
+	.long 0
+#endif
+	.section .note.GNU-stack, ""
+END
+payload() { # name, -D...
+	name=$1
+	shift
+	gcc -c -DDEPENDS="$bytes" -DBUILD="$bytes" "$@" -o "$tmp/$name.o" \
+		"$tmp/payload.S" && ld -r --build-id=sha1 -o "$tmp/$name" \
+		"$tmp/$name.o" && objcopy -R .note.gnu.property "$tmp/$name"
+}
+{
+	gcc -c -o "$tmp/binary.o" "$tmp/binary.S" &&
+		ld -o "$tmp/binary" "$tmp/binary.o" &&
+		nm "$tmp/binary" | sed 's/^/0x/' |
+		sed 's/ shared$/ some.c#shared/' >"$tmp/binary.map" &&
+		payload good &&
+		payload unknown -DUNKNOWN && payload got -DGOT &&
+		payload unchecked -DNO_ENDBR &&
+		payload unchecked-called -DNO_ENDBR_CALLED &&
+		payload second -DOWN=theirs && payload own -DOWN=ours &&
+		payload percpu -DSECTION=.data.percpu &&
+		payload init -DSECTION=.init.setup &&
+		payload depends -UDEPENDS -DDEPENDS="$(echo "$bytes" |
+			sed 's/0x00/0x01/')" &&
+		ld -r -o "$tmp/nameless" "$tmp/good.o" &&
+		sed 's/mov %rdi, %rax/mov %rsi, %rax/' "$tmp/binary.S" \
+			>"$tmp/other.S" && gcc -c -o "$tmp/other.o" "$tmp/other.S"
+} >"$tmp/log" 2>&1
+for file in binary good unknown got unchecked unchecked-called second own \
+	percpu init depends nameless other.o
+do
+	[ -s "$tmp/$file" ] || { cat "$tmp/log" >&2; bail_out "no $file"; }
+done
+
+# --- The build that the payload is for ----------------------------------------
+gate "the binary's compiler is taken" open 'same_compiler("gcc 1", "gcc 1")'
+gate "another compiler is not" compiler 'same_compiler("gcc 1", "gcc 2")'
+gate "the same functions are taken" open \
+	'same_functions([t + "binary.o"], t + "binary")'
+gate "a function that differs is not" functions \
+	'same_functions([t + "other.o"], t + "binary")'
+gate "the same layouts are taken" open \
+	'same_layouts("struct a {\n\tint x;\n};\n", "struct a {\n\tint x;\n};\n")'
+gate "a structure with one field more is not" layouts \
+	'same_layouts("struct a {\n\tint x;\n};\n",
+		"struct a {\n\tint x;\n\tint y;\n};\n")'
+
+# --- The payload --------------------------------------------------------------
+gate "symbols of the binary's are taken" open \
+	'symbols_resolve(Elf(t + "good"), table(t + "binary.map"))'
+gate "a symbol that the binary lacks is not" symbols \
+	'symbols_resolve(Elf(t + "unknown"), table(t + "binary.map"))'
+gate "a symbol that the binary has twice is not" symbols \
+	'symbols_resolve(Elf(t + "good"), {"all": {1, 2}})'
+gate "a variable of the payload's own is taken" open \
+	'no_second_data(Elf(t + "own"), table(t + "binary.map"), ())'
+gate "a second variable of Xen's is not" data \
+	'no_second_data(Elf(t + "second"), table(t + "binary.map"), ())'
+gate "nor one that is static in a file of Xen's" data \
+	'no_second_data(Elf(t + "own"), {"mm.c#ours": {1}}, ("mm.c",))'
+gate "sections that the loader knows are taken" open \
+	'sections_known(Elf(t + "good"))'
+gate "per-CPU data are not" sections 'sections_known(Elf(t + "percpu"))'
+gate "boot parameters are not" sections 'sections_known(Elf(t + "init"))'
+gate "a relocation that the loader does not know is not" sections \
+	'sections_known(Elf(t + "got"))'
+gate "hooks with endbr64 are taken" open 'hooks_checked(Elf(t + "good"))'
+gate "a hook without it is not" cf_check 'hooks_checked(Elf(t + "unchecked"))'
+gate "nor a function whose address is taken" cf_check \
+	'hooks_checked(Elf(t + "unchecked-called"))'
+gate "the binary's build-id is taken" open \
+	"depends_on(Elf(t + 'good'), '$id')"
+gate "another build-id is not" build-id \
+	"depends_on(Elf(t + 'good'), '$(echo $id | tr 0 1)')"
+gate "nor one that differs in the first note alone" build-id \
+	"depends_on(Elf(t + 'depends'), '$id')"
+gate "nor a payload without a build-id of its own" build-id \
+	"depends_on(Elf(t + 'nameless'), '$id')"
+
+# --- The functions that are replaced ------------------------------------------
+at() { echo "next(iter(table(t + 'binary.map')['$1']))"; }
+gate "a function that changes all registers may be replaced" open \
+	"registers_free(Code(t + 'binary'), {'all': $(at all)})"
+gate "one that leaves some as they are may not" registers \
+	"registers_free(Code(t + 'binary'), {'leaf': $(at leaf)})"
+gate "the first bytes of a function are what Xen compares" open \
+	"expected(Elf(t + 'binary'), $(at leaf), 11)"
+gate "a function shorter than a jump cannot be replaced" expect \
+	"expected(Elf(t + 'binary'), $(at leaf), 4)"
+gate "bytes that Xen changes when it boots are not compared" expect \
+	"expected(Elf(t + 'binary'), $(at alters), 13)"
+gate "a function that is entered at its start alone may be replaced" open \
+	"not_entered(Code(t + 'binary'), {'leaf': $(at leaf)})"
+gate "one that something jumps into may not" expect \
+	"not_entered(Code(t + 'binary'), {'entered': $(at entered)})"
+
+# --- The whole build ----------------------------------------------------------
+stock=$("$top_srcdir/tools/xen-image" stock 2>"$tmp/log") &&
+	source=$("$top_srcdir/tools/xen-image" source 2>"$tmp/log")
+if [ $? -ne 0 ]; then
+	skip "a build whose gate shuts leaves no payload" \
+		"Debian's archive does not serve Xen's source here"
+	tap_done
+fi
+fails() { # what holds, status, what it says, the binary
+	status=$2 wants=$3
+	: >"$tmp/out"
+	"$livepatch/build" "$source" --binary "$4" --out "$tmp/out" \
+		--work "$tmp/work" >"$tmp/log" 2>&1
+	if [ $? -eq "$status" ] && grep -q "$wants" "$tmp/log" &&
+		[ ! -e "$tmp/out" ] && [ ! -e "$tmp/out.unfinished" ]
+	then
+		ok "$1"
+	else
+		not_ok "$1" "$tmp/log"
+	fi
+}
+sed 's/(Debian 12\.2\.0-14+deb12u1)/(Debian 12.2.0-14+deb12u2)/' \
+	"$stock/xen" >"$tmp/xen"
+fails "a binary of another compiler: no payload, and it says so" 1 \
+	'gate compiler: .*deb12u2' "$tmp/xen"
+head -c 1000000 "$stock/xen" >"$tmp/xen"
+fails "a truncated binary: no payload" 1 'not a hypervisor\|its configuration' \
+	"$tmp/xen"
+fails "a file that is no hypervisor: no payload" 1 'not a hypervisor' "$0"
+python3 - "$stock/xen" "$tmp/xen" <<'END'
+import re, sys, zlib
+data = open(sys.argv[1], "rb").read()
+at = data.index(b"\x1f\x8b\x08")
+while True:
+    unpacker = zlib.decompressobj(31)
+    try:
+        text = unpacker.decompress(data[at:])
+        if b"CONFIG_LIVEPATCH" in text:
+            break
+    except zlib.error:
+        pass
+    at = data.index(b"\x1f\x8b\x08", at + 1)
+end = len(data) - len(unpacker.unused_data)
+packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+new = packer.compress(text.replace(b"CONFIG_LIVEPATCH=y",
+                                   b"# CONFIG_LIVEPATCH is not set"))
+new += packer.flush()
+open(sys.argv[2], "wb").write(data[:at] + new + data[max(end, at + len(new)):])
+END
+fails "a binary without livepatches: no payload, and it says so" 1 \
+	'without CONFIG_LIVEPATCH' "$tmp/xen"
+"$livepatch/build" "$source" --out "$tmp/out" >"$tmp/log" 2>&1
+[ $? -eq 2 ]
+verdict "a tree without a binary is wrong usage" "$tmp/log"
+
+tap_done
