@@ -145,6 +145,26 @@ bool host_parts(struct host *h, char *parts, size_t bytes)
 	return *parts;
 }
 
+/* A part that is off has "no-" in front. */
+static bool some_part_is_on(const char *parts)
+{
+	for (; *parts; parts += strcspn(parts, ","), parts += *parts == ',')
+		if (strncmp(parts, "no-", 3))
+			return true;
+	return false;
+}
+
+enum engine host_engine(struct host *h)
+{
+	char parts[64];
+
+	if (host_has_calls(h))
+		return ENGINE_ON;
+	if (!host_parts(h, parts, sizeof(parts)))
+		return ENGINE_NONE;
+	return some_part_is_on(parts) ? ENGINE_ON : ENGINE_OFF;
+}
+
 int host_set_parts(struct host *h, const char *parts)
 {
 	xenhypfs_handle *fs = xenhypfs_open(h->log, 0);

@@ -142,7 +142,8 @@ static int apply_it(struct host *h, const struct options *o, const char *path)
 		if (code)
 			payload_remove(h);
 	}
-	if (!code && !host_has_calls(h))
+	/* Only a PV domain can ask. */
+	if (!code && h->pv && !host_has_calls(h))
 		code = fail(TOOL_FAILED,
 			    "the payload is applied, but Xen does not answer its calls");
 	if (code)
@@ -157,6 +158,7 @@ static int load_payload(struct host *h, const struct options *o,
 			const char **what)
 {
 	struct path path = payload_path(h);
+	enum engine engine;
 	struct payloads p;
 	int code = 0;
 
@@ -173,7 +175,10 @@ static int load_payload(struct host *h, const struct options *o,
 	if (p.own == PAYLOAD_APPLIED)
 		return 0;
 	*what = "not needed: this Xen was built with the engine";
-	if (host_has_calls(h))
+	engine = host_engine(h);
+	if (engine == ENGINE_OFF)
+		note("all parts of the engine are off; xl set-parameters ptebatch=1 turns them on");
+	if (engine != ENGINE_NONE)
 		return 0;
 	*what = "loaded";
 	if (p.own == PAYLOAD_UNKNOWN)

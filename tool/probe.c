@@ -81,14 +81,15 @@ static const char *reason(const struct payloads *p)
 }
 
 static void advise(struct host *h, const struct payloads *p, bool available,
-		   bool engine, bool module, bool installed)
+		   enum engine engine, bool module, bool installed)
 {
 	out_array("to_do");
-	if (!engine) {
+	if (engine == ENGINE_OFF ||
+	    (engine == ENGINE_NONE && p->own == PAYLOAD_APPLIED)) {
+		out_string(NULL, "turn the engine on: xl set-parameters ptebatch=1");
+	} else if (engine == ENGINE_NONE) {
 		if (!h->control)
 			out_string(NULL, "ask the administrator of the host to run \"ptebatch load\" in dom0");
-		else if (p->own == PAYLOAD_APPLIED)
-			out_string(NULL, "turn the calls on: xenhypfs write /params/ptebatch calls");
 		else if (p->own == PAYLOAD_UNKNOWN)
 			out_string(NULL, "rebuild Xen with the handlers: this one takes no livepatches from here");
 		else if (*p->other)
@@ -106,7 +107,7 @@ static void advise(struct host *h, const struct payloads *p, bool available,
 
 static int probe(struct host *h)
 {
-	const bool engine = host_has_calls(h);
+	const enum engine engine = host_engine(h);
 	const bool module = module_loaded(), installed = module_installed();
 	const struct path path = payload_path(h);
 	const bool available = *h->build_id && exists(path.text);
@@ -123,7 +124,7 @@ static int probe(struct host *h)
 	out_bool("control", h->control);
 	out_close();
 	show_calls(h);
-	if (engine)
+	if (engine != ENGINE_NONE)
 		show_engine(h);
 	out_object("payload");
 	out_string("state", payload_states[p.own]);
@@ -141,7 +142,7 @@ static int probe(struct host *h)
 	out_close();
 	advise(h, &p, available, engine, module, installed);
 	out_end();
-	return engine ? TOOL_OK : TOOL_MISSING;
+	return engine == ENGINE_ON ? TOOL_OK : TOOL_MISSING;
 }
 
 int probe_command(int argc, char **argv)

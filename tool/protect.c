@@ -264,6 +264,9 @@ static int ready(struct domain *d)
 		return fail(TOOL_NOT_PAUSED,
 			    "domain %u runs: \"xl pause %u\" first", d->id,
 			    d->id);
+	if (!d->host->pv)
+		return fail(TOOL_MISSING,
+			    "this domain is not PV, so it cannot make the calls that change and flush");
 	if (!host_has_calls(d->host))
 		return fail(TOOL_MISSING,
 			    "this Xen cannot flush the TLB of another domain: it lacks the calls that \"ptebatch load\" brings");

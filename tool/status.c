@@ -178,6 +178,14 @@ static void interrupt(int signal)
 	interrupted = 1;
 }
 
+/* "PATH.on" of the module counts nothing. */
+static bool is_switch(const char *name)
+{
+	const size_t n = strlen(name);
+
+	return n > 3 && !strcmp(name + n - 3, ".on");
+}
+
 static void difference(const struct counters *was, const struct counters *c)
 {
 	unsigned int shown = 0;
@@ -198,7 +206,7 @@ static void difference(const struct counters *was, const struct counters *c)
 	for (unsigned int i = 0; i < c->nr; i++) {
 		const struct counter *n = &c->all[i];
 
-		if (!n->value)
+		if (!n->value || is_switch(n->name))
 			continue;
 		printf("%-24s  %12" PRIu64 "  %16" PRIu64 "\n", n->name,
 		       n->value - before(was, n->name), n->value);
@@ -245,7 +253,7 @@ int status_command(int argc, char **argv)
 		watch(&h, o.updates);
 	else
 		once(&h);
-	code = host_has_calls(&h) ? TOOL_OK : TOOL_MISSING;
+	code = host_engine(&h) == ENGINE_ON ? TOOL_OK : TOOL_MISSING;
 	host_close(&h);
 	return code;
 }

@@ -156,6 +156,16 @@ bool on_xen(void);
 /* Xen's answer to one of PTEBATCH_ASK_*. */
 int64_t host_ask(struct host *h, uint32_t call, uint64_t item);
 bool host_has_calls(struct host *h);
+/*
+ * Xen's parameter shows the engine to a control domain that is not PV, too,
+ * which cannot make the calls.
+ */
+enum engine {
+	ENGINE_NONE,
+	ENGINE_OFF, /* all its parts are */
+	ENGINE_ON,
+};
+enum engine host_engine(struct host *h);
 /* The value of Xen's parameter "ptebatch"; false if Xen does not tell. */
 bool host_parts(struct host *h, char *parts, size_t bytes);
 int host_set_parts(struct host *h, const char *parts);

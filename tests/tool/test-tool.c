@@ -324,6 +324,14 @@ static void a_full_disk_is_an_error(void **state)
 	assert_tells("No space left");
 }
 
+/* What the other tests rely on. */
+static void a_handle_that_stays_open_fails_the_run(void **state)
+{
+	(void)state;
+	host.opened = 1;
+	assert_int_equal(tool("--version"), LEFT_OPEN);
+}
+
 /* --- No Xen, no rights ------------------------------------------------------- */
 
 #define EACH_COMMAND(code)                                                    \
@@ -409,13 +417,24 @@ static void probe_says_how_to_get_the_engine(void **state)
 	assert_says("Input/output error");
 }
 
-static void probe_says_how_to_turn_an_applied_payload_on(void **state)
+static void probe_says_how_to_turn_the_engine_on(void **state)
 {
 	(void)state;
 	fake.has_runs = fake.has_values = 0;
-	there_is("ptebatch", LIVEPATCH_STATE_APPLIED);
+	strcpy(host.parts, "no-calls,no-updates,no-validation,no-traps");
 	assert_int_equal(tool("probe"), TOOL_MISSING);
-	assert_says("xenhypfs write /params/ptebatch calls");
+	assert_says("xl set-parameters ptebatch=1");
+	assert_int_equal(tool("status"), TOOL_MISSING);
+	assert_int_equal(tool("load"), TOOL_OK);
+	assert_tells("are off");
+	/* Without its calls it still serves Xen's own. */
+	strcpy(host.parts, "no-calls,updates,no-validation,no-traps");
+	assert_int_equal(tool("probe"), TOOL_OK);
+	/* A Xen without hypfs does not tell. */
+	there_is("ptebatch", LIVEPATCH_STATE_APPLIED);
+	host.parts[0] = 0;
+	assert_int_equal(tool("probe"), TOOL_MISSING);
+	assert_says("xl set-parameters ptebatch=1");
 }
 
 static void probe_works_in_a_guest(void **state)
@@ -597,6 +616,28 @@ static void load_leaves_the_module_out_where_it_is_of_no_use(void **state)
 	assert_int_equal(tool("load"), TOOL_OK);
 	assert_says("not PV");
 	assert_false(is_there("sys/module/ptebatch"));
+}
+
+/* It gets no answer to the calls, which are for PV domains. */
+static void a_pvh_dom0_loads_the_payload_alone(void **state)
+{
+	(void)state;
+	stock();
+	payload_file();
+	host.brings_calls = 0;
+	file("installed", "", 0644);
+	host.features |= 1u << XENFEAT_auto_translated_physmap;
+	assert_int_equal(tool("load"), TOOL_OK);
+	assert_int_equal(after->host.applies, 1);
+	assert_false(is_there("sys/module/ptebatch"));
+	strcpy(host.parts, "calls,updates,validation,no-traps");
+	assert_int_equal(tool("load"), TOOL_OK);
+	assert_says("built with the engine");
+	assert_int_equal(tool("probe"), TOOL_OK);
+	assert_int_equal(tool("protect", "5", ADDRESS, "1", "ro"), TOOL_OK);
+	assert_int_equal(tool("protect", "--apply", "5", ADDRESS, "1", "ro"),
+			 TOOL_MISSING);
+	assert_tells("not PV");
 }
 
 static void load_can_load_only_the_module(void **state)
@@ -1285,12 +1326,13 @@ int main(void)
 		TEST(unknown_commands_are_named),
 		TEST(every_command_has_help_and_refuses_what_it_does_not_know),
 		TEST(a_full_disk_is_an_error),
+		TEST(a_handle_that_stays_open_fails_the_run),
 		TEST(without_xen_each_command_says_so),
 		TEST(without_rights_each_command_says_so),
 		TEST(without_a_buffer_each_command_fails),
 		TEST(probe_tells_what_is_there),
 		TEST(probe_says_how_to_get_the_engine),
-		TEST(probe_says_how_to_turn_an_applied_payload_on),
+		TEST(probe_says_how_to_turn_the_engine_on),
 		TEST(probe_works_in_a_guest),
 		TEST(probe_needs_no_module_where_the_domain_is_not_pv),
 		TEST(an_older_xen_knows_two_operations),
@@ -1303,6 +1345,7 @@ int main(void)
 		TEST(load_tells_what_is_missing),
 		TEST(load_tells_why_xen_refuses_a_payload),
 		TEST(load_leaves_the_module_out_where_it_is_of_no_use),
+		TEST(a_pvh_dom0_loads_the_payload_alone),
 		TEST(load_can_load_only_the_module),
 		TEST(a_module_that_does_not_load_is_an_error),
 		TEST(a_crash_after_loading_is_not_repeated),
