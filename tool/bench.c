@@ -284,12 +284,12 @@ static int read_console(struct guest *g, const struct options *o,
 	return 0;
 }
 
-static void take_down(struct guest *g, bool created)
+/* The domain may have ended on its own, or not have begun. */
+static void take_down(struct guest *g)
 {
 	char *const argv[] = { "xl", "destroy", g->name, NULL };
 
-	/* It may have ended on its own. */
-	if (created)
+	if (*g->config)
 		run(argv, NULL, 0);
 	if (g->console > 0) {
 		close(g->input);
@@ -305,7 +305,6 @@ static int measure(const struct options *o, struct result *r)
 {
 	struct sigaction action = { .sa_handler = interrupt };
 	struct guest g = { .console = 0 };
-	bool created = false;
 	int code;
 
 	sigaction(SIGINT, &action, NULL);
@@ -314,7 +313,6 @@ static int measure(const struct options *o, struct result *r)
 	if (!code) {
 		progress("starting the test kernel");
 		code = xl("create", "-pq", g.config);
-		created = !code;
 	}
 	if (!code)
 		code = open_console(&g);
@@ -322,7 +320,7 @@ static int measure(const struct options *o, struct result *r)
 		code = xl("unpause", NULL, g.name);
 	if (!code)
 		code = read_console(&g, o, r);
-	take_down(&g, created);
+	take_down(&g);
 	return code;
 }
 

@@ -8,6 +8,9 @@
 
 #include "tool.h"
 
+#define NO_PAYLOAD 0x100
+#define NO_MODULE 0x101
+
 bool quiet;
 static bool unfinished; /* a line of progress is on the screen */
 
@@ -36,6 +39,48 @@ const struct argp_child common_options[] = {
 	{ &common_argp, 0, NULL, 0 },
 	{ NULL, 0, NULL, 0 },
 };
+
+static const struct argp_option of_parts[] = {
+	{ "retries", 'r', "N", 0,
+	  "How often to try again while Xen is busy (50)", 0 },
+	{ "no-payload", NO_PAYLOAD, NULL, 0, "Leave the payload as it is", 0 },
+	{ "no-module", NO_MODULE, NULL, 0, "Leave the module as it is", 0 },
+	{ 0 },
+};
+
+static error_t part(int key, char *arg, struct argp_state *state)
+{
+	struct parts *parts = state->input;
+
+	switch (key) {
+	case 'r':
+		parts->retries = (unsigned int)parse_number(
+			state, "--retries", arg, 0, 10000);
+		return 0;
+	case NO_PAYLOAD:
+		parts->no_payload = true;
+		return 0;
+	case NO_MODULE:
+		parts->no_module = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp parts_argp = { of_parts, part, NULL, NULL,
+					NULL,	  NULL, NULL };
+const struct argp_child parts_options[] = {
+	{ &parts_argp, 0, NULL, 0 },
+	{ &common_argp, 0, NULL, 0 },
+	{ NULL, 0, NULL, 0 },
+};
+
+void parse_parts(struct argp_state *state, struct parts *parts)
+{
+	*parts = (struct parts){ .retries = 50 };
+	state->child_inputs[0] = parts;
+}
 
 void parse(const struct argp *argp, int argc, char **argv, void *input)
 {

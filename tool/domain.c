@@ -213,7 +213,7 @@ void flags_text(uint64_t pte, int level, char text[FLAGS_TEXT])
 			 (unsigned int)(pte >> 52 & 0x7ff));
 }
 
-uint64_t parse_address(struct argp_state *state, const char *text)
+static uint64_t parse_address(struct argp_state *state, const char *text)
 {
 	uint64_t address =
 		parse_number(state, "ADDRESS", text, 0, UINT64_MAX);
@@ -221,4 +221,21 @@ uint64_t parse_address(struct argp_state *state, const char *text)
 	if ((uint64_t)((int64_t)(address << 16) >> 16) != address)
 		argp_error(state, "ADDRESS %s is not canonical", text);
 	return address & ~UINT64_C(0xfff);
+}
+
+bool parse_target(int key, const char *arg, struct argp_state *state,
+		  uint64_t most_pages, struct target *t)
+{
+	if (key == 'c')
+		t->vcpu = (uint32_t)parse_number(state, "--vcpu", arg, 0, 8191);
+	else if (key == ARGP_KEY_ARG && state->arg_num == 0)
+		t->domain = (uint32_t)parse_number(state, "DOMID", arg, 0,
+						   0x7fef);
+	else if (key == ARGP_KEY_ARG && state->arg_num == 1)
+		t->address = parse_address(state, arg);
+	else if (key == ARGP_KEY_ARG && state->arg_num == 2)
+		t->pages = parse_number(state, "PAGES", arg, 1, most_pages);
+	else
+		return false;
+	return true;
 }

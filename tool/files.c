@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -118,6 +119,20 @@ int write_text(const char *path, const char *text)
 	bad = write(fd, text, bytes) != (ssize_t)bytes || fsync(fd);
 	bad |= close(fd);
 	return bad || sync_folder(path) ? -1 : 0;
+}
+
+int lock(void)
+{
+	const struct path path = path_of("/run/lock/ptebatch");
+	int fd = open(path.text, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return fail(errno == EACCES ? TOOL_DENIED : TOOL_FAILED,
+			    "%s: %s", path.text, strerror(errno));
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return 0; /* fd stays open until the program ends */
+	close(fd);
+	return fail(TOOL_BUSY, "another ptebatch loads or unloads just now");
 }
 
 bool has_word(const char *text, const char *word)

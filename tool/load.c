@@ -6,26 +6,19 @@
 
 #include "tool.h"
 
-#define BOOT 0x100
-#define SETTLED 0x101
-#define PAYLOAD 0x102
-#define NO_MODULE 0x103
-#define NO_PAYLOAD 0x104
-#define RETRIES 'r'
+#define BOOT 0x200
+#define SETTLED 0x201
+#define PAYLOAD 0x202
 
 struct options {
-	bool boot, settled, no_module, no_payload;
-	unsigned int retries;
+	struct parts parts;
+	bool boot, settled;
 	const char *payload;
 };
 
 static const struct argp_option options[] = {
-	{ "retries", RETRIES, "N", 0,
-	  "How often to try again while Xen is busy (50)", 0 },
 	{ "payload", PAYLOAD, "FILE", 0,
 	  "Load this payload, not the installed one", 0 },
-	{ "no-payload", NO_PAYLOAD, NULL, 0, "Load only the module", 0 },
-	{ "no-module", NO_MODULE, NULL, 0, "Load only the payload", 0 },
 	{ "boot", BOOT, NULL, 0,
 	  "As the unit does: obey ptebatch=off and an earlier attempt", 0 },
 	{ "settled", SETTLED, NULL, 0,
@@ -38,18 +31,11 @@ static error_t option(int key, char *arg, struct argp_state *state)
 	struct options *o = state->input;
 
 	switch (key) {
-	case RETRIES:
-		o->retries = (unsigned int)parse_number(state, "--retries", arg,
-							0, 10000);
+	case ARGP_KEY_INIT:
+		parse_parts(state, &o->parts);
 		return 0;
 	case PAYLOAD:
 		o->payload = arg;
-		return 0;
-	case NO_PAYLOAD:
-		o->no_payload = true;
-		return 0;
-	case NO_MODULE:
-		o->no_module = true;
 		return 0;
 	case BOOT:
 		o->boot = true;
@@ -70,7 +56,7 @@ static const struct argp argp = {
 	option,
 	"",
 	"Load the payload for this Xen, then the module.",
-	common_options,
+	parts_options,
 	NULL,
 	NULL,
 };
@@ -138,7 +124,7 @@ static int apply_it(struct host *h, const struct options *o, const char *path)
 		return code;
 	code = payload_upload(h, path);
 	if (!code) {
-		code = payload_apply(h, o->retries);
+		code = payload_apply(h, o->parts.retries);
 		if (code)
 			payload_remove(h);
 	}
@@ -165,7 +151,7 @@ static int load_payload(struct host *h, const struct options *o,
 	if (o->payload)
 		snprintf(path.text, sizeof(path.text), "%s", o->payload);
 	*what = "not wanted";
-	if (o->no_payload)
+	if (o->parts.no_payload)
 		return 0;
 	if (!h->control)
 		return fail(TOOL_DENIED,
@@ -200,7 +186,7 @@ static int load_module(const struct host *h, const struct options *o,
 		       const char **what)
 {
 	*what = "not wanted";
-	if (o->no_module)
+	if (o->parts.no_module)
 		return 0;
 	*what = "not needed: this domain is not PV";
 	if (!h->pv)
@@ -217,7 +203,7 @@ static int load_module(const struct host *h, const struct options *o,
 
 int load_command(int argc, char **argv)
 {
-	struct options o = { .retries = 50 };
+	struct options o = { .boot = false };
 	const char *payload = NULL, *module = NULL;
 	struct host h;
 	bool off = false;
@@ -233,7 +219,9 @@ int load_command(int argc, char **argv)
 	code = host_open(&h);
 	if (code)
 		return code;
-	code = load_payload(&h, &o, &payload);
+	code = lock();
+	if (!code)
+		code = load_payload(&h, &o, &payload);
 	if (!code)
 		code = load_module(&h, &o, &module);
 	if (!code && !(quiet && !json)) {

@@ -37,8 +37,8 @@ static void show_calls(struct host *h)
 	if (h->env.have & PTEBATCH_HAVE_RUNS) {
 		out_number("version",
 			   (uint64_t)version - PTEBATCH_IS_RUNS);
-		/* The library's own buffer for a process limits it further. */
-		out_number("records_per_call", h->env.max_runs);
+		/* Of one call. A kernel may pass more than a process. */
+		out_number("records_of_a_process", h->env.max_runs);
 		/* A Xen without this item knows the first two. */
 		if (ops < 0)
 			ops = 3;

@@ -9,15 +9,15 @@
 #define APPLY 0x100
 
 struct options {
-	uint32_t domain, vcpu;
-	uint64_t address, pages, clear, set;
+	struct target pages;
+	uint64_t clear, set;
 	bool apply;
 };
 
 static const struct argp_option options[] = {
 	{ "apply", APPLY, NULL, 0,
 	  "Change the entries; without this, only tell what would change", 0 },
-	{ "vcpu", 'c', "N", 0, "Start at the page tables of vCPU N (0)", 0 },
+	TARGET_OPTION,
 	{ 0 },
 };
 
@@ -63,24 +63,16 @@ static void parse_flags(struct argp_state *state, const char *text,
 static error_t option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
+	uint64_t address = o->pages.address, bytes = o->pages.pages << 12;
 
+	if (parse_target(key, arg, state, UINT64_C(1) << 18, &o->pages))
+		return 0;
 	switch (key) {
 	case APPLY:
 		o->apply = true;
 		return 0;
-	case 'c':
-		o->vcpu = (uint32_t)parse_number(state, "--vcpu", arg, 0, 8191);
-		return 0;
 	case ARGP_KEY_ARG:
-		if (state->arg_num == 0)
-			o->domain = (uint32_t)parse_number(state, "DOMID", arg,
-							   0, 0x7fef);
-		else if (state->arg_num == 1)
-			o->address = parse_address(state, arg);
-		else if (state->arg_num == 2)
-			o->pages = parse_number(state, "PAGES", arg, 1,
-						UINT64_C(1) << 18);
-		else if (state->arg_num == 3)
+		if (state->arg_num == 3)
 			parse_flags(state, arg, o);
 		else
 			argp_error(state, "\"%s\" is one argument too many",
@@ -90,9 +82,9 @@ static error_t option(int key, char *arg, struct argp_state *state)
 		if (state->arg_num < 4)
 			argp_error(state,
 				   "DOMID, ADDRESS, PAGES and FLAGS are needed");
-		if (o->address + (o->pages << 12) - 1 < o->address ||
-		    (o->address < UINT64_C(1) << 47 &&
-		     o->address + (o->pages << 12) > UINT64_C(1) << 47))
+		if (address + bytes - 1 < address ||
+		    (address < UINT64_C(1) << 47 &&
+		     address + bytes > UINT64_C(1) << 47))
 			argp_error(state, "the pages leave the address space");
 		return 0;
 	default:
@@ -161,7 +153,7 @@ static int scan(struct domain *d, const struct options *o, struct counts *n,
 		struct ptebatch *batch)
 {
 	struct range all = { .pages = 0 };
-	uint64_t address = o->address, left = o->pages;
+	uint64_t address = o->pages.address, left = o->pages.pages;
 	int code = 0;
 
 	while (left && !code) {
@@ -241,15 +233,18 @@ static int apply(struct domain *d, const struct options *o)
 			    ptebatch_strerror(err));
 	code = scan(d, o, &n, &b);
 	err = b.last.err;
-	if (err)
+	if (code || err)
 		ptebatch_discard(&b);
 	/* Also after an error: what was changed needs its TLB flush. */
 	if (ptebatch_flush(&b, &everything) && !err)
 		err = b.last.err;
+	if (code) {
+		note("%" PRIu64 " entries had been changed before",
+		     b.counters.flushed);
+		return code;
+	}
 	if (err)
 		return stopped(d, &b, err);
-	if (code)
-		return code;
 	code = domain_look(d);
 	if (!code && !d->paused)
 		code = fail(TOOL_NOT_PAUSED,
@@ -311,7 +306,7 @@ static int protect(struct domain *d, const struct options *o)
 
 int protect_command(int argc, char **argv)
 {
-	struct options o = { 0 };
+	struct options o = { .apply = false };
 	struct host h;
 	struct domain d;
 	int code;
@@ -320,7 +315,7 @@ int protect_command(int argc, char **argv)
 	code = host_open(&h);
 	if (code)
 		return code;
-	code = domain_open(&d, &h, o.domain, o.vcpu);
+	code = domain_open(&d, &h, o.pages.domain, o.pages.vcpu);
 	if (!code)
 		code = protect(&d, &o);
 	domain_close(&d);

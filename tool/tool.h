@@ -76,6 +76,15 @@ int ptebatch_main(int argc, char **argv);
 extern const struct argp_child common_options[];
 extern bool quiet;
 
+/* What load and unload have in common, before the options of all commands. */
+struct parts {
+	bool no_module, no_payload;
+	unsigned int retries;
+};
+extern const struct argp_child parts_options[];
+/* On ARGP_KEY_INIT: where these go. */
+void parse_parts(struct argp_state *state, struct parts *parts);
+
 /* Parses a command line; ends the program if that is wrong. */
 void parse(const struct argp *argp, int argc, char **argv, void *input);
 /* Parse a number, or end the program with a message that names the argument. */
@@ -110,6 +119,11 @@ int read_file(const char *path, void **data, size_t *bytes);
 int write_text(const char *path, const char *text);
 /* True if a word is in a text, between blanks. */
 bool has_word(const char *text, const char *word);
+/*
+ * Keeps others from loading and unloading until this program ends. Returns 0, or
+ * an exit code after a message.
+ */
+int lock(void);
 /*
  * Runs a program with its output thrown away, and returns its exit status, or
  * -1 if it could not be run. With "said", the last line that it wrote to its
@@ -207,7 +221,19 @@ int domain_walk(struct domain *d, uint64_t address, struct walk *w);
 /* "P RW US": the flags of an entry. */
 #define FLAGS_TEXT 96
 void flags_text(uint64_t pte, int level, char text[FLAGS_TEXT]);
-uint64_t parse_address(struct argp_state *state, const char *text);
+/* The pages that a command line names: DOMID ADDRESS PAGES, and --vcpu. */
+struct target {
+	uint32_t domain, vcpu;
+	uint64_t address, pages;
+};
+#define TARGET_OPTION                                                    \
+	{                                                                \
+		"vcpu", 'c', "N", 0,                                     \
+			"Start at the page tables of vCPU N (0)", 0      \
+	}
+/* False if the key is none of these. */
+bool parse_target(int key, const char *arg, struct argp_state *state,
+		  uint64_t most_pages, struct target *t);
 
 /* --- payload.c ----------------------------------------------------------- */
 

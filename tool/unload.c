@@ -6,37 +6,11 @@
 
 #include "tool.h"
 
-#define NO_MODULE 0x103
-#define NO_PAYLOAD 0x104
-#define RETRIES 'r'
-
-struct options {
-	bool no_module, no_payload;
-	unsigned int retries;
-};
-
-static const struct argp_option options[] = {
-	{ "retries", RETRIES, "N", 0,
-	  "How often to try again while Xen is busy (50)", 0 },
-	{ "no-payload", NO_PAYLOAD, NULL, 0, "Take out only the module", 0 },
-	{ "no-module", NO_MODULE, NULL, 0, "Take out only the payload", 0 },
-	{ 0 },
-};
-
 static error_t option(int key, char *arg, struct argp_state *state)
 {
-	struct options *o = state->input;
-
 	switch (key) {
-	case RETRIES:
-		o->retries = (unsigned int)parse_number(state, "--retries", arg,
-							0, 10000);
-		return 0;
-	case NO_PAYLOAD:
-		o->no_payload = true;
-		return 0;
-	case NO_MODULE:
-		o->no_module = true;
+	case ARGP_KEY_INIT:
+		parse_parts(state, state->input);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "\"%s\" is one argument too many", arg);
@@ -47,16 +21,16 @@ static error_t option(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
-	options,
+	NULL,
 	option,
 	"",
 	"Take out the module, then the payload. Do this before you load any other livepatch.",
-	common_options,
+	parts_options,
 	NULL,
 	NULL,
 };
 
-static int unload_payload(struct host *h, const struct options *o,
+static int unload_payload(struct host *h, const struct parts *o,
 			  const char **what)
 {
 	struct payloads p;
@@ -89,7 +63,7 @@ static int unload_payload(struct host *h, const struct options *o,
 
 int unload_command(int argc, char **argv)
 {
-	struct options o = { .retries = 50 };
+	struct parts o;
 	const char *payload = NULL, *module = "not wanted";
 	struct host h;
 	int code;
@@ -98,7 +72,8 @@ int unload_command(int argc, char **argv)
 	code = host_open(&h);
 	if (code)
 		return code;
-	if (!o.no_module) {
+	code = lock();
+	if (!code && !o.no_module) {
 		module = module_loaded() ? "unloaded" : "not loaded";
 		if (module_loaded())
 			code = module_unload();

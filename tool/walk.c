@@ -6,36 +6,15 @@
 
 #include "tool.h"
 
-struct options {
-	uint32_t domain, vcpu;
-	uint64_t address, pages;
-};
-
-static const struct argp_option options[] = {
-	{ "vcpu", 'c', "N", 0, "Start at the page tables of vCPU N (0)", 0 },
-	{ 0 },
-};
+static const struct argp_option options[] = { TARGET_OPTION, { 0 } };
 
 static error_t option(int key, char *arg, struct argp_state *state)
 {
-	struct options *o = state->input;
-
-	switch (key) {
-	case 'c':
-		o->vcpu = (uint32_t)parse_number(state, "--vcpu", arg, 0, 8191);
+	if (parse_target(key, arg, state, UINT64_C(1) << 24, state->input))
 		return 0;
+	switch (key) {
 	case ARGP_KEY_ARG:
-		if (state->arg_num == 0)
-			o->domain = (uint32_t)parse_number(state, "DOMID", arg,
-							   0, 0x7fef);
-		else if (state->arg_num == 1)
-			o->address = parse_address(state, arg);
-		else if (state->arg_num == 2)
-			o->pages = parse_number(state, "PAGES", arg, 1,
-						UINT64_C(1) << 24);
-		else
-			argp_error(state, "\"%s\" is one argument too many",
-				   arg);
+		argp_error(state, "\"%s\" is one argument too many", arg);
 		return 0;
 	case ARGP_KEY_END:
 		if (state->arg_num < 2)
@@ -111,7 +90,7 @@ static int walk(struct domain *d, uint64_t address, uint64_t pages)
 
 int walk_command(int argc, char **argv)
 {
-	struct options o = { .pages = 1 };
+	struct target o = { .pages = 1 };
 	struct host h;
 	struct domain d;
 	int code;

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -230,6 +231,7 @@ static int set_up(void **state)
 	file("proc/cmdline", "root=/dev/xvda ro quiet\n", 0644);
 	file("proc/sys/kernel/random/boot_id", "boot-one\n", 0644);
 	file("var/lib/x", "", 0644);
+	file("run/lock/x", "", 0644);
 	/* modprobe: -n fails unless "installed" is there. */
 	file("bin/modprobe",
 	     "#!/bin/sh\necho \"modprobe $*\" >>$FAKE_ROOT/ran\n"
@@ -762,6 +764,23 @@ static void the_command_line_of_linux_prevents_loading(void **state)
 
 /* --- unload ------------------------------------------------------------------ */
 
+static void one_at_a_time_loads_or_unloads(void **state)
+{
+	char path[128];
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/run/lock/ptebatch", root);
+	fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(tool("load"), TOOL_BUSY);
+	assert_int_equal(tool("unload"), TOOL_BUSY);
+	assert_tells("another ptebatch");
+	close(fd);
+	assert_int_equal(tool("load"), TOOL_OK);
+	assert_int_equal(tool("unload"), TOOL_OK);
+}
+
 static void unload_takes_out_both(void **state)
 {
 	(void)state;
@@ -1047,6 +1066,20 @@ static void a_domain_that_goes_while_it_is_read_is_told(void **state)
 	     host.gone_after_maps++)
 		WALK_AND_PROTECT(TOOL_DOMAIN_GONE);
 	assert_tells("domain 5 has disappeared");
+}
+
+/* The second walk, which queues, maps three tables again. */
+static void a_domain_that_goes_while_changes_are_queued_is_told(void **state)
+{
+	(void)state;
+	for (host.gone_after_maps = 5; host.gone_after_maps < 7;
+	     host.gone_after_maps++) {
+		assert_int_equal(tool("protect", "--apply", "5", ADDRESS, "600",
+				      "ro"),
+				 TOOL_DOMAIN_GONE);
+		assert_tells("0 entries had been changed");
+		assert_int_equal(after->fake.applied, 0);
+	}
 }
 
 static void a_table_that_cannot_be_mapped_is_told(void **state)
@@ -1354,6 +1387,7 @@ int main(void)
 		TEST(a_damaged_record_stands_for_a_crash),
 		TEST(an_older_record_of_this_boot_is_settled),
 		TEST(the_command_line_of_linux_prevents_loading),
+		TEST(one_at_a_time_loads_or_unloads),
 		TEST(unload_takes_out_both),
 		TEST(unload_without_anything_loaded_is_done),
 		TEST(unload_retries_while_calls_are_out),
@@ -1374,6 +1408,7 @@ int main(void)
 		TEST(only_the_control_domain_may),
 		TEST(a_domain_without_that_vcpu_is_told),
 		TEST(a_domain_that_goes_while_it_is_read_is_told),
+		TEST(a_domain_that_goes_while_changes_are_queued_is_told),
 		TEST(a_table_that_cannot_be_mapped_is_told),
 		TEST(bad_arguments_are_named),
 		TEST(protect_is_a_dry_run_by_default),
