@@ -10,7 +10,7 @@ linux_tests_alone = tests/linux/native.sh tests/linux/stock.sh \
 # they run in parallel, as many as make's -j allows, the longest first.
 linux_tests_beside = tests/linux/minikernel.sh tests/linux/domu.sh \
 	tests/linux/minikernel-l1tf.sh tests/linux/migrate.sh tests/linux/tool.sh \
-	tests/linux/tool-stock.sh \
+	tests/linux/tool-stock.sh tests/linux/tool-payload.sh \
 	tests/linux/unload.sh tests/linux/unload-6.12.sh tests/linux/shim.sh \
 	tests/linux/pvh.sh tests/linux/refused.sh tests/linux/files.sh
 linux_tests = $(linux_tests_alone) $(linux_tests_beside)
