@@ -405,6 +405,9 @@ int bench_command(int argc, char **argv)
 	code = may(&h, &o);
 	if (!code)
 		code = measure(&o, &r);
+	/* The test kernel then measures what the library does without them. */
+	for (size_t i = 0; i < ROWS && !host_has_calls(&h); i++)
+		r.bars[i].value[1] = -1;
 	if (!code) {
 		print(&h, &r, unit);
 		snprintf(title, sizeof(title), "Changing page tables on Xen %s",

@@ -182,7 +182,7 @@ int payload_upload(struct host *h, const char *path)
 	int err = 0;
 
 	if (read_file(path, &data, &bytes))
-		return fail(TOOL_MISSING, "%s: %s", path, strerror(errno));
+		return fail(TOOL_FAILED, "%s: %s", path, strerror(errno));
 	if (xc_livepatch_upload(h->xc, name, data, (uint32_t)bytes))
 		err = errno;
 	free(data);

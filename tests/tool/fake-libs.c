@@ -276,6 +276,8 @@ int xc_domain_get_guest_width(xc_interface *xc, uint32_t id,
 			      unsigned int *width)
 {
 	(void)xc;
+	if (host.no_width)
+		return refuse(host.no_width);
 	if (!host.domains || host.domain[0].id != id)
 		return refuse(ESRCH);
 	*width = host.domain[0].width;
@@ -288,6 +290,8 @@ int xc_vcpu_getcontext(xc_interface *xc, uint32_t id, uint32_t vcpu,
 	(void)xc;
 	(void)vcpu;
 	memset(context, 0, sizeof(*context));
+	if (host.no_context)
+		return refuse(host.no_context);
 	if (!host.domains || host.domain[0].id != id)
 		return refuse(ESRCH);
 	context->x64.ctrlreg[3] = host.domain[0].top;

@@ -20,6 +20,7 @@ struct fake_host {
 	int no_interface, no_call, no_buffer, no_memory;
 	/* IN: the errno of all that only the control domain may do, or 0. */
 	int denied;
+	int no_width, no_context;
 	uint32_t features;
 	int build_id_bytes;
 

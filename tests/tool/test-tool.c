@@ -53,6 +53,24 @@ static void leave(void)
 		_exit(LEFT_OPEN);
 }
 
+/* Standard error goes to a terminal, if this is one's master. */
+static int terminal = -1;
+
+static void use_terminal(void)
+{
+	int slave = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+
+	if (slave < 0 || dup2(slave, STDERR_FILENO) < 0)
+		_exit(CRASHED);
+}
+
+static void read_terminal(void)
+{
+	ssize_t n = read(terminal, told, sizeof(told) - 1);
+
+	told[n > 0 ? n : 0] = 0;
+}
+
 static void in_child(int argc, char **argv)
 {
 	char path[128];
@@ -61,7 +79,9 @@ static void in_child(int argc, char **argv)
 	if (!freopen(path, "w", stdout))
 		_exit(CRASHED);
 	snprintf(path, sizeof(path), "%s/err", root);
-	if (!freopen(path, "w", stderr))
+	if (terminal >= 0)
+		use_terminal();
+	else if (!freopen(path, "w", stderr))
 		_exit(CRASHED);
 	snprintf(path, sizeof(path), "%s/bin:/usr/bin:/bin", root);
 	setenv("PATH", path, 1);
@@ -95,7 +115,10 @@ static int run_tool(char **argv)
 		in_child(argc, argv);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	slurp("out", said, sizeof(said));
-	slurp("err", told, sizeof(told));
+	if (terminal >= 0)
+		read_terminal();
+	else
+		slurp("err", told, sizeof(told));
 	status = WIFEXITED(status) ? WEXITSTATUS(status) : CRASHED;
 	if (status >= LEFT_OPEN)
 		print_message("# exit %d: %s\n", status, told);
@@ -512,6 +535,45 @@ static void load_retries_while_xen_is_busy(void **state)
 	assert_false(is_there("var/lib/ptebatch/attempt"));
 }
 
+static void on_a_terminal_progress_is_shown(void **state)
+{
+	(void)state;
+	terminal = posix_openpt(O_RDWR | O_NOCTTY);
+	assert_true(terminal >= 0);
+	assert_int_equal(grantpt(terminal) | unlockpt(terminal), 0);
+	stock();
+	payload_file();
+	host.apply_busy = 1;
+	assert_int_equal(tool("load"), TOOL_OK);
+	assert_tells("try 2 of 51");
+	/* The line is gone before anything else is told. */
+	assert_int_equal(tool("load", "--retries=1", "--quiet"), TOOL_OK);
+	host.apply_busy = 5;
+	assert_int_equal(tool("load", "--retries=1"), TOOL_BUSY);
+	assert_tells("try 2 of 2\r\033[Kptebatch: ");
+	close(terminal);
+	terminal = -1;
+}
+
+static void a_payload_that_cannot_be_read_is_told(void **state)
+{
+	char option[160], path[128];
+
+	(void)state;
+	stock();
+	snprintf(option, sizeof(option), "--payload=%s/bin", root);
+	assert_int_equal(tool("load", option), TOOL_FAILED);
+	assert_tells("/bin: Invalid argument");
+	file("big", "", 0644);
+	snprintf(path, sizeof(path), "%s/big", root);
+	assert_int_equal(truncate(path, 65l << 20), 0);
+	snprintf(option, sizeof(option), "--payload=%s", path);
+	assert_int_equal(tool("load", option), TOOL_FAILED);
+	assert_tells("File too large");
+	assert_int_equal(after->host.uploads, 0);
+	assert_false(is_there("var/lib/ptebatch/attempt"));
+}
+
 static void load_does_nothing_twice(void **state)
 {
 	(void)state;
@@ -779,6 +841,10 @@ static void one_at_a_time_loads_or_unloads(void **state)
 	close(fd);
 	assert_int_equal(tool("load"), TOOL_OK);
 	assert_int_equal(tool("unload"), TOOL_OK);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_int_equal(tool("load"), TOOL_FAILED);
+	assert_tells("/run/lock/ptebatch: Is a directory");
 }
 
 static void unload_takes_out_both(void **state)
@@ -1040,7 +1106,16 @@ static void only_the_control_domain_may(void **state)
 	host.features = 1u << XENFEAT_dom0;
 	host.denied = EPERM;
 	WALK_AND_PROTECT(TOOL_DENIED);
+	host.denied = EIO;
+	WALK_AND_PROTECT(TOOL_FAILED);
 	host.denied = 0;
+	host.no_width = EPERM;
+	WALK_AND_PROTECT(TOOL_DENIED);
+	host.no_width = 0;
+	host.no_context = ENODATA;
+	WALK_AND_PROTECT(TOOL_FAILED);
+	assert_tells("registers of its vCPU");
+	host.no_context = 0;
 	host.no_memory = EACCES;
 	WALK_AND_PROTECT(TOOL_DENIED);
 	host.no_memory = ENOENT;
@@ -1305,6 +1380,27 @@ static void bench_tells_that_an_emulated_cpu_has_no_cycles(void **state)
 	assert_says("ticks of an emulated CPU");
 }
 
+static void bench_compares_with_the_calls_only_where_they_are(void **state)
+{
+	(void)state;
+	stock();
+	xl_that(figures);
+	assert_int_equal(tool("bench", KERNEL, "-j"), TOOL_OK);
+	assert_json();
+	assert_says("\"own_calls\":1000}");
+	assert_null(strstr(said, "new_calls"));
+}
+
+static void bench_that_is_interrupted_takes_its_domain_down(void **state)
+{
+	(void)state;
+	xl_that("kill -TERM $PPID; exec sleep 60");
+	assert_int_equal(tool("bench", KERNEL), TOOL_FAILED);
+	assert_tells("interrupted");
+	slurp("ran", said, sizeof(said));
+	assert_says("xl destroy");
+}
+
 static void bench_tells_what_it_cannot_measure(void **state)
 {
 	(void)state;
@@ -1371,6 +1467,8 @@ int main(void)
 		TEST(an_older_xen_knows_two_operations),
 		TEST(load_brings_payload_and_module),
 		TEST(load_retries_while_xen_is_busy),
+		TEST(on_a_terminal_progress_is_shown),
+		TEST(a_payload_that_cannot_be_read_is_told),
 		TEST(load_does_nothing_twice),
 		TEST(a_xen_with_the_engine_needs_no_payload),
 		TEST(a_reverted_payload_is_uploaded_again),
@@ -1421,6 +1519,8 @@ int main(void)
 		TEST(what_xen_refuses_is_told),
 		TEST(bench_measures_and_plots),
 		TEST(bench_tells_that_an_emulated_cpu_has_no_cycles),
+		TEST(bench_compares_with_the_calls_only_where_they_are),
+		TEST(bench_that_is_interrupted_takes_its_domain_down),
 		TEST(bench_tells_what_it_cannot_measure),
 		TEST(bench_cleans_up_after_a_failure),
 	};
