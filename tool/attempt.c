@@ -82,9 +82,10 @@ int attempt_settle(void)
 	char when[64];
 
 	if (attempt_look(when, sizeof(when)) == ATTEMPT_FAILED)
-		return fail(TOOL_REFUSED,
-			    "the attempt of %s was before this boot, and the host did not survive it",
-			    when);
+		return fail(
+			TOOL_REFUSED,
+			"the attempt of %s was before this boot, and the host did not survive it",
+			when);
 	return attempt_clear();
 }
 

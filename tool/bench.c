@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Measures this host, by the test kernel as a small PV domain. It reads the time
- * stamp counter around each case, and the least of several rounds counts.
+ * Measures this host, by the test kernel as a small PV domain. It reads the
+ * time stamp counter around each case, and the least of several rounds counts.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -68,7 +68,7 @@ static const struct argp argp = {
 	NULL,
 };
 
-/* --- The figures ------------------------------------------------------------ */
+/* --- The figures ---------------------------------------------------------- */
 
 static const struct row {
 	const char *label;
@@ -77,19 +77,26 @@ static const struct row {
 		const char *method, *direction;
 	} by[2]; /* Xen's own call, and the new one */
 } rows[] = {
-	{ "512 pages, RW to RO", 512,
+	{ "512 pages, RW to RO",
+	  512,
 	  { { "guest-mmu-update", "ro" }, { "flags", "ro" } } },
-	{ "512 pages, RO to RW", 512,
+	{ "512 pages, RO to RW",
+	  512,
 	  { { "guest-mmu-update", "rw" }, { "flags", "rw" } } },
-	{ "512 pages, map", 512,
+	{ "512 pages, map",
+	  512,
 	  { { "guest-mmu-update", "map" }, { "x-values", "map" } } },
-	{ "512 pages, unmap", 512,
+	{ "512 pages, unmap",
+	  512,
 	  { { "guest-mmu-update", "unmap" }, { "flags", "clear" } } },
-	{ "512 pages, other frames", 512,
+	{ "512 pages, other frames",
+	  512,
 	  { { "guest-mmu-update", "frame" }, { "x-values", "frame" } } },
-	{ "one page, RW to RO", 1,
+	{ "one page, RW to RO",
+	  1,
 	  { { "guest-update-va", "ro" }, { "x-one-invlpg", "ro" } } },
-	{ "one page, unmap", 1,
+	{ "one page, unmap",
+	  1,
 	  { { "guest-update-va", "unmap" }, { "x-value-invlpg", "unmap" } } },
 };
 #define ROWS (sizeof(rows) / sizeof(*rows))
@@ -141,7 +148,7 @@ static void take_line(struct result *r, char *line)
 				r->bars[i].value[j] = (double)cycles / pages;
 }
 
-/* --- The domain ------------------------------------------------------------- */
+/* --- The domain ----------------------------------------------------------- */
 
 static volatile sig_atomic_t interrupted;
 
@@ -159,8 +166,8 @@ struct guest {
 
 static int xl(const char *verb, const char *option, const char *what)
 {
-	char *const argv[] = { "xl", (char *)verb, (char *)option,
-			       (char *)what, NULL };
+	char *const argv[] = { "xl", (char *)verb, (char *)option, (char *)what,
+			       NULL };
 	char *const plain[] = { "xl", (char *)verb, (char *)what, NULL };
 	char line[256];
 	int status = run(option ? argv : plain, line, sizeof(line));
@@ -169,8 +176,7 @@ static int xl(const char *verb, const char *option, const char *what)
 		return 0;
 	if (status < 0)
 		return fail(TOOL_MISSING, "xl cannot be run");
-	return fail(TOOL_FAILED, "xl %s: %s", verb,
-		    *line ? line : "it failed");
+	return fail(TOOL_FAILED, "xl %s: %s", verb, *line ? line : "it failed");
 }
 
 static int write_config(struct guest *g, const char *kernel)
@@ -253,9 +259,10 @@ static int read_console(struct guest *g, const struct options *o,
 		ssize_t n;
 
 		if (seconds() >= end)
-			return fail(TOOL_FAILED,
-				    "the test kernel did not finish within %u seconds",
-				    o->timeout);
+			return fail(
+				TOOL_FAILED,
+				"the test kernel did not finish within %u seconds",
+				o->timeout);
 		if (poll(&p, 1, 1000) <= 0)
 			continue;
 		n = read(g->output, text + used, sizeof(text) - 1 - used);
@@ -324,7 +331,7 @@ static int measure(const struct options *o, struct result *r)
 	return code;
 }
 
-/* --- The command ------------------------------------------------------------ */
+/* --- The command ---------------------------------------------------------- */
 
 /* An emulated CPU has a time stamp counter, but no cycles. */
 static bool emulated(void)
@@ -370,8 +377,9 @@ static void print(struct host *h, const struct result *r, const char *unit)
 static int may(const struct host *h, const struct options *o)
 {
 	if (!h->control)
-		return fail(TOOL_DENIED,
-			    "a guest cannot start the test kernel, so nothing is measured: neither the cost of Xen's own calls nor that of the new ones. Run this in dom0");
+		return fail(
+			TOOL_DENIED,
+			"a guest cannot start the test kernel, so nothing is measured: neither the cost of Xen's own calls nor that of the new ones. Run this in dom0");
 	if (!exists(o->kernel))
 		return fail(TOOL_MISSING,
 			    "the test kernel is not installed: there is no %s",

@@ -54,8 +54,8 @@ static error_t part(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'r':
-		parts->retries = (unsigned int)parse_number(
-			state, "--retries", arg, 0, 10000);
+		parts->retries = (unsigned int)parse_number(state, "--retries",
+							    arg, 0, 10000);
 		return 0;
 	case NO_PAYLOAD:
 		parts->no_payload = true;
@@ -98,9 +98,10 @@ uint64_t parse_number(struct argp_state *state, const char *what,
 	value = strtoull(text, &end, 0);
 	if (errno || end == text || *end || strchr(text, '-') ||
 	    value < least || value > most)
-		argp_error(state, "%s is a number from %llu to %llu, not \"%s\"",
-			   what, (unsigned long long)least,
-			   (unsigned long long)most, text);
+		argp_error(state,
+			   "%s is a number from %llu to %llu, not \"%s\"", what,
+			   (unsigned long long)least, (unsigned long long)most,
+			   text);
 	return value;
 }
 

@@ -20,9 +20,10 @@ static int look(struct domain *d, xc_domaininfo_t *info)
 
 	if (nr < 0) {
 		if (errno == EPERM || errno == EACCES)
-			return -fail(TOOL_DENIED,
-				     "this domain has no right to look at others: %s",
-				     strerror(errno));
+			return -fail(
+				TOOL_DENIED,
+				"this domain has no right to look at others: %s",
+				strerror(errno));
 		return -fail(TOOL_FAILED, "domain %u: %s", d->id,
 			     strerror(errno));
 	}
@@ -66,14 +67,15 @@ static int check(struct domain *d)
 	if (!there)
 		return fail(TOOL_NO_DOMAIN, "there is no domain %u", d->id);
 	if (info.flags & XEN_DOMINF_hvm_guest)
-		return fail(TOOL_WRONG_DOMAIN,
-			    "domain %u is an HVM or PVH guest: the hardware reads other tables than its own, and Xen changes them without these calls",
-			    d->id);
+		return fail(
+			TOOL_WRONG_DOMAIN,
+			"domain %u is an HVM or PVH guest, which writes its page tables without Xen",
+			d->id);
 	if (xc_domain_get_guest_width(d->host->xc, d->id, &width))
 		return failed(d, "its word size cannot be read", errno);
 	if (width != 8)
-		return fail(TOOL_WRONG_DOMAIN,
-			    "domain %u is a 32-bit PV guest", d->id);
+		return fail(TOOL_WRONG_DOMAIN, "domain %u is a 32-bit PV guest",
+			    d->id);
 	if (d->vcpu > info.max_vcpu_id)
 		return fail(TOOL_USAGE, "domain %u has no vCPU %u", d->id,
 			    d->vcpu);
@@ -94,8 +96,9 @@ int domain_open(struct domain *d, struct host *h, uint32_t id, uint32_t vcpu)
 		return fail(TOOL_DENIED,
 			    "only the control domain may look at others");
 	if (!id)
-		return fail(TOOL_WRONG_DOMAIN,
-			    "domain 0 runs this command, so its tables change meanwhile");
+		return fail(
+			TOOL_WRONG_DOMAIN,
+			"domain 0 runs this command, so its tables change meanwhile");
 	code = check(d);
 	if (code)
 		return code;
@@ -104,8 +107,9 @@ int domain_open(struct domain *d, struct host *h, uint32_t id, uint32_t vcpu)
 			      errno);
 	d->top = context.x64.ctrlreg[3] & PTEBATCH_PTE_FRAME;
 	if (!d->top)
-		return fail(TOOL_FAILED, "vCPU %u of domain %u has no page tables",
-			    vcpu, id);
+		return fail(TOOL_FAILED,
+			    "vCPU %u of domain %u has no page tables", vcpu,
+			    id);
 	d->memory = xenforeignmemory_open(h->log, 0);
 	if (!d->memory)
 		return fail(errno == EACCES || errno == EPERM ? TOOL_DENIED
@@ -183,12 +187,12 @@ void flags_text(uint64_t pte, int level, char text[FLAGS_TEXT])
 		uint64_t bit;
 		const char *name;
 	} names[] = {
-		{ 1 << 0, "P" },	  { 1 << 1, "RW" },
-		{ 1 << 2, "US" },	  { 1 << 3, "PWT" },
-		{ 1 << 4, "PCD" },	  { 1 << 5, "A" },
-		{ 1 << 6, "D" },	  { 1 << 7, NULL },
-		{ 1 << 8, "G" },	  { 1 << 9, "AVL9" },
-		{ 1 << 10, "AVL10" },	  { 1 << 11, "AVL11" },
+		{ 1 << 0, "P" },      { 1 << 1, "RW" },
+		{ 1 << 2, "US" },     { 1 << 3, "PWT" },
+		{ 1 << 4, "PCD" },    { 1 << 5, "A" },
+		{ 1 << 6, "D" },      { 1 << 7, NULL },
+		{ 1 << 8, "G" },      { 1 << 9, "AVL9" },
+		{ 1 << 10, "AVL10" }, { 1 << 11, "AVL11" },
 		{ 1ull << 63, "NX" },
 	};
 	size_t at = 0;
@@ -215,8 +219,7 @@ void flags_text(uint64_t pte, int level, char text[FLAGS_TEXT])
 
 static uint64_t parse_address(struct argp_state *state, const char *text)
 {
-	uint64_t address =
-		parse_number(state, "ADDRESS", text, 0, UINT64_MAX);
+	uint64_t address = parse_number(state, "ADDRESS", text, 0, UINT64_MAX);
 
 	if ((uint64_t)((int64_t)(address << 16) >> 16) != address)
 		argp_error(state, "ADDRESS %s is not canonical", text);
@@ -229,8 +232,8 @@ bool parse_target(int key, const char *arg, struct argp_state *state,
 	if (key == 'c')
 		t->vcpu = (uint32_t)parse_number(state, "--vcpu", arg, 0, 8191);
 	else if (key == ARGP_KEY_ARG && state->arg_num == 0)
-		t->domain = (uint32_t)parse_number(state, "DOMID", arg, 0,
-						   0x7fef);
+		t->domain =
+			(uint32_t)parse_number(state, "DOMID", arg, 0, 0x7fef);
 	else if (key == ARGP_KEY_ARG && state->arg_num == 1)
 		t->address = parse_address(state, arg);
 	else if (key == ARGP_KEY_ARG && state->arg_num == 2)

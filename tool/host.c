@@ -24,14 +24,16 @@ bool on_xen(void)
 static int cannot_open(int err)
 {
 	if (err == EACCES || err == EPERM)
-		return fail(TOOL_DENIED,
-			    "no right to make hypercalls (%s): run this as root",
-			    strerror(err));
+		return fail(
+			TOOL_DENIED,
+			"no right to make hypercalls (%s): run this as root",
+			strerror(err));
 	if (!on_xen())
 		return fail(TOOL_NO_XEN, "this system does not run on Xen");
-	return fail(TOOL_NO_XEN,
-		    "this kernel gives no access to Xen (%s): try \"modprobe xen-privcmd\"",
-		    strerror(err));
+	return fail(
+		TOOL_NO_XEN,
+		"this kernel gives no access to Xen (%s): try \"modprobe xen-privcmd\"",
+		strerror(err));
 }
 
 /* Xen tells its build-id to the control domain only. */
@@ -96,9 +98,10 @@ int host_open(struct host *h)
 	h->env = (struct ptebatch_env){
 		.hypercall = ptebatch_xencall,
 		.ctx = &h->call,
-		.features = h->features & 1u << XENFEAT_mmu_pt_update_preserve_ad
-				    ? PTEBATCH_ENV_PRESERVE_AD
-				    : 0,
+		.features =
+			h->features & 1u << XENFEAT_mmu_pt_update_preserve_ad
+				? PTEBATCH_ENV_PRESERVE_AD
+				: 0,
 	};
 	if (ptebatch_hypercall.probe(&h->env))
 		h->env.have = 0;

@@ -75,9 +75,10 @@ static int at_boot(bool *off)
 		return 0;
 	}
 	if (attempt_look(when, sizeof(when)) == ATTEMPT_FAILED)
-		return fail(TOOL_REFUSED,
-			    "the host went down after the payload was loaded at %s, so it is not loaded again; \"ptebatch load\" loads it nevertheless",
-			    when);
+		return fail(
+			TOOL_REFUSED,
+			"the host went down after the payload was loaded at %s, so it is not loaded again; \"ptebatch load\" loads it nevertheless",
+			when);
 	return 0;
 }
 
@@ -95,9 +96,10 @@ static void clear_later(void)
 static int no_payload(const struct host *h, const char *path)
 {
 	if (!*h->build_id)
-		return fail(TOOL_MISSING,
-			    "Xen %s has no build-id, so no payload can be for it",
-			    h->version);
+		return fail(
+			TOOL_MISSING,
+			"Xen %s has no build-id, so no payload can be for it",
+			h->version);
 	return fail(TOOL_MISSING,
 		    "there is no payload for Xen %s: %s does not exist",
 		    h->version, path);
@@ -110,8 +112,9 @@ static int unknown(int err)
 			    "this domain has no right to load livepatches: %s",
 			    strerror(err));
 	if (err == ENOSYS || err == EOPNOTSUPP)
-		return fail(TOOL_MISSING,
-			    "this Xen takes no livepatches (it was built without CONFIG_LIVEPATCH)");
+		return fail(
+			TOOL_MISSING,
+			"this Xen takes no livepatches (it was built without CONFIG_LIVEPATCH)");
 	return fail(TOOL_FAILED, "livepatches cannot be listed: %s",
 		    strerror(err));
 }
@@ -130,8 +133,9 @@ static int apply_it(struct host *h, const struct options *o, const char *path)
 	}
 	/* Only a PV domain can ask. */
 	if (!code && h->pv && !host_has_calls(h))
-		code = fail(TOOL_FAILED,
-			    "the payload is applied, but Xen does not answer its calls");
+		code = fail(
+			TOOL_FAILED,
+			"the payload is applied, but Xen does not answer its calls");
 	if (code)
 		attempt_clear(); /* it was refused, and the host is up */
 	else
@@ -170,9 +174,10 @@ static int load_payload(struct host *h, const struct options *o,
 	if (p.own == PAYLOAD_UNKNOWN)
 		return unknown(p.errnum);
 	if (*p.other)
-		return fail(TOOL_REFUSED,
-			    "another livepatch is applied: \"%s\"; the payload replaces functions that it could have changed",
-			    p.other);
+		return fail(
+			TOOL_REFUSED,
+			"another livepatch is applied: \"%s\"; the payload replaces functions that it could have changed",
+			p.other);
 	if (!exists(path.text))
 		return no_payload(h, path.text);
 	if (p.own == PAYLOAD_UPLOADED) /* it may have been reverted */

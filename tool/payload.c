@@ -14,8 +14,8 @@
 #include "tool.h"
 
 #define GATHER_NS 200000000u /* for the CPUs of a loaded host */
-#define PAUSE_NS 100000000	  /* between two tries */
-#define POLL_NS 10000000	  /* while Xen works */
+#define PAUSE_NS 100000000   /* between two tries */
+#define POLL_NS 10000000     /* while Xen works */
 #define POLLS 1000
 
 static char name[] = "ptebatch";
@@ -160,9 +160,10 @@ static int refused(int err, const char *what)
 	case EBUSY:
 	case EAGAIN:
 	case ETIMEDOUT:
-		return fail(TOOL_BUSY,
-			    "%s the payload: Xen stayed busy; try again when the host is less loaded, or with more --retries",
-			    what);
+		return fail(
+			TOOL_BUSY,
+			"%s the payload: Xen stayed busy; try again when the host is less loaded, or with more --retries",
+			what);
 	case EPERM:
 	case EACCES:
 		return fail(TOOL_DENIED, "%s the payload: %s", what,
@@ -191,9 +192,10 @@ int payload_upload(struct host *h, const char *path)
 	if (!err && state == LIVEPATCH_STATE_CHECKED)
 		return 0;
 	if (err == EINVAL || err == EBADF || err == ENOEXEC)
-		return fail(TOOL_FAILED,
-			    "Xen refuses %s (%s): it is damaged, or not for this Xen; \"xl dmesg\" tells more",
-			    path, strerror(err));
+		return fail(
+			TOOL_FAILED,
+			"Xen refuses %s (%s): it is damaged, or not for this Xen; \"xl dmesg\" tells more",
+			path, strerror(err));
 	if (err == ENOSYS || err == EOPNOTSUPP)
 		return fail(TOOL_MISSING, "this Xen takes no livepatches");
 	return refused(err, "uploading");

@@ -14,20 +14,23 @@ static error_t option(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
-	NULL, option, "",
+	NULL,
+	option,
+	"",
 	"Tell what this host and this domain have, and what to do to get what is missing.",
-	common_options, NULL, NULL,
+	common_options,
+	NULL,
+	NULL,
 };
 
 static void show_calls(struct host *h)
 {
 	static const char *const names[] = { "flags", "clear", "set", "take" };
-	int64_t version = host_ask(h, __HYPERVISOR_ptebatch_runs,
-				   PTEBATCH_ASK_VERSION);
-	int64_t ops = host_ask(h, __HYPERVISOR_ptebatch_runs,
-			       PTEBATCH_ASK_OPS);
-	int64_t fast = host_ask(h, __HYPERVISOR_ptebatch_runs,
-				PTEBATCH_ASK_FAST);
+	int64_t version =
+		host_ask(h, __HYPERVISOR_ptebatch_runs, PTEBATCH_ASK_VERSION);
+	int64_t ops = host_ask(h, __HYPERVISOR_ptebatch_runs, PTEBATCH_ASK_OPS);
+	int64_t fast =
+		host_ask(h, __HYPERVISOR_ptebatch_runs, PTEBATCH_ASK_FAST);
 	char text[64] = "";
 	size_t at = 0;
 
@@ -35,8 +38,7 @@ static void show_calls(struct host *h)
 	out_bool("runs", h->env.have & PTEBATCH_HAVE_RUNS);
 	out_bool("values", h->env.have & PTEBATCH_HAVE_VALUES);
 	if (h->env.have & PTEBATCH_HAVE_RUNS) {
-		out_number("version",
-			   (uint64_t)version - PTEBATCH_IS_RUNS);
+		out_number("version", (uint64_t)version - PTEBATCH_IS_RUNS);
 		/* Of one call. A kernel may pass more than a process. */
 		out_number("records_of_a_process", h->env.max_runs);
 		/* A Xen without this item knows the first two. */
@@ -44,10 +46,9 @@ static void show_calls(struct host *h)
 			ops = 3;
 		for (int i = 0; i < 4; i++)
 			if (ops >> i & 1)
-				at += (size_t)snprintf(text + at,
-						       sizeof(text) - at,
-						       "%s%s", at ? " " : "",
-						       names[i]);
+				at += (size_t)snprintf(
+					text + at, sizeof(text) - at, "%s%s",
+					at ? " " : "", names[i]);
 		out_string("in_registers", text);
 		out_hex("fast_flags", (uint64_t)fast);
 	}
@@ -86,22 +87,34 @@ static void advise(struct host *h, const struct payloads *p, bool available,
 	out_array("to_do");
 	if (engine == ENGINE_OFF ||
 	    (engine == ENGINE_NONE && p->own == PAYLOAD_APPLIED)) {
-		out_string(NULL, "turn the engine on: xl set-parameters ptebatch=1");
+		out_string(NULL,
+			   "turn the engine on: xl set-parameters ptebatch=1");
 	} else if (engine == ENGINE_NONE) {
 		if (!h->control)
-			out_string(NULL, "ask the administrator of the host to run \"ptebatch load\" in dom0");
+			out_string(
+				NULL,
+				"ask the administrator of the host to run \"ptebatch load\" in dom0");
 		else if (p->own == PAYLOAD_UNKNOWN)
-			out_string(NULL, "rebuild Xen with the handlers: this one takes no livepatches from here");
+			out_string(
+				NULL,
+				"rebuild Xen with the handlers: this one takes no livepatches from here");
 		else if (*p->other)
-			out_string(NULL, "revert the other livepatch, then run \"ptebatch load\"");
+			out_string(
+				NULL,
+				"revert the other livepatch, then run \"ptebatch load\"");
 		else if (available)
 			out_string(NULL, "run \"ptebatch load\"");
 		else
-			out_string(NULL, "install a payload for this build-id (package ptebatch-livepatch), or build one");
+			out_string(
+				NULL,
+				"install a payload for this build-id (package ptebatch-livepatch), or build one");
 	}
 	if (h->pv && !module)
-		out_string(NULL, installed ? "load the module: modprobe ptebatch"
-					   : "for cheaper mprotect, fork and munmap, install the module (package ptebatch-dkms)");
+		out_string(
+			NULL,
+			installed
+				? "load the module: modprobe ptebatch"
+				: "for cheaper mprotect, fork and munmap, install the module (package ptebatch-dkms)");
 	out_close();
 }
 

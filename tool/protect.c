@@ -25,10 +25,10 @@ static const struct {
 	const char *name;
 	uint64_t clear, set;
 } words[] = {
-	{ "ro", PTEBATCH_PTE_RW, 0 },	 { "rw", 0, PTEBATCH_PTE_RW },
-	{ "nx", 0, PTEBATCH_PTE_NX },	 { "x", PTEBATCH_PTE_NX, 0 },
-	{ "old", PTEBATCH_PTE_A, 0 },	 { "young", 0, PTEBATCH_PTE_A },
-	{ "clean", PTEBATCH_PTE_D, 0 },	 { "dirty", 0, PTEBATCH_PTE_D },
+	{ "ro", PTEBATCH_PTE_RW, 0 },	{ "rw", 0, PTEBATCH_PTE_RW },
+	{ "nx", 0, PTEBATCH_PTE_NX },	{ "x", PTEBATCH_PTE_NX, 0 },
+	{ "old", PTEBATCH_PTE_A, 0 },	{ "young", 0, PTEBATCH_PTE_A },
+	{ "clean", PTEBATCH_PTE_D, 0 }, { "dirty", 0, PTEBATCH_PTE_D },
 };
 #define WORDS (sizeof(words) / sizeof(*words))
 
@@ -42,15 +42,17 @@ static void parse_flags(struct argp_state *state, const char *text,
 				     strncmp(words[i].name, text, n)))
 			i++;
 		if (i == WORDS)
-			argp_error(state,
-				   "FLAGS are ro, rw, nx, x, old, young, clean or dirty, with commas between, not \"%.*s\"",
-				   (int)n, text);
+			argp_error(
+				state,
+				"FLAGS are ro, rw, nx, x, old, young, clean or dirty, with commas between, not \"%.*s\"",
+				(int)n, text);
 		if (i < WORDS) {
 			if ((words[i].clear & o->set) ||
 			    (words[i].set & o->clear))
-				argp_error(state,
-					   "\"%s\" contradicts a flag before it",
-					   words[i].name);
+				argp_error(
+					state,
+					"\"%s\" contradicts a flag before it",
+					words[i].name);
 			o->clear |= words[i].clear;
 			o->set |= words[i].set;
 		}
@@ -80,8 +82,9 @@ static error_t option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (state->arg_num < 4)
-			argp_error(state,
-				   "DOMID, ADDRESS, PAGES and FLAGS are needed");
+			argp_error(
+				state,
+				"DOMID, ADDRESS, PAGES and FLAGS are needed");
 		if (address + bytes - 1 < address ||
 		    (address < UINT64_C(1) << 47 &&
 		     address + bytes > UINT64_C(1) << 47))
@@ -172,10 +175,11 @@ static int scan(struct domain *d, const struct options *o, struct counts *n,
 		if (!(pte & PTEBATCH_PTE_P)) {
 			n->absent += here.pages;
 		} else if (w.level > 1) {
-			code = fail(TOOL_FAILED,
-				    "%#" PRIx64
-				    " is mapped by a large page, which Xen does not let a guest have",
-				    address);
+			code = fail(
+				TOOL_FAILED,
+				"%#" PRIx64
+				" is mapped by a large page, which Xen does not let a guest have",
+				address);
 			break;
 		} else if (to == pte) {
 			n->unchanged++;
@@ -247,9 +251,10 @@ static int apply(struct domain *d, const struct options *o)
 		return stopped(d, &b, err);
 	code = domain_look(d);
 	if (!code && !d->paused)
-		code = fail(TOOL_NOT_PAUSED,
-			    "domain %u was unpaused meanwhile; its entries were changed while it ran",
-			    d->id);
+		code = fail(
+			TOOL_NOT_PAUSED,
+			"domain %u was unpaused meanwhile; its entries were changed while it ran",
+			d->id);
 	return code;
 }
 
@@ -260,11 +265,13 @@ static int ready(struct domain *d)
 			    "domain %u runs: \"xl pause %u\" first", d->id,
 			    d->id);
 	if (!d->host->pv)
-		return fail(TOOL_MISSING,
-			    "this domain is not PV, so it cannot make the calls that change and flush");
+		return fail(
+			TOOL_MISSING,
+			"this domain is not PV, so it cannot make the calls that change and flush");
 	if (!host_has_calls(d->host))
-		return fail(TOOL_MISSING,
-			    "this Xen cannot flush the TLB of another domain: it lacks the calls that \"ptebatch load\" brings");
+		return fail(
+			TOOL_MISSING,
+			"this Xen cannot flush the TLB of another domain: it lacks the calls that \"ptebatch load\" brings");
 	return 0;
 }
 

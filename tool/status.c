@@ -34,8 +34,7 @@ static error_t option(int key, char *arg, struct argp_state *state)
 		o->watch = true;
 		return 0;
 	case COUNT:
-		o->updates =
-			parse_number(state, "--count", arg, 1, UINT32_MAX);
+		o->updates = parse_number(state, "--count", arg, 1, UINT32_MAX);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "\"%s\" is one argument too many", arg);
@@ -55,7 +54,7 @@ static const struct argp argp = {
 	NULL,
 };
 
-/* --- Counters of both ------------------------------------------------------ */
+/* --- Counters of both ----------------------------------------------------- */
 
 struct counter {
 	char name[48];
@@ -118,7 +117,7 @@ static void show(const struct counters *c, bool of_xen)
 	out_close();
 }
 
-/* --- Once, and each second ------------------------------------------------- */
+/* --- Once, and each second ------------------------------------------------ */
 
 static const char *attempt_text(char *text, size_t bytes)
 {
@@ -213,8 +212,9 @@ static void difference(const struct counters *was, const struct counters *c)
 		shown++;
 	}
 	if (!shown)
-		printf("%s\n", c->nr ? "nothing went through any path yet"
-				     : "neither the engine nor the module is loaded");
+		printf("%s\n",
+		       c->nr ? "nothing went through any path yet"
+			     : "neither the engine nor the module is loaded");
 	fflush(stdout);
 }
 

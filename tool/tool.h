@@ -30,7 +30,7 @@
 #include <ptebatch/xencall.h>
 
 /*
- * Exit codes. They are stable, and ptebatch(8) is generated from these comments.
+ * Exit codes. They are stable. ptebatch(8) takes them from these comments.
  */
 enum {
 	/* The command did what it was asked to do. */
@@ -70,7 +70,7 @@ int protect_command(int argc, char **argv);
 
 int ptebatch_main(int argc, char **argv);
 
-/* --- common.c ------------------------------------------------------------ */
+/* --- common.c ------------------------------------------------------------- */
 
 /* The options --json and --quiet, as a child of a command's parser. */
 extern const struct argp_child common_options[];
@@ -100,7 +100,7 @@ void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void progress_end(void);
 
-/* --- files.c ------------------------------------------------------------- */
+/* --- files.c -------------------------------------------------------------- */
 
 /* In front of all paths; only tests set it. */
 extern const char *tool_root;
@@ -120,8 +120,8 @@ int write_text(const char *path, const char *text);
 /* True if a word is in a text, between blanks. */
 bool has_word(const char *text, const char *word);
 /*
- * Keeps others from loading and unloading until this program ends. Returns 0, or
- * an exit code after a message.
+ * Keeps others from loading and unloading until this program ends. Returns 0,
+ * or an exit code after a message.
  */
 int lock(void);
 /*
@@ -131,7 +131,7 @@ int lock(void);
  */
 int run(char *const argv[], char *said, size_t bytes);
 
-/* --- out.c --------------------------------------------------------------- */
+/* --- out.c ---------------------------------------------------------------- */
 
 /*
  * A result is an object, with objects and arrays in it. As text, each value is
@@ -148,7 +148,7 @@ void out_number(const char *key, uint64_t value);
 void out_hex(const char *key, uint64_t value);
 void out_bool(const char *key, bool value);
 
-/* --- host.c -------------------------------------------------------------- */
+/* --- host.c --------------------------------------------------------------- */
 
 struct host {
 	xentoollog_logger *log;
@@ -187,7 +187,7 @@ extern const char *const counter_names[PTEBATCH_COUNTS];
 /* False if Xen has no counters, or this domain may not read them. */
 bool host_counters(struct host *h, uint64_t counters[PTEBATCH_COUNTS]);
 
-/* --- domain.c ------------------------------------------------------------ */
+/* --- domain.c ------------------------------------------------------------- */
 
 struct domain {
 	struct host *host;
@@ -226,16 +226,16 @@ struct target {
 	uint32_t domain, vcpu;
 	uint64_t address, pages;
 };
-#define TARGET_OPTION                                                    \
-	{                                                                \
-		"vcpu", 'c', "N", 0,                                     \
-			"Start at the page tables of vCPU N (0)", 0      \
+#define TARGET_OPTION                                                          \
+	{                                                                      \
+		"vcpu", 'c', "N", 0, "Start at the page tables of vCPU N (0)", \
+			0                                                      \
 	}
 /* False if the key is none of these. */
 bool parse_target(int key, const char *arg, struct argp_state *state,
 		  uint64_t most_pages, struct target *t);
 
-/* --- payload.c ----------------------------------------------------------- */
+/* --- payload.c ------------------------------------------------------------ */
 
 enum payload_state {
 	PAYLOAD_NONE,
@@ -259,7 +259,7 @@ int payload_apply(struct host *h, unsigned int retries);
 int payload_revert(struct host *h, unsigned int retries);
 int payload_remove(struct host *h);
 
-/* --- module.c ------------------------------------------------------------ */
+/* --- module.c ------------------------------------------------------------- */
 
 bool module_loaded(void);
 bool module_installed(void);
@@ -269,7 +269,7 @@ int module_unload(void);
 bool module_status(void (*see)(void *ctx, const char *name, const char *value),
 		   void *ctx);
 
-/* --- attempt.c ----------------------------------------------------------- */
+/* --- attempt.c ------------------------------------------------------------ */
 
 enum attempt {
 	ATTEMPT_NONE,	/* none is recorded, or it has been cleared */
@@ -282,12 +282,12 @@ int attempt_clear(void);
 /* The same, unless the host went down after the attempt. */
 int attempt_settle(void);
 
-/* --- plot.c -------------------------------------------------------------- */
+/* --- plot.c --------------------------------------------------------------- */
 
 struct bar {
 	char label[40];
 	unsigned int group; /* bars with the same scale */
-	double value[2]; /* negative: not measured */
+	double value[2];    /* negative: not measured */
 };
 void plot_text(const struct bar *bars, unsigned int nr, const char *unit);
 int plot_svg(const char *path, const struct bar *bars, unsigned int nr,

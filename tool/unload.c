@@ -43,17 +43,20 @@ static int unload_payload(struct host *h, const struct parts *o,
 	*what = "not loaded";
 	if (p.own == PAYLOAD_NONE)
 		return 0;
-	if (p.own == PAYLOAD_UNKNOWN && (p.errnum == EPERM || p.errnum == EACCES))
-		return fail(TOOL_DENIED,
-			    "this domain has no right to unload livepatches: %s",
-			    strerror(p.errnum));
+	if (p.own == PAYLOAD_UNKNOWN &&
+	    (p.errnum == EPERM || p.errnum == EACCES))
+		return fail(
+			TOOL_DENIED,
+			"this domain has no right to unload livepatches: %s",
+			strerror(p.errnum));
 	if (p.own == PAYLOAD_UNKNOWN)
 		return 0; /* a Xen that takes none has none */
 	*what = "unloaded";
 	if (*p.other)
-		return fail(TOOL_REFUSED,
-			    "another livepatch was applied later: \"%s\"; revert that first",
-			    p.other);
+		return fail(
+			TOOL_REFUSED,
+			"another livepatch was applied later: \"%s\"; revert that first",
+			p.other);
 	if (p.own == PAYLOAD_APPLIED)
 		code = payload_revert(h, o->retries);
 	if (!code)

@@ -165,8 +165,8 @@ int xenhypfs_write(xenhypfs_handle *fs, const char *path, const char *value)
 
 /* --- libxenforeignmemory -------------------------------------------------- */
 
-xenforeignmemory_handle *
-xenforeignmemory_open(struct xentoollog_logger *logger, unsigned flags)
+xenforeignmemory_handle *xenforeignmemory_open(struct xentoollog_logger *logger,
+					       unsigned flags)
 {
 	(void)logger;
 	(void)flags;
@@ -298,7 +298,7 @@ int xc_vcpu_getcontext(xc_interface *xc, uint32_t id, uint32_t vcpu,
 	return 0;
 }
 
-/* --- Livepatches ----------------------------------------------------------- */
+/* --- Livepatches ---------------------------------------------------------- */
 
 static int no_livepatch(void)
 {

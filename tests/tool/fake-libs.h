@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Imitations of the libraries of Xen that the tool ptebatch uses, over fake-xen.
- * A test sets what the host has. It then runs the tool in a process of its own,
+ * Imitations of Xen's libraries that the tool ptebatch uses, over fake-xen. A
+ * test sets what the host has. It then runs the tool in a process of its own,
  * which reports what it did.
  */
 #ifndef FAKE_LIBS_H

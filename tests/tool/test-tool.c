@@ -40,9 +40,9 @@ static char root[64], said[1 << 18], told[8192];
 static struct {
 	struct fake fake;
 	struct fake_host host;
-} *after;
+} * after;
 
-/* --- A run of the tool ----------------------------------------------------- */
+/* --- A run of the tool ---------------------------------------------------- */
 
 static void leave(void)
 {
@@ -144,9 +144,10 @@ static void assert_json(void)
 {
 	char command[256];
 
-	snprintf(command, sizeof(command),
-		 "python3 -c 'import json, sys; [json.loads(l) for l in sys.stdin]' <%s/out >&2",
-		 root);
+	snprintf(
+		command, sizeof(command),
+		"python3 -c 'import json, sys; [json.loads(l) for l in sys.stdin]' <%s/out >&2",
+		root);
 	if (system("command -v python3 >/dev/null"))
 		return;
 	if (system(command))
@@ -154,7 +155,7 @@ static void assert_json(void)
 	assert_int_equal(system(command), 0);
 }
 
-/* --- The host --------------------------------------------------------------- */
+/* --- The host ------------------------------------------------------------- */
 
 static void file(const char *name, const char *text, int mode)
 {
@@ -243,8 +244,8 @@ static int set_up(void **state)
 		return -1;
 	fake_reset(&env);
 	memset(&host, 0, sizeof(host));
-	host.features = 1u << XENFEAT_dom0 |
-			1u << XENFEAT_mmu_pt_update_preserve_ad;
+	host.features =
+		1u << XENFEAT_dom0 | 1u << XENFEAT_mmu_pt_update_preserve_ad;
 	host.build_id_bytes = 20;
 	host.gone_after_maps = -1;
 	strcpy(host.parts, "calls,updates,validation,no-traps");
@@ -297,7 +298,7 @@ static void there_is(const char *name, uint32_t state)
 	host.payload[host.payloads++].state = state;
 }
 
-/* --- The command line ------------------------------------------------------ */
+/* --- The command line ----------------------------------------------------- */
 
 static void usage_without_a_command(void **state)
 {
@@ -317,7 +318,8 @@ static void unknown_commands_are_named(void **state)
 	assert_tells("\"fly\"");
 }
 
-static void every_command_has_help_and_refuses_what_it_does_not_know(void **state)
+static void
+every_command_has_help_and_refuses_what_it_does_not_know(void **state)
 {
 	static char *const names[] = { "probe", "load", "unload", "status",
 				       "bench", "walk", "protect" };
@@ -357,16 +359,17 @@ static void a_handle_that_stays_open_fails_the_run(void **state)
 	assert_int_equal(tool("--version"), LEFT_OPEN);
 }
 
-/* --- No Xen, no rights ------------------------------------------------------- */
+/* --- No Xen, no rights ---------------------------------------------------- */
 
-#define EACH_COMMAND(code)                                                    \
-	do {                                                                  \
-		assert_int_equal(tool("probe"), code);                        \
-		assert_int_equal(tool("load"), code);                         \
-		assert_int_equal(tool("unload"), code);                       \
-		assert_int_equal(tool("status"), code);                       \
-		assert_int_equal(tool("walk", "5", ADDRESS), code);           \
-		assert_int_equal(tool("protect", "5", ADDRESS, "1", "ro"), code); \
+#define EACH_COMMAND(code)                                                 \
+	do {                                                               \
+		assert_int_equal(tool("probe"), code);                     \
+		assert_int_equal(tool("load"), code);                      \
+		assert_int_equal(tool("unload"), code);                    \
+		assert_int_equal(tool("status"), code);                    \
+		assert_int_equal(tool("walk", "5", ADDRESS), code);        \
+		assert_int_equal(tool("protect", "5", ADDRESS, "1", "ro"), \
+				 code);                                    \
 	} while (0)
 
 static void without_xen_each_command_says_so(void **state)
@@ -399,7 +402,7 @@ static void without_a_buffer_each_command_fails(void **state)
 	EACH_COMMAND(TOOL_FAILED);
 }
 
-/* --- probe ------------------------------------------------------------------- */
+/* --- probe ---------------------------------------------------------------- */
 
 static void probe_tells_what_is_there(void **state)
 {
@@ -497,7 +500,7 @@ static void an_older_xen_knows_two_operations(void **state)
 	assert_says("\"in_registers\":\"flags clear\"");
 }
 
-/* --- load -------------------------------------------------------------------- */
+/* --- load ----------------------------------------------------------------- */
 
 static void load_brings_payload_and_module(void **state)
 {
@@ -507,7 +510,8 @@ static void load_brings_payload_and_module(void **state)
 	file("installed", "", 0644);
 	assert_int_equal(tool("load", "--json"), TOOL_OK);
 	assert_json();
-	assert_string_equal(said, "{\"payload\":\"loaded\",\"module\":\"loaded\"}\n");
+	assert_string_equal(said,
+			    "{\"payload\":\"loaded\",\"module\":\"loaded\"}\n");
 	assert_int_equal(after->host.applies, 1);
 	assert_string_equal(after->host.uploaded, "ELF");
 	assert_true(is_there("sys/module/ptebatch"));
@@ -729,7 +733,7 @@ static void a_module_that_does_not_load_is_an_error(void **state)
 	assert_tells("cannot be run");
 }
 
-/* --- The record of attempts ------------------------------------------------- */
+/* --- The record of attempts ----------------------------------------------- */
 
 static void reboot_host(const char *boot)
 {
@@ -824,7 +828,7 @@ static void the_command_line_of_linux_prevents_loading(void **state)
 	assert_int_equal(after->host.applies, 1);
 }
 
-/* --- unload ------------------------------------------------------------------ */
+/* --- unload --------------------------------------------------------------- */
 
 static void one_at_a_time_loads_or_unloads(void **state)
 {
@@ -856,7 +860,8 @@ static void unload_takes_out_both(void **state)
 	file("var/lib/ptebatch/attempt", "", 0644);
 	assert_int_equal(tool("unload", "--json"), TOOL_OK);
 	assert_json();
-	assert_string_equal(said, "{\"module\":\"unloaded\",\"payload\":\"unloaded\"}\n");
+	assert_string_equal(
+		said, "{\"module\":\"unloaded\",\"payload\":\"unloaded\"}\n");
 	assert_int_equal(after->host.payloads, 0);
 	assert_int_equal(after->host.reverts, 1);
 	assert_false(is_there("sys/module/ptebatch"));
@@ -944,7 +949,7 @@ static void an_uploaded_payload_is_removed_without_a_revert(void **state)
 	assert_int_equal(after->host.payloads, 0);
 }
 
-/* --- status ------------------------------------------------------------------ */
+/* --- status --------------------------------------------------------------- */
 
 static const char module_text[] = "backend hypercall\nmprotect.on 1\n"
 				  "mprotect.calls 208\nmprotect.ptes 20736\n"
@@ -997,7 +1002,7 @@ static void watch_shows_differences(void **state)
 	assert_tells("--count");
 }
 
-/* --- walk -------------------------------------------------------------------- */
+/* --- walk ----------------------------------------------------------------- */
 
 static void walk_shows_each_level(void **state)
 {
@@ -1008,8 +1013,10 @@ static void walk_shows_each_level(void **state)
 	assert_says("L4");
 	assert_says("L3");
 	assert_says("L2");
-	assert_says("0x00007f0000000000  L1  0x000010000000  0x8020000005000067  P RW US A D NX bits52-62=0x2");
-	assert_int_equal(tool("walk", "5", "0x7f0000000fff", "--json"), TOOL_OK);
+	assert_says(
+		"0x00007f0000000000  L1  0x000010000000  0x8020000005000067  P RW US A D NX bits52-62=0x2");
+	assert_int_equal(tool("walk", "5", "0x7f0000000fff", "--json"),
+			 TOOL_OK);
 	assert_json();
 	assert_says("\"level\":1,\"slot\":\"0x10000000\"");
 	assert_says("\"frame\":\"0x5000\"");
@@ -1066,9 +1073,9 @@ static void walk_shows_large_pages_and_absent_values(void **state)
 		assert_int_equal(tool("walk", "5", ADDRESS), code);          \
 		assert_int_equal(tool("protect", "5", ADDRESS, "1", "ro"),   \
 				 code);                                      \
-		assert_int_equal(tool("protect", "--apply", "5", ADDRESS,    \
-				      "1", "ro"),                            \
-				 code);                                      \
+		assert_int_equal(                                            \
+			tool("protect", "--apply", "5", ADDRESS, "1", "ro"), \
+			code);                                               \
 	} while (0)
 
 static void a_domain_that_is_not_there_is_named(void **state)
@@ -1149,9 +1156,9 @@ static void a_domain_that_goes_while_changes_are_queued_is_told(void **state)
 	(void)state;
 	for (host.gone_after_maps = 5; host.gone_after_maps < 7;
 	     host.gone_after_maps++) {
-		assert_int_equal(tool("protect", "--apply", "5", ADDRESS, "600",
-				      "ro"),
-				 TOOL_DOMAIN_GONE);
+		assert_int_equal(
+			tool("protect", "--apply", "5", ADDRESS, "600", "ro"),
+			TOOL_DOMAIN_GONE);
 		assert_tells("0 entries had been changed");
 		assert_int_equal(after->fake.applied, 0);
 	}
@@ -1199,14 +1206,15 @@ static void bad_arguments_are_named(void **state)
 	assert_tells("leave the address space");
 }
 
-/* --- protect ------------------------------------------------------------------ */
+/* --- protect -------------------------------------------------------------- */
 
 static void protect_is_a_dry_run_by_default(void **state)
 {
 	const uint64_t before = fake.table[0][0];
 
 	(void)state;
-	assert_int_equal(tool("protect", "5", ADDRESS, "600", "ro,nx"), TOOL_OK);
+	assert_int_equal(tool("protect", "5", ADDRESS, "600", "ro,nx"),
+			 TOOL_OK);
 	assert_says("512  P RW US A -> P US A NX");
 	assert_says("556 would change, 0 unchanged, 44 absent");
 	assert_tells("dry run");
@@ -1216,25 +1224,25 @@ static void protect_is_a_dry_run_by_default(void **state)
 	assert_int_equal(tool("protect", "5", ADDRESS, "600", "ro", "-j"),
 			 TOOL_OK);
 	assert_json();
-	assert_says("\"applied\":false,\"changed\":512,\"unchanged\":44,\"absent\":44");
+	assert_says(
+		"\"applied\":false,\"changed\":512,\"unchanged\":44,\"absent\":44");
 	assert_tells("of a paused domain");
 }
 
 static void protect_changes_what_it_says(void **state)
 {
 	(void)state;
-	assert_int_equal(tool("protect", "--apply", "5", ADDRESS, "600",
-			      "ro,nx"),
-			 TOOL_OK);
+	assert_int_equal(
+		tool("protect", "--apply", "5", ADDRESS, "600", "ro,nx"),
+		TOOL_OK);
 	assert_says("556 changed");
 	for (unsigned int i = 0; i < 512; i++)
 		assert_int_equal(after->fake.table[0][i],
 				 (0x5000000ull + (i << 12)) | P | US | A | NX);
 	for (unsigned int i = 0; i < 512; i++)
-		assert_int_equal(after->fake.table[1][i],
-				 i & 1 ? 0
-				       : 0x6000000ull | P | US |
-						 (i < 88 ? NX : 0));
+		assert_int_equal(
+			after->fake.table[1][i],
+			i & 1 ? 0 : 0x6000000ull | P | US | (i < 88 ? NX : 0));
 	assert_int_equal(after->fake.tlbs, 1);
 	/* All in the name of that domain. */
 	for (unsigned int i = 0; i < after->fake.calls; i++)
@@ -1317,20 +1325,21 @@ static void what_xen_refuses_is_told(void **state)
 			 TOOL_DENIED);
 }
 
-/* --- bench --------------------------------------------------------------------- */
+/* --- bench ---------------------------------------------------------------- */
 
 /* An xl that says what the test kernel would. */
 static void xl_that(const char *console)
 {
 	char script[4096];
 
-	snprintf(script, sizeof(script),
-		 "#!/bin/sh\necho \"xl $*\" >>$FAKE_ROOT/ran\n"
-		 "case $1 in\n"
-		 "create) cat $3 >$FAKE_ROOT/config;"
-		 " [ ! -e $FAKE_ROOT/broken ] || { echo 'no memory left' >&2; exit 1; } ;;\n"
-		 "console) %s ;;\nesac\n",
-		 console);
+	snprintf(
+		script, sizeof(script),
+		"#!/bin/sh\necho \"xl $*\" >>$FAKE_ROOT/ran\n"
+		"case $1 in\n"
+		"create) cat $3 >$FAKE_ROOT/config;"
+		" [ ! -e $FAKE_ROOT/broken ] || { echo 'no memory left' >&2; exit 1; } ;;\n"
+		"console) %s ;;\nesac\n",
+		console);
 	file("bin/xl", script, 0755);
 }
 
@@ -1442,7 +1451,8 @@ static void bench_cleans_up_after_a_failure(void **state)
 	assert_tells("no memory left");
 	xl_that(figures);
 	remove_file("broken");
-	assert_int_equal(tool("bench", KERNEL, "--svg=/nowhere/x"), TOOL_FAILED);
+	assert_int_equal(tool("bench", KERNEL, "--svg=/nowhere/x"),
+			 TOOL_FAILED);
 	assert_tells("/nowhere/x");
 }
 
