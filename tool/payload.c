@@ -175,6 +175,15 @@ static int refused(int err, const char *what)
 	}
 }
 
+static int upload(struct host *h, unsigned char *data, size_t bytes)
+{
+#ifdef UPLOAD_HAS_FORCE /* see configure.ac */
+	return xc_livepatch_upload(h->xc, name, data, (uint32_t)bytes, false);
+#else
+	return xc_livepatch_upload(h->xc, name, data, (uint32_t)bytes);
+#endif
+}
+
 int payload_upload(struct host *h, const char *path)
 {
 	uint32_t state = 0;
@@ -184,7 +193,7 @@ int payload_upload(struct host *h, const char *path)
 
 	if (read_file(path, &data, &bytes))
 		return fail(TOOL_FAILED, "%s: %s", path, strerror(errno));
-	if (xc_livepatch_upload(h->xc, name, data, (uint32_t)bytes))
+	if (upload(h, data, bytes))
 		err = errno;
 	free(data);
 	if (!err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -366,10 +367,19 @@ int xc_livepatch_get(xc_interface *xc, char *name,
 }
 
 int xc_livepatch_upload(xc_interface *xc, char *name, unsigned char *data,
-			uint32_t bytes)
+			uint32_t bytes
+#ifdef UPLOAD_HAS_FORCE
+			,
+			bool force
+#endif
+)
 {
 	unsigned int i = host.payloads;
 
+#ifdef UPLOAD_HAS_FORCE
+	if (force)
+		abort();
+#endif
 	(void)xc;
 	host.uploads++;
 	if (host.upload_err)
