@@ -157,9 +157,12 @@ static int load_payload(struct host *h, const struct options *o,
 	*what = "not wanted";
 	if (o->parts.no_payload)
 		return 0;
-	if (!h->control)
+	if (!h->control && (o->payload || o->parts.no_module))
 		return fail(TOOL_DENIED,
 			    "only the control domain may load a payload");
+	*what = "left to the control domain";
+	if (!h->control)
+		return 0;
 	payload_look(h, &p);
 	*what = "already loaded";
 	if (p.own == PAYLOAD_APPLIED)

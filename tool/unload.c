@@ -39,6 +39,9 @@ static int unload_payload(struct host *h, const struct parts *o,
 	*what = "not wanted";
 	if (o->no_payload)
 		return 0;
+	*what = "left to the control domain";
+	if (!h->control)
+		return 0;
 	payload_look(h, &p);
 	*what = "not loaded";
 	if (p.own == PAYLOAD_NONE)

@@ -642,8 +642,24 @@ static void load_tells_what_is_missing(void **state)
 	host.no_livepatch = EIO;
 	assert_int_equal(tool("load"), TOOL_FAILED);
 	host.features = 0;
-	assert_int_equal(tool("load"), TOOL_DENIED);
+	assert_int_equal(tool("load", "--no-module"), TOOL_DENIED);
 	assert_tells("control domain");
+	assert_int_equal(tool("load", "--payload=/dev/null"), TOOL_DENIED);
+}
+
+static void a_guest_loads_the_module_alone(void **state)
+{
+	(void)state;
+	stock();
+	host.features = 0;
+	host.denied = EPERM;
+	file("installed", "", 0644);
+	assert_int_equal(tool("load"), TOOL_OK);
+	assert_says("left to the control domain");
+	assert_true(is_there("sys/module/ptebatch"));
+	assert_int_equal(tool("unload"), TOOL_OK);
+	assert_says("left to the control domain");
+	assert_false(is_there("sys/module/ptebatch"));
 }
 
 static void load_tells_why_xen_refuses_a_payload(void **state)
@@ -1484,6 +1500,7 @@ int main(void)
 		TEST(a_reverted_payload_is_uploaded_again),
 		TEST(load_refuses_on_top_of_another_livepatch),
 		TEST(load_tells_what_is_missing),
+		TEST(a_guest_loads_the_module_alone),
 		TEST(load_tells_why_xen_refuses_a_payload),
 		TEST(load_leaves_the_module_out_where_it_is_of_no_use),
 		TEST(a_pvh_dom0_loads_the_payload_alone),
