@@ -9,7 +9,7 @@ set -u
 temporary_folder
 needs autopkgtest
 . "$(dirname "$0")/root.sh"
-make_root
+make_root packages
 # autopkgtest has the packages installed itself, and their dependencies from the
 # archive.
 rm -r "$root/packages" "$root/etc/apt/sources.list.d/packages.list"

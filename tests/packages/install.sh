@@ -8,7 +8,7 @@ set -u
 : "${top_builddir:=$top_srcdir/build}"
 temporary_folder
 . "$(dirname "$0")/root.sh"
-make_root
+make_root packages
 
 snapshot >"$tmp/before"
 # shellcheck disable=SC2086 # a list of words

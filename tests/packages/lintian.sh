@@ -21,7 +21,7 @@ grep -v '^N: ' "$tmp/log" >"$tmp/said"
 verdict "lintian finds nothing" "status $status" "$tmp/said"
 
 # Each override has its reason in a comment above it.
-for file in "$top_srcdir"/debian/*.lintian-overrides; do
+for file in "$top_srcdir"/debian/*overrides; do
 	awk '/^#/ { reason = 1; next } NF && !reason { print FILENAME ": " $0 }
 		NF { reason = 0 }' "$file"
 done >"$tmp/log"

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Part of Makefile.am: Debian's packages.
 
-packages_tests = tests/packages/contents.sh tests/packages/lintian.sh \
-	tests/packages/reproducible.sh tests/packages/install.sh
+# The longest first, since others can run beside it.
+packages_tests = tests/packages/dom0.sh tests/packages/install.sh \
+	tests/packages/reproducible.sh tests/packages/lintian.sh \
+	tests/packages/contents.sh
 # These install a compiler and the headers of a kernel.
 long_packages_tests = tests/packages/autopkgtest.sh
 

@@ -5,7 +5,7 @@
 
 # Sets root, the folder; packages, the folder of the packages; names, what they
 # are called. Ends the test if that is not possible.
-make_root() {
+make_root() { # packages or dom0, see tools/debian-root
 	[ "$(id -u)" -eq 0 ] || {
 		skip "the packages on a fresh Debian" "a chroot needs root"
 		tap_done
@@ -17,7 +17,7 @@ make_root() {
 	names=$(cd "$packages" && for deb in *.deb; do
 		case $deb in *-dbgsym_*) ;; *) echo "${deb%%_*}" ;; esac
 	done)
-	tar=$("$top_srcdir/tools/debian-root" packages)/root.tar && [ -e "$tar" ] ||
+	tar=$("$top_srcdir/tools/debian-root" "$1")/root.tar && [ -e "$tar" ] ||
 		bail_out "there is no Debian to install on"
 	root=$tmp/root
 	mkdir "$root" && tar -C "$root" -xf "$tar" || exit 99
