@@ -39,6 +39,7 @@ PATH(fork, PTB_FORK, "copy page tables through libptebatch");
 PATH(munmap, PTB_MUNMAP, "unmap through libptebatch");
 PATH(fault, PTB_FAULT, "map pages of files through libptebatch");
 PATH(pin, PTB_PIN, "find the tables to pin and unpin quickly");
+PATH(exit, PTB_EXIT, "unmap the memory of a process that ends");
 
 DEFINE_PER_CPU(struct ptb_cpu *, ptb_cpus);
 unsigned int ptb_cpu_words;
@@ -141,6 +142,7 @@ static const char *const path_names[PTB_PATHS] = {
 	[PTB_MUNMAP] = "munmap",
 	[PTB_FAULT] = "fault",
 	[PTB_PIN] = "pin",
+	[PTB_EXIT] = "exit",
 };
 
 static const char *const reason_names[PTEBATCH_FLUSH_REASONS] = {

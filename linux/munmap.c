@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The hook of unmap_page_range(): munmap, MADV_DONTNEED, truncation, and the
- * teardown of mappings of other domains' memory.
+ * The hook of unmap_page_range(): munmap, MADV_DONTNEED, truncation, the
+ * teardown of mappings of other domains' memory, and the exit of a process.
  *
  * The kernel's own loop clears each entry by an exchange, which traps. This
  * hook clears a table with one run. Then, still under the lock, it releases the
  * pages as the original does: reverse mapping, counters, mmu_gather.
  *
+ * When a process ends, its tables are no longer pinned, and no CPU uses them any
+ * more. There this hook clears the entries by plain stores, as the original does,
+ * and needs no TLB flush. It saves the original's translation of each entry, and
+ * skips empty entries. This is a path of its own, "exit".
+ *
  * It handles entries of ordinary small pages, whether anonymous, shared or of
  * files, and entries whose page Linux does not count, such as foreign memory.
- * It leaves tables with any other entry to the original, and also the exit of
- * an address space: its tables are unpinned by then, so the original clears
- * entries by plain stores.
+ * It leaves tables with any other entry to the original.
  *
  * A page of a file or of shared memory outlives its mapping, and only the entry
  * records whether the page was written or used. So the run for such pages
@@ -55,6 +58,12 @@ int ptb_munmap_symbols(void)
 		       : -ENOENT;
 }
 
+/* mmu_gather is for all of an address space when a process ends. */
+static enum ptb_path path_of(const struct mmu_gather *tlb)
+{
+	return tlb->fullmm ? PTB_EXIT : PTB_MUNMAP;
+}
+
 /*
  * Areas whose pages Linux does not count. Such a page can be reused as soon as
  * it is unmapped, so the TLB flush must not wait for the caller.
@@ -86,12 +95,14 @@ static __always_inline void collect(const struct vm_area_struct *vma,
 
 	*f = (struct found){};
 	for (i = 0; i < t->nr; i++) {
-		u64 pte = READ_ONCE(t->ptes[i]);
 		unsigned long pfn;
 		struct page *page;
+		u64 pte;
 
-		if (!pte)
-			continue;
+		i = ptb_used(t->ptes + i, t->ptes + t->nr) - t->ptes;
+		if (i == t->nr)
+			break;
+		pte = READ_ONCE(t->ptes[i]);
 		if (unlikely(!(pte & _PAGE_PRESENT)) ||
 		    unlikely(pte & _PAGE_DEVMAP))
 			break;
@@ -132,6 +143,23 @@ static unsigned int clear(const struct ptb_table *t, unsigned int nr, u64 *olds,
 	return ptb_apply(PTB_MUNMAP, &run, tlb, whole);
 }
 
+/* The same for a table that is ordinary memory, and that no CPU uses. */
+static unsigned int clear_plain(const struct ptb_table *t, unsigned int nr,
+				u64 *olds)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		u64 pte = READ_ONCE(t->ptes[i]);
+
+		if (olds)
+			olds[i] = pte;
+		if (pte)
+			WRITE_ONCE(t->ptes[i], 0);
+	}
+	return nr;
+}
+
 /* Counts the collected pages whose slots, from .. nr - 1, are not cleared. */
 static unsigned int still_mapped(const struct ptb_table *t, unsigned int from,
 				 unsigned int nr)
@@ -160,9 +188,12 @@ zap_anon(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr,
 	 bool *full)
 {
 	unsigned int nr_pages = f->nr_pages, done, i;
-	bool whole;
+	bool whole = true;
 
-	done = clear(t, f->nr, NULL, NULL, &whole);
+	if (tlb->fullmm)
+		done = clear_plain(t, f->nr, NULL);
+	else
+		done = clear(t, f->nr, NULL, NULL, &whole);
 	gather_range(tlb, addr, done);
 	if (unlikely(!whole))
 		nr_pages -= still_mapped(t, done, f->nr);
@@ -210,7 +241,10 @@ zap_files(struct mmu_gather *tlb, struct vm_area_struct *vma,
 	struct page **next = c->pages;
 	unsigned int done, i;
 
-	done = clear_and_flush(vma->vm_mm, addr, t, f, c);
+	if (tlb->fullmm)
+		done = clear_plain(t, f->nr, c->records.olds);
+	else
+		done = clear_and_flush(vma->vm_mm, addr, t, f, c);
 	gather_range(tlb, addr, done);
 	for (i = 0; i < done; i++) {
 		u64 pte = c->records.olds[i];
@@ -277,9 +311,9 @@ static unsigned int zap_table(struct mmu_gather *tlb,
 	spinlock_t *lock;
 
 	ptb_tables_hold();
-	*walk = ptb_walk(vma->vm_mm, addr, end, next, &t);
+	*walk = ptb_walk_to(vma->vm_mm, addr, end, next, &t, !tlb->fullmm);
 	if (unlikely(*walk != PTB_TABLE) ||
-	    unlikely(!ptb_lock(vma->vm_mm, &t, &lock))) {
+	    unlikely(!ptb_lock_any(vma->vm_mm, &t, &lock, !tlb->fullmm))) {
 		ptb_tables_release();
 		return 0;
 	}
@@ -298,6 +332,7 @@ static unsigned long zap_next(struct mmu_gather *tlb,
 			      struct vm_area_struct *vma, unsigned long addr,
 			      unsigned long end, struct zap_details *details)
 {
+	const enum ptb_path path = path_of(tlb);
 	enum ptb_walk walk;
 	unsigned long next;
 	unsigned int done;
@@ -307,12 +342,12 @@ static unsigned long zap_next(struct mmu_gather *tlb,
 	if (full)
 		flush_gather(tlb);
 	if (likely(done)) {
-		ptb_count(PTB_MUNMAP, tables, 1);
-		ptb_count(PTB_MUNMAP, ptes, done);
+		ptb_count(path, tables, 1);
+		ptb_count(path, ptes, done);
 		return addr + ((unsigned long)done << PAGE_SHIFT);
 	}
 	if (walk != PTB_EMPTY) {
-		ptb_count(PTB_MUNMAP, odd, 1);
+		ptb_count(path, odd, 1);
 		original(tlb, vma, addr, next, details);
 	}
 	return next;
@@ -331,7 +366,7 @@ static void zap_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 	 * For such areas the original flushes the TLB before it returns. Have
 	 * it do so, by passing it the last page.
 	 */
-	if (unlikely(uncounted(vma)))
+	if (unlikely(uncounted(vma)) && !tlb->fullmm)
 		original(tlb, vma, end - PAGE_SIZE, end, details);
 }
 
@@ -339,12 +374,12 @@ static bool takes(const struct mmu_gather *tlb,
 		  const struct vm_area_struct *vma,
 		  const struct zap_details *details)
 {
-	return ptb_on[PTB_MUNMAP] && !tlb->fullmm &&
+	return ptb_on[path_of(tlb)] &&
 	       !(vma->vm_flags & (VM_HUGETLB | __VM_UFFD_FLAGS)) &&
 	       !(vma->vm_ops && vma->vm_ops->find_special_page) &&
 	       (!details || (!details->single_folio && details->even_cows)) &&
 	       /* Without runs, each entry is a trap, as in the original. */
-	       (READ_ONCE(ptb_env.have) & PTEBATCH_HAVE_RUNS);
+	       (tlb->fullmm || (READ_ONCE(ptb_env.have) & PTEBATCH_HAVE_RUNS));
 }
 
 void ptb_unmap_page_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
@@ -355,12 +390,14 @@ void ptb_unmap_page_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 			  unsigned long addr, unsigned long end,
 			  struct zap_details *details)
 {
+	const enum ptb_path path = path_of(tlb);
+
 	ptb_enter();
-	ptb_count(PTB_MUNMAP, calls, 1);
+	ptb_count(path, calls, 1);
 	if (takes(tlb, vma, details)) {
 		zap_range(tlb, vma, addr, end, details);
 	} else {
-		ptb_count(PTB_MUNMAP, whole, 1);
+		ptb_count(path, whole, 1);
 		original(tlb, vma, addr, end, details);
 	}
 	ptb_leave();

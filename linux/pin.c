@@ -42,36 +42,18 @@ struct walk {
 	unsigned int tables;
 };
 
-static __always_inline bool eight_empty(const u64 *entries)
-{
-	return !(entries[0] | entries[1] | entries[2] | entries[3] |
-		 entries[4] | entries[5] | entries[6] | entries[7]);
-}
-
-/* Returns the first entry that is not empty, or end. */
-static __always_inline const u64 *used(const u64 *entry, const u64 *end)
-{
-	while (entry != end && !*entry) {
-		if (!((uintptr_t)entry & 63) && eight_empty(entry))
-			entry += 8;
-		else
-			entry++;
-	}
-	return entry;
-}
-
 /*
  * Calls the callback for the tables that the entries refer to, and for those
  * below them. The L1 tables are not read.
  */
-static __always_inline void
-each(struct walk *w, const u64 *entries, unsigned int nr, enum level level,
-     void (*below)(struct walk *w, const u64 *table))
+static __always_inline void each(struct walk *w, u64 *entries, unsigned int nr,
+				 enum level level,
+				 void (*below)(struct walk *w, u64 *table))
 {
-	const u64 *end = entries + nr, *entry = entries;
+	u64 *end = entries + nr, *entry = entries;
 
-	while ((entry = used(entry, end)) != end) {
-		const u64 *table = ptb_lower(*entry++);
+	while ((entry = ptb_used(entry, end)) != end) {
+		u64 *table = ptb_lower(*entry++);
 
 		w->call(w->mm, virt_to_page(table), level);
 		w->tables++;
@@ -80,12 +62,12 @@ each(struct walk *w, const u64 *entries, unsigned int nr, enum level level,
 	}
 }
 
-static void each_of_pmd(struct walk *w, const u64 *pmd)
+static void each_of_pmd(struct walk *w, u64 *pmd)
 {
 	each(w, pmd, PTRS_PER_PMD, LEVEL_PTE, NULL);
 }
 
-static void each_of_pud(struct walk *w, const u64 *pud)
+static void each_of_pud(struct walk *w, u64 *pud)
 {
 	each(w, pud, PTRS_PER_PUD, LEVEL_PMD, each_of_pmd);
 }
@@ -103,7 +85,7 @@ void ptb_pgd_walk(struct mm_struct *mm, pgd_t *pgd, callback_t *call,
 	/* Whole upper-level tables of user space, none of them in part. */
 	if (likely(ptb_on[PTB_PIN]) && limit <= GUARD_HOLE_BASE_ADDR &&
 	    IS_ALIGNED(limit, PGDIR_SIZE)) {
-		each(&w, (const u64 *)pgd, limit >> PGDIR_SHIFT, LEVEL_PUD,
+		each(&w, (u64 *)pgd, limit >> PGDIR_SHIFT, LEVEL_PUD,
 		     each_of_pud);
 		/* The callback takes the top level for the end of the walk. */
 		call(mm, virt_to_page(pgd), LEVEL_PGD);

@@ -25,6 +25,7 @@ enum ptb_path {
 	PTB_MUNMAP,
 	PTB_FAULT,
 	PTB_PIN,
+	PTB_EXIT,
 	PTB_PATHS
 };
 

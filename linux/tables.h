@@ -27,6 +27,23 @@
 	 _PAGE_PWT | _PAGE_PAT | _PAGE_SPECIAL | _PAGE_SOFT_DIRTY |    \
 	 _PAGE_DEVMAP | _PAGE_UFFD_WP)
 
+/*
+ * Returns the first entry that is not empty, or end. Both are addresses in the
+ * same table.
+ */
+static __always_inline u64 *ptb_used(u64 *entry, u64 *end)
+{
+	while (entry != end && !READ_ONCE(*entry)) {
+		if (!((uintptr_t)entry & 63) && end - entry >= 8 &&
+		    !(entry[0] | entry[1] | entry[2] | entry[3] | entry[4] |
+		      entry[5] | entry[6] | entry[7]))
+			entry += 8; /* a cache line */
+		else
+			entry++;
+	}
+	return entry;
+}
+
 /* The part of a range that lies in one L1 table of a pinned address space. */
 struct ptb_table {
 	u64 *ptes; /* the entries, mapped read-only */
@@ -96,11 +113,13 @@ static __always_inline bool ptb_refers(u64 entry)
  * next.
  *
  * The tables of an address space that is being built or torn down are not
- * pinned. They are ordinary memory to Xen, and left to the original.
+ * pinned. They are ordinary memory to Xen. A table is PTB_ODD if it is not of
+ * the kind that the caller asks for.
  */
-static __always_inline enum ptb_walk ptb_table_at(u64 *pmd, unsigned long addr,
+static __always_inline enum ptb_walk ptb_table_of(u64 *pmd, unsigned long addr,
 						  unsigned long next,
-						  struct ptb_table *t)
+						  struct ptb_table *t,
+						  bool pinned)
 {
 	u64 entry = READ_ONCE(*pmd);
 
@@ -113,7 +132,14 @@ static __always_inline enum ptb_walk ptb_table_at(u64 *pmd, unsigned long addr,
 	t->ptes += pte_index(addr);
 	t->slot = (entry & PTEBATCH_PTE_FRAME) + 8 * pte_index(addr);
 	t->nr = (next - addr) >> PAGE_SHIFT;
-	return likely(PagePinned(t->page)) ? PTB_TABLE : PTB_ODD;
+	return likely(!!PagePinned(t->page) == pinned) ? PTB_TABLE : PTB_ODD;
+}
+
+static __always_inline enum ptb_walk ptb_table_at(u64 *pmd, unsigned long addr,
+						  unsigned long next,
+						  struct ptb_table *t)
+{
+	return ptb_table_of(pmd, addr, next, t, true);
 }
 
 /*
@@ -122,8 +148,8 @@ static __always_inline enum ptb_walk ptb_table_at(u64 *pmd, unsigned long addr,
  * for example be replaced by a huge page, so ptb_lock() checks it again.
  */
 static __always_inline enum ptb_walk
-ptb_walk(struct mm_struct *mm, unsigned long addr, unsigned long end,
-	 unsigned long *next, struct ptb_table *t)
+ptb_walk_to(struct mm_struct *mm, unsigned long addr, unsigned long end,
+	    unsigned long *next, struct ptb_table *t, bool pinned)
 {
 	u64 entry;
 
@@ -138,7 +164,15 @@ ptb_walk(struct mm_struct *mm, unsigned long addr, unsigned long end,
 		return entry ? PTB_ODD : PTB_EMPTY;
 	}
 	*next = pmd_addr_end(addr, end);
-	return ptb_table_at(ptb_lower(entry) + pmd_index(addr), addr, *next, t);
+	return ptb_table_of(ptb_lower(entry) + pmd_index(addr), addr, *next, t,
+			    pinned);
+}
+
+static __always_inline enum ptb_walk
+ptb_walk(struct mm_struct *mm, unsigned long addr, unsigned long end,
+	 unsigned long *next, struct ptb_table *t)
+{
+	return ptb_walk_to(mm, addr, end, next, t, true);
 }
 
 /*
