@@ -16,6 +16,11 @@
 
 #include "ptebatch.h"
 
+/* The kernel's own flush, flush_tlb_mm_range(), for what a hypercall missed. */
+extern void (*ptb_flush_range)(struct mm_struct *mm, unsigned long start,
+			       unsigned long end, unsigned int stride_shift,
+			       bool freed_tables);
+
 /*
  * Up to this many pages are flushed one by one, if only this CPU needs the
  * flush. An INVLPG costs 100 to 200 cycles. A full flush costs some hundreds,

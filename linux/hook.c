@@ -61,6 +61,7 @@ static struct ptb_hook hooks[] = {
 	{ .point = &ptb_munmap_hook },
 	{ .point = &ptb_fault_hook },
 	{ .point = &ptb_pin_hook },
+	{ .point = &ptb_clear_hook },
 };
 
 static unsigned long (*lookup)(const char *name);

@@ -40,6 +40,7 @@ PATH(munmap, PTB_MUNMAP, "unmap through libptebatch");
 PATH(fault, PTB_FAULT, "map pages of files through libptebatch");
 PATH(pin, PTB_PIN, "find the tables to pin and unpin quickly");
 PATH(exit, PTB_EXIT, "unmap the memory of a process that ends");
+PATH(clear, PTB_CLEAR, "clear an entry and flush its page by one hypercall");
 
 DEFINE_PER_CPU(struct ptb_cpu *, ptb_cpus);
 unsigned int ptb_cpu_words;
@@ -143,6 +144,7 @@ static const char *const path_names[PTB_PATHS] = {
 	[PTB_FAULT] = "fault",
 	[PTB_PIN] = "pin",
 	[PTB_EXIT] = "exit",
+	[PTB_CLEAR] = "clear",
 };
 
 static const char *const reason_names[PTEBATCH_FLUSH_REASONS] = {

@@ -41,19 +41,20 @@ static void (*original)(struct mmu_gather *tlb, struct vm_area_struct *vma,
 			unsigned long addr, unsigned long end,
 			struct zap_details *details);
 static void (*flush_gather)(struct mmu_gather *tlb);
-static void (*flush_range)(struct mm_struct *mm, unsigned long start,
-			   unsigned long end, unsigned int stride_shift,
-			   bool freed_tables);
 static ptb_gather_page_t *gather_page;
 static ptb_unmap_page_t *unmap_page;
+
+void (*ptb_flush_range)(struct mm_struct *mm, unsigned long start,
+			unsigned long end, unsigned int stride_shift,
+			bool freed_tables);
 
 int ptb_munmap_symbols(void)
 {
 	flush_gather = (void *)ptb_symbol("tlb_flush_mmu");
-	flush_range = (void *)ptb_symbol("flush_tlb_mm_range");
+	ptb_flush_range = (void *)ptb_symbol("flush_tlb_mm_range");
 	gather_page = (void *)ptb_symbol("__tlb_remove_page_size");
 	unmap_page = (void *)ptb_symbol(PTB_UNMAP_PAGE);
-	return flush_gather && flush_range && gather_page && unmap_page
+	return flush_gather && ptb_flush_range && gather_page && unmap_page
 		       ? 0
 		       : -ENOENT;
 }
@@ -224,9 +225,9 @@ static unsigned int clear_and_flush(struct mm_struct *mm, unsigned long addr,
 	n->folded += whole;
 	n->late += missed && whole;
 	if (done && (unlikely(!whole) || unlikely(missed)))
-		flush_range(mm, addr,
-			    addr + ((unsigned long)done << PAGE_SHIFT),
-			    PAGE_SHIFT, false);
+		ptb_flush_range(mm, addr,
+				addr + ((unsigned long)done << PAGE_SHIFT),
+				PAGE_SHIFT, false);
 	return done;
 }
 

@@ -26,6 +26,7 @@ enum ptb_path {
 	PTB_FAULT,
 	PTB_PIN,
 	PTB_EXIT,
+	PTB_CLEAR,
 	PTB_PATHS
 };
 
@@ -131,6 +132,7 @@ extern const struct ptb_hook_point ptb_fork_hook;
 extern const struct ptb_hook_point ptb_munmap_hook;
 extern const struct ptb_hook_point ptb_fault_hook;
 extern const struct ptb_hook_point ptb_pin_hook;
+extern const struct ptb_hook_point ptb_clear_hook;
 
 /*
  * ftrace's call at the beginning of the kernel's function enters the

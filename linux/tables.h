@@ -103,6 +103,13 @@ static __always_inline u64 *ptb_lower(u64 entry)
 	return __va(machine_to_phys_mapping[ptb_mfn(entry)] << PAGE_SHIFT);
 }
 
+/* The slot of an entry, given its address in the kernel's mapping. */
+static __always_inline u64 ptb_slot_of(const u64 *entry)
+{
+	return (u64)ptb_mfn_of(__pa(entry) >> PAGE_SHIFT) << PAGE_SHIFT |
+	       offset_in_page(entry);
+}
+
 static __always_inline bool ptb_refers(u64 entry)
 {
 	return (entry & (_PAGE_PRESENT | _PAGE_PSE)) == _PAGE_PRESENT;

@@ -263,6 +263,134 @@ static void truncated_meanwhile(void)
 	close(g.fd);
 }
 
+/* --- Copy on write --------------------------------------------------------- */
+
+struct copies {
+	struct range r;
+	uint64_t ready;	  /* round whose pages are as in the file */
+	uint64_t read;	  /* round whose pages the reader has read */
+	uint64_t checked; /* and has read again, after they were written to */
+	uint64_t written; /* pages that have been written to, in all rounds */
+	bool end;
+};
+
+static uint64_t *count_of(const struct copies *c, size_t page)
+{
+	return (uint64_t *)(c->r.p + page * PAGE + 64);
+}
+
+/*
+ * In each round reads all pages, which are the file's, so that they are in the
+ * TLB of this CPU. Then waits for one page after the other to be written to, and
+ * reads it again.
+ */
+static void *reads_again(void *arg)
+{
+	struct copies *c = arg;
+	uint64_t round = 0, sum = 0;
+
+	pin(cpus() - 1);
+	while (!__atomic_load_n(&c->end, __ATOMIC_ACQUIRE)) {
+		if (__atomic_load_n(&c->ready, __ATOMIC_ACQUIRE) == round) {
+			__builtin_ia32_pause();
+			continue;
+		}
+		round++;
+		for (size_t i = 0; i < c->r.pages; i++)
+			sum += *(volatile uint64_t *)count_of(c, i);
+		__atomic_store_n(&c->read, round, __ATOMIC_RELEASE);
+		for (size_t i = 0; i < c->r.pages; i++) {
+			uint64_t due = (round - 1) * c->r.pages + i + 1, got;
+
+			while (__atomic_load_n(&c->written, __ATOMIC_ACQUIRE) <
+				       due &&
+			       !__atomic_load_n(&c->end, __ATOMIC_ACQUIRE))
+				__builtin_ia32_pause();
+			got = *(volatile uint64_t *)count_of(c, i);
+			if (__atomic_load_n(&c->end, __ATOMIC_ACQUIRE))
+				break;
+			if (got != due)
+				say("# page %zu: %lu instead of %lu", i, got,
+				    due);
+			CHECK(got == due);
+		}
+		__atomic_store_n(&c->checked, round, __ATOMIC_RELEASE);
+	}
+	return (void *)sum;
+}
+
+/*
+ * When a page is copied for a write, all CPUs must use the copy from then on. A
+ * CPU that still has the old page in its TLB would not see the write.
+ */
+static void copies_are_seen(void)
+{
+	const size_t pages = 128;
+	int fd = marked(pages, 1);
+	struct copies c = { .r = { map(fd, pages, RW, MAP_PRIVATE), pages,
+				   1 } };
+	time_t until = time(NULL) + WRITER_SECONDS;
+	pthread_t reader;
+	uint64_t round = 0;
+
+	if (cpus() < 2)
+		skip("one CPU");
+	pin(0);
+	CHECK(!pthread_create(&reader, NULL, reads_again, &c));
+	while (round < 400 && (round < 5 || time(NULL) < until) &&
+	       !tap.reasons) {
+		CHECK(!madvise(c.r.p, pages * PAGE, MADV_DONTNEED));
+		__atomic_store_n(&c.ready, ++round, __ATOMIC_RELEASE);
+		while (__atomic_load_n(&c.read, __ATOMIC_ACQUIRE) < round)
+			__builtin_ia32_pause();
+		for (size_t i = 0; i < pages; i++) {
+			*(volatile uint64_t *)count_of(&c, i) = c.written + 1;
+			__atomic_store_n(&c.written, c.written + 1,
+					 __ATOMIC_RELEASE);
+		}
+		while (__atomic_load_n(&c.checked, __ATOMIC_ACQUIRE) < round)
+			__builtin_ia32_pause();
+	}
+	__atomic_store_n(&c.end, true, __ATOMIC_RELEASE);
+	CHECK(!pthread_join(reader, NULL));
+	close(fd);
+}
+
+static void copies_in_child(void *arg)
+{
+	struct range *r = arg;
+	long anonymous = field("/proc/self/status", "RssAnon");
+
+	CHECK(holds(r, 1));
+	for (size_t i = 0; i < r->pages; i += 2)
+		*(uint64_t *)(r->p + i * PAGE + 64) = i;
+	CHECK(holds(r, 1));
+	for (size_t i = 0; i < r->pages; i++)
+		CHECK(*(uint64_t *)(r->p + i * PAGE + 64) == (i % 2 ? 0 : i));
+	CHECK(pages_with(r, PM_EXCLUSIVE) >= r->pages / 2);
+	CHECK(field("/proc/self/status", "RssAnon") <= anonymous + 64);
+	CHECK(all_allow(r, RW));
+}
+
+/* A child's copies are its own, and take the place of the parent's pages. */
+static void copies_are_own(void)
+{
+	const size_t pages = 600;
+	struct range r = { anon(pages), pages, 1 };
+	long cleared = counter("clear.singles ");
+
+	fill(&r, 1);
+	for (int i = 0; i < 3; i++) {
+		in_child(copies_in_child, &r);
+		CHECK(holds(&r, 1));
+		for (size_t k = 0; k < pages; k++)
+			CHECK(!*(uint64_t *)(r.p + k * PAGE + 64));
+	}
+	if (cleared >= 0 && counter("clear.on ") == 1 &&
+	    counter("clear.hypercalls ") > 0)
+		CHECK(counter("clear.singles ") - cleared >= (long)pages);
+}
+
 /* --- The tables of new and ending processes ------------------------------- */
 
 #define SPREAD 30
@@ -334,6 +462,10 @@ const struct test tests_fault[] = {
 	{ "fault-around: a child maps its pages by itself", around_child },
 	{ "fault-around: no page stays mapped that is truncated meanwhile",
 	  truncated_meanwhile },
+	{ "copy on write: every CPU sees the first write to a copy",
+	  copies_are_seen },
+	{ "copy on write: a child's copies are its own, and are counted once",
+	  copies_are_own },
 	{ "fork and exit: tables all over the address space are found",
 	  spread },
 	{ NULL, NULL },

@@ -172,6 +172,7 @@ static void beside_probes(void)
 						 "unmap_page_range",
 						 "filemap_map_pages",
 						 "__xen_pgd_walk",
+						 "ptep_clear_flush",
 						 "kallsyms_lookup_name" };
 	const size_t n = sizeof(functions) / sizeof(*functions);
 
