@@ -190,7 +190,7 @@ static void around_child(void)
 	close(fd);
 }
 
-/* --- Faults and truncation at a time -------------------------------------- */
+/* --- Faults and removal at a time -------------------------------------- */
 
 struct generations {
 	int fd;
@@ -199,7 +199,7 @@ struct generations {
 };
 
 /*
- * Truncates the file to nothing and writes it again, each time with a higher
+ * Removes all pages of the file and writes it again, each time with a higher
  * number. The file's old pages are freed, and are given to others.
  */
 static void write_generations(void *arg)
@@ -212,7 +212,12 @@ static void write_generations(void *arg)
 	pin(0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (uint64_t n = 1;; n++) {
-		CHECK(!ftruncate(g->fd, 0));
+		/* Only truncation unmaps the pages a second time, at its end. */
+		CHECK(n % 8 ? !fallocate(g->fd,
+					 FALLOC_FL_PUNCH_HOLE |
+						 FALLOC_FL_KEEP_SIZE,
+					 0, g->pages * PAGE)
+			    : !ftruncate(g->fd, 0));
 		/* From here on no reader may see an older generation. */
 		__atomic_store_n(now, n, __ATOMIC_SEQ_CST);
 		memset(other, 0xff, g->pages * PAGE);
@@ -225,10 +230,10 @@ static void write_generations(void *arg)
 }
 
 /*
- * A page that is truncated while a fault maps it must not stay mapped: the
+ * A page that is removed from a file while a fault maps it must not stay mapped: the
  * reader would see a page of an older generation, or of somebody else.
  */
-static void truncated_meanwhile(void)
+static void removed_meanwhile(void)
 {
 	struct generations g = { .pages = 64 };
 	time_t until = time(NULL) + WRITER_SECONDS;
@@ -460,8 +465,8 @@ const struct test tests_fault[] = {
 	  around_ends },
 	{ "fault-around: nothing is mapped outside the area", around_bounds },
 	{ "fault-around: a child maps its pages by itself", around_child },
-	{ "fault-around: no page stays mapped that is truncated meanwhile",
-	  truncated_meanwhile },
+	{ "fault-around: no page stays mapped that is removed meanwhile",
+	  removed_meanwhile },
 	{ "copy on write: every CPU sees the first write to a copy",
 	  copies_are_seen },
 	{ "copy on write: a child's copies are its own, and are counted once",

@@ -462,55 +462,6 @@ static void evicted(void)
 		CHECK(!umount("/mnt"));
 }
 
-struct mapping {
-	int fd;
-	struct range r;
-};
-
-/* Ends with everything mapped. The last pages become private copies. */
-static void writes_and_exits(void *arg)
-{
-	struct mapping *m = arg;
-	struct range mine = { map(m->fd, m->r.pages, RW, MAP_PRIVATE),
-			      m->r.pages, 3 };
-
-	m->r.p = map(m->fd, m->r.pages, RW, MAP_SHARED);
-	CHECK(holds(&m->r, 1));
-	fill(&m->r, 2);
-	fill(&mine, 3);
-}
-
-/*
- * The entries of a process that ends hold which pages of a file it has written
- * to. If that is not passed on, the kernel evicts the pages as clean.
- */
-static void exit_keeps_writes(void)
-{
-	const char *path = disk_file();
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	const size_t pages = 700;
-	struct mapping m = { fd, { NULL, pages, 1 } };
-	struct range copy = { anon(pages), pages, 1 };
-
-	CHECK(fd >= 0);
-	fill(&copy, 1);
-	CHECK(write(fd, copy.p, pages * PAGE) == (ssize_t)(pages * PAGE));
-	CHECK(!fdatasync(fd));
-	in_child(writes_and_exits, &m);
-	CHECK(!fdatasync(fd));
-	close(fd);
-	if (own_machine)
-		CHECK(!umount("/mnt") &&
-		      !mount(DISK, "/mnt", "minix", 0, NULL));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	CHECK(read(fd, copy.p, pages * PAGE) == (ssize_t)(pages * PAGE));
-	CHECK(holds(&copy, 2));
-	close(fd);
-	unlink(path);
-	if (own_machine)
-		CHECK(!umount("/mnt"));
-}
-
 const struct test tests_shared[] = {
 	{ "SysV: attachments have rights of their own and the same contents",
 	  sysv },
@@ -529,8 +480,6 @@ const struct test tests_shared[] = {
 	  counted },
 	{ "no write is lost to a file that is unmapped, synced and evicted meanwhile",
 	  evicted },
-	{ "exit: what a process wrote to a file is there after it has ended",
-	  exit_keeps_writes },
 	{ "write-notify: clean pages of a file on disk stay write-protected",
 	  write_notify },
 	{ NULL, NULL },

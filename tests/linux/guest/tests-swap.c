@@ -176,6 +176,38 @@ static void unmapped_shared(void)
 /*
  * More memory than the group may have, so that reclaim gets every kind of page.
  */
+/* Ends with the memory attached. */
+static void writes_and_exits(void *arg)
+{
+	struct range r = { shmat(*(int *)arg, NULL, 0), 600, 1 };
+	long faults;
+
+	CHECK(zero(&r));
+	faults = minor_faults();
+	fill(&r, 5);
+	CHECK(minor_faults() - faults < (long)r.pages / 2);
+	CHECK(holds(&r, 5));
+}
+
+/*
+ * A write to a page that was mapped by a read takes no fault. Then only the
+ * writer's entry tells that the page is not to be dropped, but to be paged out.
+ */
+static void exit_keeps_writes(void)
+{
+	int id = shmget(IPC_PRIVATE, 600 * PAGE, IPC_CREAT | 0600);
+	struct range other = { shmat(id, NULL, 0), 600, 1 };
+
+	CHECK(!shmctl(id, IPC_RMID, NULL));
+	needs_swap();
+	in_child(writes_and_exits, &id);
+	CHECK(holds(&other, 5));
+	page_out(&other);
+	CHECK(pages_with(&other, PM_PRESENT) <= other.pages / 10);
+	CHECK(holds(&other, 5));
+	CHECK(!shmdt(other.p));
+}
+
 static void pressure(void)
 {
 	struct range r = { NULL, 6144, 1 };
@@ -373,6 +405,8 @@ const struct test tests_swap[] = {
 	  dropped_copies },
 	{ "swap: no write is lost to shared memory that is unmapped meanwhile",
 	  unmapped_shared },
+	{ "swap: what a process wrote to shared memory is kept after its exit",
+	  exit_keeps_writes },
 	{ "memory pressure: protections and contents survive reclaim",
 	  pressure },
 	{ "KSM: merged pages are copied before a write", same_pages },
