@@ -71,7 +71,7 @@ $(if $(SHIM),,$(error there is no PV shim))
 endif
 initramfs-dom0: $(OUT)/initramfs-dom0
 $(OUT)/initramfs-dom0: $(OUT)/initramfs $(wildcard $(HERE)dom0/*) \
-		$(HERE)../common/tap.sh \
+		$(HERE)../common/tap.sh $(OUT)/payloads/made \
 		$(OUT)/minikernel/minikernel $(OUT)/domain $(OUT)/ptebatch \
 		$(TOP)/tools/xen-userland $(OUT)/shim-path
 	userland=`$(TOP)/tools/xen-userland 4.17` && \
@@ -79,12 +79,21 @@ $(OUT)/initramfs-dom0: $(OUT)/initramfs $(wildcard $(HERE)dom0/*) \
 		$(addprefix --module ,$(MODULES)) /=$$userland \
 		/bin/sh=$$userland/bin/busybox /init=$(HERE)dom0/init \
 		/minikernel=$(HERE)dom0/minikernel /tool=$(HERE)dom0/tool \
+		/livepatch=$(HERE)dom0/livepatch /payloads=$(OUT)/payloads \
+		/bin/guest=$(OUT)/guest /modules/hypercall.ko=$(OUT)/hypercall.ko \
 		/tap.sh=$(HERE)../common/tap.sh /bin/domain=$(OUT)/domain \
 		/bin/ptebatch=$(OUT)/ptebatch \
 		/ptebatch.ko=$(OUT)/ptebatch.ko \
 		/domu/vmlinuz=$(IMAGE)/vmlinuz /domu/initramfs=$(OUT)/initramfs \
 		/domu/minikernel=$(OUT)/minikernel/minikernel \
 		/domu/shim=$(SHIM)/xen
+
+# For Debian's own Xen 4.17, whatever the kernel is.
+$(OUT)/payloads/made: $(HERE)../livepatch/make $(HERE)../livepatch/foreign.S \
+		$(wildcard $(TOP)/livepatch/* $(TOP)/backends/xen-hv/*) \
+		$(TOP)/include/ptebatch/xen-ptebatch.h
+	$(HERE)../livepatch/make $(OUT)/payloads
+	touch $@
 
 # Linked with libxen-dev, to run with xen-userland's libraries of the same
 # suite.

@@ -9,6 +9,8 @@ linux_tests_alone = tests/linux/native.sh tests/linux/stock.sh \
 # The vCPUs of each of these share one CPU, and each needs 2 GiB of memory. So
 # they run in parallel, as many as make's -j allows, the longest first.
 linux_tests_beside = tests/linux/minikernel.sh tests/linux/domu.sh \
+	tests/linux/livepatch-figures.sh tests/linux/livepatch-minikernel.sh \
+	tests/linux/livepatch-domu.sh tests/linux/livepatch.sh \
 	tests/linux/minikernel-l1tf.sh tests/linux/migrate.sh tests/linux/tool.sh \
 	tests/linux/tool-stock.sh tests/linux/tool-payload.sh \
 	tests/linux/unload.sh tests/linux/unload-6.12.sh tests/linux/shim.sh \
@@ -64,8 +66,14 @@ figures-linux bench-linux: linux-module
 		set -- "$$@" --kernel "$$series=$$image/vmlinuz,guests/$$series/initramfs,$$stock/xen,$$release/xen"; \
 	done; $(top_srcdir)/tests/linux/bench "$$@"
 
+# A database on Debian's own Xen, with and without the payload.
+figures-livepatch:
+	@$(MAKE) $(AM_MAKEFLAGS) --no-print-directory linux-module \
+		linux_kernels=6.1 linux_target=initramfs-dom0
+	@$(top_srcdir)/tests/livepatch/demo
+
 clean-linux:
 	rm -rf guests
 
 .PHONY: linux-module check-linux soak-linux figures-linux bench-linux \
-	clean-linux
+	figures-livepatch clean-linux
