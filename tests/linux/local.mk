@@ -9,14 +9,16 @@ linux_tests_alone = tests/linux/native.sh tests/linux/stock.sh \
 # The vCPUs of each of these share one CPU, and each needs 2 GiB of memory. So
 # they run in parallel, as many as make's -j allows, the longest first.
 linux_tests_beside = tests/linux/minikernel.sh tests/linux/domu.sh \
-	tests/linux/livepatch-figures.sh tests/linux/livepatch-minikernel.sh \
-	tests/linux/livepatch-domu.sh tests/linux/livepatch.sh \
-	tests/linux/minikernel-l1tf.sh tests/linux/migrate.sh tests/linux/tool.sh \
-	tests/linux/tool-stock.sh tests/linux/tool-payload.sh \
+	tests/linux/livepatch-minikernel.sh tests/linux/livepatch.sh \
+	tests/linux/minikernel-l1tf.sh tests/linux/migrate.sh \
+	tests/linux/tool.sh tests/linux/tool-payload.sh \
 	tests/linux/unload.sh tests/linux/unload-6.12.sh tests/linux/shim.sh \
 	tests/linux/pvh.sh tests/linux/refused.sh tests/linux/files.sh
 linux_tests = $(linux_tests_alone) $(linux_tests_beside)
 # These take too long for a test run.
+linux_tests_long = tests/linux/livepatch-long.sh \
+	tests/linux/livepatch-figures.sh tests/linux/livepatch-domu.sh \
+	tests/linux/tool-stock.sh
 linux_soaks = tests/linux/soak.sh tests/linux/soak-debug.sh
 
 # For each kernel, the module, and an initramfs with it and the guest program.
@@ -40,6 +42,12 @@ check-linux:
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(linux_tests_beside)' \
 		TEST_SUITE_LOG=test-suite-linux-beside.log || failed=1; \
 	exit $$failed
+
+check-linux-long:
+	-@$(MAKE) $(AM_MAKEFLAGS) --no-print-directory linux-module \
+		linux_kernels=6.1 linux_target=initramfs-dom0
+	@$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(linux_tests_long)' \
+		TEST_SUITE_LOG=test-suite-linux-long.log
 
 # These run one at a time, as the suites do that run alone.
 soak-linux: linux-module
@@ -75,5 +83,5 @@ figures-livepatch:
 clean-linux:
 	rm -rf guests
 
-.PHONY: linux-module check-linux soak-linux figures-linux bench-linux \
+.PHONY: check-linux-long linux-module check-linux soak-linux figures-linux bench-linux \
 	figures-livepatch clean-linux
