@@ -467,6 +467,75 @@ static void faults(void)
 	row("fault", pages, "touch", best, pages, good);
 }
 
+/* Reads a page of each fault's 16, in shared memory that is all there. */
+static void read_faults_around(const char *workload, int flags)
+{
+	const size_t pages = 2048;
+	int fd = tmpfile_at("/dev/shm", pages * PAGE);
+	struct range all = { mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
+				  MAP_SHARED, fd, 0),
+			     pages, 1 };
+	uint64_t best = 0, t;
+	bool good = true;
+
+	if (all.p == MAP_FAILED)
+		die("mmap of a file");
+	fill(&all, 1);
+	for (int i = 0; i < 4; i++) {
+		struct range r = { mmap(place(pages * PAGE), pages * PAGE,
+					PROT_READ, flags | MAP_FIXED_NOREPLACE,
+					fd, 0),
+				   pages, 1 };
+		long faults = minor_faults();
+
+		if (r.p == MAP_FAILED)
+			die("mmap of a file");
+		t = rdtsc();
+		for (size_t k = 0; k < pages; k += 16)
+			*(volatile char *)(r.p + k * PAGE);
+		least(&best, rdtsc() - t);
+		good &= minor_faults() - faults <= (long)pages / 16 + 1 &&
+			holds(&r, 1) &&
+			minor_faults() - faults <= (long)pages / 16 + 1;
+		munmap(r.p, pages * PAGE);
+	}
+	row(workload, pages, "read", best, pages, good);
+	munmap(all.p, pages * PAGE);
+	close(fd);
+}
+
+/* The pages of a parent that a child writes to. */
+static void copies(void)
+{
+	const size_t pages = 128;
+	struct range r = { anon(pages), pages, 1 };
+	uint64_t best = 0, t;
+	uint64_t *took = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bool good = took != MAP_FAILED;
+
+	fill(&r, 1);
+	for (int i = 0; i < 20 && good; i++) {
+		struct child c = { .pid = fork() };
+
+		if (c.pid < 0)
+			die("fork");
+		if (!c.pid) {
+			t = rdtsc();
+			touch(r.p, pages);
+			*took = rdtsc() - t;
+			_exit(!holds(&r, 1));
+		}
+		good &= ends_well(&c) && holds(&r, 1);
+		least(&best, *took);
+	}
+	for (size_t k = 0; k < pages; k++)
+		good &= !*(uint64_t *)(r.p + k * PAGE + 8);
+	row("cow", pages, "copy", best, pages, good);
+	munmap(r.p, pages * PAGE);
+	munmap(took, PAGE);
+}
+
 /* What malloc does with a block that is not small. */
 static void small_blocks(void)
 {
@@ -512,6 +581,9 @@ void bench(bool is_quick)
 	null_calls();
 	small_process();
 	faults();
+	read_faults_around("around-shared", MAP_SHARED);
+	read_faults_around("around-private", MAP_PRIVATE);
+	copies();
 	small_blocks();
 	mprotects();
 	if (!quick)
