@@ -295,6 +295,17 @@ open(sys.argv[2], "wb").write(data[:at] + new + data[max(end, at + len(new)):])
 END
 fails "a binary without livepatches: no payload, and it says so" 1 \
 	'without CONFIG_LIVEPATCH' "$tmp/xen"
+# As packages install it: the files of the list, and the handlers beside them.
+mkdir "$tmp/share"
+(cd "$top_srcdir" && grep -hv ^LICENSES livepatch/FILES |
+	xargs cp --parents -t "$tmp/share" &&
+	cp -r --parents -t "$tmp/share" backends/xen-hv \
+		include/ptebatch/xen-ptebatch.h)
+sed 's/(Debian 12\.2\.0-14+deb12u1)/(Debian 12.2.0-14+deb12u2)/' \
+	"$stock/xen" >"$tmp/xen"
+livepatch=$tmp/share/livepatch
+fails "what a package installs of it works alone" 1 \
+	'gate compiler: .*deb12u2' "$tmp/xen"
 "$livepatch/build" "$source" --out "$tmp/out" >"$tmp/log" 2>&1
 [ $? -eq 2 ]
 verdict "a tree without a binary is wrong usage" "$tmp/log"
