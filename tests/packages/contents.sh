@@ -75,6 +75,18 @@ done <"$tmp/debs"
 verdict "no package tells the folder or the release of Xen it was built with" \
 	"$tmp/found"
 
+# A makefile's own @name@ is replaced by configure, and then replaces nothing.
+: >"$tmp/found"
+while read -r deb; do
+	dpkg-deb -x "$deb" "$tmp/unpacked"
+	grep -rIE '@[a-z_]+@' "$tmp/unpacked" --exclude-dir=xen-hv \
+		--exclude=configure.ac >>"$tmp/found"
+	rm -rf "$tmp/unpacked"
+done <"$tmp/debs"
+[ ! -s "$tmp/found" ]
+verdict "no packed file has a name that configure should have replaced" \
+	"$tmp/found"
+
 # debian/copyright and .reuse/dep5 state the same for every file.
 stanzas() { # file: "files|licence"
 	awk '/^Files:/ { sub(/^Files: */, ""); files = $0; more = 1; next }
