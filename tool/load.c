@@ -230,6 +230,11 @@ int load_command(int argc, char **argv)
 	code = lock();
 	if (!code)
 		code = load_payload(&h, &o, &payload);
+	if (code == TOOL_MISSING && o.boot) {
+		/* The boot has not failed because this Xen has no payload. */
+		payload = "missing";
+		code = TOOL_OK;
+	}
 	if (!code)
 		code = load_module(&h, &o, &module);
 	if (!code && !(quiet && !json)) {

@@ -844,6 +844,19 @@ static void the_command_line_of_linux_prevents_loading(void **state)
 	assert_int_equal(after->host.applies, 1);
 }
 
+static void a_boot_without_a_payload_loads_the_module(void **state)
+{
+	(void)state;
+	stock();
+	file("installed", "", 0644);
+	assert_int_equal(tool("load"), TOOL_MISSING);
+	assert_false(is_there("sys/module/ptebatch"));
+	assert_int_equal(tool("load", "--boot"), TOOL_OK);
+	assert_tells("there is no payload for Xen");
+	assert_int_equal(after->host.uploads, 0);
+	assert_true(is_there("sys/module/ptebatch"));
+}
+
 /* --- unload --------------------------------------------------------------- */
 
 static void one_at_a_time_loads_or_unloads(void **state)
@@ -1512,6 +1525,7 @@ int main(void)
 		TEST(a_damaged_record_stands_for_a_crash),
 		TEST(an_older_record_of_this_boot_is_settled),
 		TEST(the_command_line_of_linux_prevents_loading),
+		TEST(a_boot_without_a_payload_loads_the_module),
 		TEST(one_at_a_time_loads_or_unloads),
 		TEST(unload_takes_out_both),
 		TEST(unload_without_anything_loaded_is_done),
