@@ -15,6 +15,8 @@
  *           long one of them waits; on a stock Xen the latter alone. With
  *           -icount, the TSC ticks count instructions of both vCPUs
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
+ *   midway  a livepatch: Xen writes mmu_update's done count where the engine
+ *           hands a list over, as it does where it preempts one
  *   quick   with bench: only the figures table, not every batch size
  *   cycles  with bench: this is a CPU, where the TSC counts cycles; only what a
  *           domU may do, up to 512 pages
@@ -108,6 +110,7 @@ void kernel_main(start_info_t *si)
 	if (has_word("flask"))
 		flask_run();
 	requests_are_read_ahead = has_word("ahead");
+	counts_are_written_midway = has_word("midway");
 	if (has_word("test"))
 		tests_run(has_word("new"), has_word("old"), has_word("traps"));
 	if (has_word("guest"))

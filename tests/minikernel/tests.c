@@ -596,6 +596,7 @@ static const struct test on_xen[] = {
 static const struct ptebatch_backend *backend;
 
 int calls_are_preempted; /* while each test runs */
+int counts_are_written_midway;
 int requests_are_read_ahead;
 int is_shadowed;
 static uint32_t preemptions;
