@@ -913,12 +913,12 @@ static const char *a_done_count_is_written_when_the_list_has_ended(void)
 	 */
 	for (in_list = 0; in_list < 2; in_list++)
 		for (i = 0; i < sizeof(at); i++) {
-			for (tries = 0; tries < 3; tries++)
+			for (tries = 0; tries < 100; tries++)
 				if (ends_with_its_count(at[i], (int)in_list) ||
 				    calls_are_preempted || is_shadowed ||
 				    counts_are_written_midway)
 					break;
-			CHECK(tries < 3);
+			CHECK(tries < 100);
 		}
 	memset(page_virt(800), 0, PAGE);
 	*(uint32_t *)page_virt(700) = 0;

@@ -15,8 +15,9 @@
  *           long one of them waits; on a stock Xen the latter alone. With
  *           -icount, the TSC ticks count instructions of both vCPUs
  *   bench   the figures, as lines that begin with "bench " (see bench.c)
- *   midway  a livepatch: Xen writes mmu_update's done count where the engine
- *           hands a list over, as it does where it preempts one
+ *   midway  Xen writes mmu_update's done count in the middle of a list, too:
+ *           where a payload's engine hands it over, or preempts it on shadow
+ *           page tables, where it takes long
  *   quick   with bench: only the figures table, not every batch size
  *   cycles  with bench: this is a CPU, where the TSC counts cycles; only what a
  *           domU may do, up to 512 pages
