@@ -51,6 +51,11 @@ struct around {
 	unsigned int hits; /* pages that read-ahead has brought in time */
 };
 
+static pgoff_t last_page(struct inode *inode)
+{
+	return DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE) - 1;
+}
+
 static bool fresh(const struct folio *folio)
 {
 	return folio_test_uptodate((struct folio *)folio) &&
@@ -101,7 +106,9 @@ static unsigned int collect(struct around *a, struct xa_state *xas,
 
 	do {
 		pgoff_t index = xas->xa_index;
-		pgoff_t end = min(a->last, folio_next_index(folio) - 1);
+		/* A large folio can outlive a truncation in its middle. */
+		pgoff_t end = min3(a->last, folio_next_index(folio) - 1,
+				   last_page(a->mapping->host));
 		unsigned int before = nr;
 
 		for (; index <= end; index++) {
@@ -220,9 +227,13 @@ static bool map_around(struct around *a, vm_fault_t *ret)
 	return true;
 }
 
-static bool takes(const struct vm_area_struct *vma)
+/* The kernel maps around read faults alone, and within one table. */
+static bool takes(const struct vm_fault *vmf, pgoff_t first, pgoff_t last)
 {
-	return ptb_on[PTB_FAULT] &&
+	const struct vm_area_struct *vma = vmf->vma;
+
+	return ptb_on[PTB_FAULT] && !(vmf->flags & FAULT_FLAG_WRITE) &&
+	       first <= last && last - first < PTRS_PER_PTE &&
 	       !(vma->vm_flags &
 		 (VM_HUGETLB | VM_PFNMAP | VM_MIXEDMAP | __VM_UFFD_FLAGS)) &&
 	       (pgprot_val(vma->vm_page_prot) & _PAGE_PRESENT);
@@ -250,10 +261,8 @@ vm_fault_t ptb_map_pages(struct vm_fault *vmf, pgoff_t first, pgoff_t last)
 
 	ptb_enter();
 	ptb_count(PTB_FAULT, calls, 1);
-	if (likely(takes(vmf->vma))) {
-		a.last = min(last, DIV_ROUND_UP(i_size_read(a.mapping->host),
-						PAGE_SIZE) -
-					   1);
+	if (likely(takes(vmf, first, last))) {
+		a.last = min(last, last_page(a.mapping->host));
 		rcu_read_lock();
 		if (likely(map_around(&a, &ret))) {
 			rcu_read_unlock();
