@@ -463,7 +463,7 @@ mutant 'found: G left out in validation' validate.c \
 mutant "found: the flags of a kernel's entry left out in validation" validate.c \
 	't[i] = l1e_get_intpte(new);' ';'
 mutant 'found: a missing put in devalidation' validate.c \
-	'entry_put(page, pte, &s);' ''
+	'entry_put(page, pte, &s);' ';'
 mutant "found: a missing put of another's page in devalidation" validate.c \
 	'put_page_from_l1e(l1e_from_intpte(pte), d);' ''
 mutant 'found: flags that Xen wants different left as they are' validate.c \
@@ -491,7 +491,8 @@ mutant 'found: validation that cannot be turned off' validate.c \
 mutant 'found: a switch that is not for one domain' hooks.h \
 	'opt_ptebatch & ~ptebatch_parts_off(d) & part' 'opt_ptebatch & part'
 mutant 'found: a bad list that is obeyed up to its fault' l1.c \
-	'if ( !rc ) ptebatch_parts_off(d) = ~on;' 'ptebatch_parts_off(d) = ~on;'
+	'if ( !rc ) rc = ptebatch_set_parts_off(d, ~on);' \
+	'ptebatch_set_parts_off(d, ~on);'
 mutant 'found: a domain left referenced' l1.c 'rcu_unlock_domain(d);' ''
 mutant 'found: traps turned on by a boolean' l1.c \
 	'*on | L1_CALLS | L1_UPDATES | L1_VALIDATION' '15'

@@ -333,6 +333,20 @@ static void denials(void)
 	hx.xsm_calls = 0;
 	EQ(hx_call(MMU, (uintptr_t)reqs, 128, 0, DOMID_SELF, 0), 0);
 	EQ(hx.xsm_calls, 2);
+	/* Memory's values need the rights that an entry needs. */
+	for (unsigned int i = 0; i < 64; i++)
+		reqs[i] = (mmu_update_t){memory(0, i),
+					 i < 40 ? absent(i) : page(i, RW)};
+	hx.xsm_calls = 0;
+	EQ(hx_call(MMU, (uintptr_t)reqs, 64, 0, DOMID_SELF, 0), 0);
+	EQ(hx.xsm_calls, 2);
+	/* What the engine has asked about, Xen's function does not ask again. */
+	for (unsigned int i = 0; i < 4; i++)
+		reqs[i] = (mmu_update_t){slot(0, i), page(i + 10, RW)};
+	reqs[4] = (mmu_update_t){MFN_L2 << 12, page(0, RW)};
+	hx.xsm_calls = 0;
+	EQ(hx_call(MMU, (uintptr_t)reqs, 5, 0, DOMID_SELF, 0), 0);
+	EQ(hx.xsm_calls, 1);
 	/* A request that Xen's function does is asked about once as well. */
 	reqs[0] = (mmu_update_t){MFN_L2 << 12, page(0, RW)};
 	hx.xsm_calls = 0;

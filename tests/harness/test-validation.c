@@ -226,6 +226,16 @@ static void l1_tables(void)
 	EQ(hx_promote(0, &hx_self), (uint64_t)-EBUSY);
 	end();
 
+	begin("a granted page's references go where a table is let go");
+	world();
+	EQ(hx_promote(0, &hx_self), 0);
+	before = type_count(MFN_F_PAGE);
+	hx_set(0, 5, pte(MFN_F_PAGE, RW));
+	EQ(type_count(MFN_F_PAGE), before + 1);
+	hx_demote(0, &hx_self);
+	EQ(type_count(MFN_F_PAGE), before);
+	end();
+
 	begin("the last references go where a table is let go");
 	world();
 	for (unsigned int i = 0; i < 512; i++)

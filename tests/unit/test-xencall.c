@@ -622,8 +622,7 @@ static void a_call_that_xen_loses_hands_back_what_was_done(void **state)
 					 0);
 		fake.gone_after = n;
 		fake.gone_raw = 1;
-		assert_int_equal(ptebatch_flush(&b, &all), 0);
-		assert_true(fake.tlbs >= 1);
+		assert_int_equal(ptebatch_flush(&b, NULL), 0);
 		for (i = 0; i < 24; i++)
 			assert_int_equal(old[i],
 					 ENTRY(i / 8 * 100 + i % 8) | RW);
