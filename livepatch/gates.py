@@ -3,6 +3,8 @@
 what differs, or returns what it found, in words."""
 
 import collections
+import filecmp
+import os
 import re
 import struct
 import subprocess
@@ -140,6 +142,26 @@ def identical(rebuilt, data):
             raise Shut("rebuild", "the rebuild is not the binary, byte for byte; "
                        "the two cannot be compared in any other way")
     return "the rebuild is the binary, byte for byte"
+
+
+def same_headers(source, tree):
+    """The payload is compiled with the headers that the binary was built from. Only
+    the engine's rows in the table of hypercalls are new."""
+    differ = []
+    for top in ("include", "arch/x86/include"):
+        for folder, _, names in os.walk(os.path.join(source, top)):
+            for path in (os.path.join(folder, name) for name in names
+                         if name.endswith(".h")):
+                inside = os.path.relpath(path, source)
+                copy = os.path.join(tree, inside)
+                if inside != "arch/x86/include/asm/hypercall.h" and not (
+                        os.path.isfile(copy)
+                        and filecmp.cmp(path, copy, shallow=False)):
+                    differ.append(inside)
+    if differ:
+        raise Shut("headers", "the payload's tree does not have these as the "
+                   f"source has them: {', '.join(sorted(differ)[:20])}")
+    return "the payload is compiled with the source's headers"
 
 
 # ---- The payload -------------------------------------------------------------

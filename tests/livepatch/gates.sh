@@ -249,6 +249,54 @@ if [ $? -ne 0 ]; then
 		"Debian's archive does not serve Xen's source here"
 	tap_done
 fi
+# The tree that a payload is compiled from, with the engine put into it by a build
+# that was interrupted: the field in struct pv_domain is still there.
+cp -r "$source" "$tmp/tree" &&
+	"$top_srcdir/backends/xen-hv/install" "$tmp/tree" >"$tmp/log" 2>&1 ||
+	bail_out "no tree"
+domain=xen/arch/x86/include/asm/domain.h
+prepares() { # what holds, what it says, Python before it, after it
+	python3 - "$livepatch" "$source" "$stock/xen" "$tmp" "$3" "$4" \
+		>"$tmp/log" 2>&1 <<-'END'
+	import importlib.machinery, importlib.util, os, sys
+	sys.dont_write_bytecode = True
+	folder, source, binary, work, before, after = sys.argv[1:]
+	loader = importlib.machinery.SourceFileLoader("build", folder + "/build")
+	build = importlib.util.module_from_spec(
+	    importlib.util.spec_from_loader("build", loader))
+	loader.exec_module(build)
+	tree = build.Tree(work, source, build.Binary(binary))
+	mark = work + "/rebuilt"
+	build.write(mark, build.hashlib.sha256(tree.binary.data).hexdigest() + " "
+	            + os.path.realpath(source))
+	exec(before)
+	try:
+	    print(tree.install())
+	except (build.Shut, build.Failed) as reason:
+	    print(reason)
+	exec(after)
+	END
+	if [ $? -eq 0 ] && grep -q "$2" "$tmp/log"; then
+		ok "$1"
+	else
+		not_ok "$1" "$tmp/log"
+	fi
+}
+grep -q ptebatch_off "$tmp/tree/$domain"
+verdict "the engine's own field is in the tree"
+prepares "it is not there when a payload is compiled" "source's headers" '' '
+assert build.read(f"{source}/xen/{build.DOMAIN}") == build.read(
+    f"{tree.xen}/{build.DOMAIN}")
+assert os.path.exists(mark)'
+prepares "a build that is interrupted leaves no tree to be used again" \
+	'engine is going in' '
+def install(*arguments, **options):
+    raise build.Failed("the engine is going in")
+build.subprocess.run = install' 'assert not os.path.exists(mark)'
+echo >>"$tmp/tree/xen/arch/x86/include/asm/mm.h"
+prepares "a header that was edited: no payload" 'gate headers: .*asm/mm\.h$' '' \
+	'assert not os.path.exists(mark)'
+rm -r "$tmp/tree"
 fails() { # what holds, status, what it says, the binary
 	status=$2 wants=$3
 	: >"$tmp/out"
