@@ -21,6 +21,7 @@ WRITABLE = re.compile(
 # Relocations of x86-64 that Xen's loader knows, by their numbers.
 RELOCATIONS = {0, 1, 2, 4}
 ALLOC, WRITE, EXECUTE = 2, 1, 4
+SECTION, FILE = 3, 4            # kinds of symbols
 ENDBR64 = bytes.fromhex("f30f1efa")
 JUMP = 5                        # bytes of the jump that Xen writes
 
@@ -77,13 +78,23 @@ class Elf:
         end = section.size if size is None else value + size
         return self.data[section.offset + value:section.offset + end]
 
-    def at(self, address, size):
-        """Content of a linked file at an address."""
+    def holds(self, address, size=1):
+        """The section of a linked file that an address is in, or None."""
         for section in self.sections:
             if section.flags & ALLOC and section.address <= address and \
                     address + size <= section.address + section.size:
-                return self.bytes(section, address - section.address, size)
-        return b""
+                return section
+        return None
+
+    def at(self, address, size):
+        """Content of a linked file at an address."""
+        section = self.holds(address, size)
+        return self.bytes(section, address - section.address,
+                          size) if section else b""
+
+    def executes(self, address):
+        section = self.holds(address)
+        return bool(section and section.flags & EXECUTE)
 
     def relocations(self):
         """Yields (section, offset, type, symbol, addend)."""
@@ -166,16 +177,35 @@ def same_headers(source, tree):
 
 # ---- The payload -------------------------------------------------------------
 
+def once(names, name):
+    """The address of a symbol that has to be in the binary's table, once."""
+    found = names.get(name, ())
+    if len(found) != 1:
+        raise Shut("symbols", f"not in the binary's own table, or not once: {name}")
+    return next(iter(found))
+
+
 def symbols_resolve(payload, names):
-    """What the payload takes is in the binary's own table once, and what it has
-    is not there, except what it replaces."""
-    missing = sorted({s.name for s in payload.symbols
-                      if s.section == 0 and s.name
-                      and len(names.get(s.name, ())) != 1})
-    if missing:
-        raise Shut("symbols", "not in the binary's own table, or not once: "
-                   + ", ".join(missing))
-    needs = {s.name for s in payload.symbols if s.section == 0 and s.name}
+    """What the payload takes is in the binary's own table once, and is not freed
+    when Xen has booted. What the payload has is not in that table, except what it
+    replaces: Xen refuses to load other symbols of the same name."""
+    needs = {s.name: once(names, s.name) for s in payload.symbols
+             if s.section == 0 and s.name}
+    begin, end = once(names, "__init_begin"), once(names, "__init_end")
+    freed = sorted(name for name in needs if begin <= needs[name] < end)
+    if freed:
+        raise Shut("symbols", "freed when Xen has booted: " + ", ".join(freed))
+    new = {(symbol.section, symbol.value + addend)
+           for section, _, _, symbol, addend in payload.relocations()
+           if section.name == ".livepatch.funcs"}
+    twice = sorted({s.name for s in payload.symbols
+                    if s.name in names and s.kind not in (SECTION, FILE)
+                    and 0 < s.section < len(payload.sections)
+                    and payload.sections[s.section].flags & ALLOC
+                    and (s.section, s.value) not in new})
+    if twice:
+        raise Shut("symbols", "in the binary's own table as well: "
+                   + ", ".join(twice))
     return f"{len(needs)} symbols are in the binary's own table"
 
 
@@ -230,20 +260,32 @@ def depends_on(payload, build_id):
     return f"the payload depends on {build_id}"
 
 
-def hooks_checked(payload):
+def hooks_checked(payload, syms, names):
     """What is called indirectly begins with endbr64: on hardware with CET it would
-    otherwise be refused."""
+    otherwise be refused. That holds for functions of the payload's and of Xen's.
+    Xen takes the endbr64 from some of its own when it boots."""
     functions = {(s.section, s.value): s.name for s in payload.symbols
                  if s.kind == 2}
+    begin, end = (once(names, f"__initdata_cf_clobber_{edge}")
+                  for edge in ("start", "end"))
+    lost = {address for address, in struct.iter_unpack(
+        "<Q", syms.at(begin, end - begin))}
     bad, taken = set(), set()
 
     def take(symbol, addend):
-        if not symbol.section or symbol.section >= 0xff00 or not (
+        if not symbol.section:
+            address = once(names, symbol.name) + addend
+            if not syms.executes(address):
+                return
+            name = symbol.name
+            code = b"" if address in lost else syms.at(address, 4)
+        elif symbol.section < 0xff00 and (
                 payload.sections[symbol.section].flags & EXECUTE):
+            name = functions.get((symbol.section, symbol.value + addend))
+            code = payload.bytes(payload.sections[symbol.section],
+                                 symbol.value + addend, 4)
+        else:
             return
-        name = functions.get((symbol.section, symbol.value + addend))
-        code = payload.bytes(payload.sections[symbol.section],
-                             symbol.value + addend, 4)
         taken.add(name)
         if code != ENDBR64:
             bad.add(name or f"{symbol.name}+{addend:#x}")
@@ -279,6 +321,9 @@ def expected(syms, address, size, length=16):
     if start is None or end is None:
         raise Shut("expect", "the binary's list of alternatives is not found")
     # struct alt_instr: two offsets, a feature, and four lengths.
+    if (end - start) % 14:
+        raise Shut("expect", "the binary's list of alternatives has entries of "
+                   "another size")
     for at in range(start, end, 14):
         offset, _, _, length_old, *_ = struct.unpack("<iiHBBBB",
                                                      syms.at(at, 14))
@@ -300,8 +345,12 @@ for wide, *narrow in (
     for register in (wide, *narrow):
         REGISTERS[register] = wide
 CALLER_SAVED = frozenset(REGISTERS.values())
-# Instructions that write other registers than their first operand, and those that
-# do not write that.
+# Instructions that write their first operand, and those that write registers that
+# are not among their operands. No other one counts.
+WRITES = re.compile(
+    r"(mov|movabs|movzx|movsxd?|lea|add|sub|and|or|xor|adc|sbb|inc|dec|neg|not|pop"
+    r"|sh[lr]d?|sa[lr]|ro[lr]|rc[lr]|imul|bs[fr]|bswap|popcnt|[lt]zcnt|xchg|xadd"
+    r"|set[a-z]+|cmov[a-z]+)$")
 IMPLIED = {
     "cdq": "rdx", "cqo": "rdx", "cdqe": "rax", "mul": "rax rdx",
     "imul": "rax rdx", "div": "rax rdx", "idiv": "rax rdx", "cmpxchg": "rax",
@@ -309,8 +358,6 @@ IMPLIED = {
     "rdmsr": "rax rdx", "movs": "rsi rdi rcx", "stos": "rdi rcx",
     "cmps": "rsi rdi rcx", "scas": "rdi rcx",
 }
-READS = {"cmp", "test", "bt", "push", "nop", "data16", "prefetchw", "invlpg",
-         "wrmsr", "ret"}
 
 
 class Code:
@@ -352,11 +399,12 @@ class Code:
             if to is not None:
                 if to in self.functions and to != start:
                     found |= self.changes(to)
-            elif mnemonic not in READS and mnemonic[0] != "j":
+            else:
                 first, _, rest = operands.partition(",")
-                if first in REGISTERS:
+                alone = mnemonic == "imul" and not rest
+                if WRITES.match(mnemonic) and not alone and first in REGISTERS:
                     found.add(REGISTERS[first])
-                if mnemonic != "imul" or not rest:
+                if mnemonic != "imul" or alone:
                     found.update(IMPLIED.get(mnemonic, "").split())
                 if mnemonic in ("xchg", "xadd"):
                     found.update(REGISTERS[r] for r in (rest,)

@@ -23,10 +23,10 @@ except gates.Shut as shut:
     print(f"{shut.gate}: {shut}")
 ' "$livepatch" "$1" "$tmp"
 }
-gate() { # what holds, what it begins with, expression
+gate() { # what holds, "open", a gate, or all that it says, expression
 	said=$(says "$3" 2>&1)
 	case $said in
-	"$2: "*) ok "$1" ;;
+	"$2: "* | "$2") ok "$1" ;;
 	*) not_ok "$1" "$said" ;;
 	esac
 }
@@ -88,12 +88,46 @@ shared:	mov %rdi, %rax
 	mov %rdi, %rcx
 	ret
 	.size shared, . - shared
+	.globl reads
+	.type reads, @function
+reads:	mov %r8, %r9
+	mov %r8, %rax
+	mov %r8, %rdx
+	mov %r8, %rsi
+	mov %r8, %rdi
+	mul %rcx
+	div %r8
+	imul %r10
+	verw %cx
+	invpcid (%rdx), %r8
+	wrfsbase %r10
+	call *%r11
+	ret
+	.size reads, . - reads
+	.globl checked, poisoned
+checked: endbr64
+	ret
+poisoned: endbr64
+	ret
+	.section .init.text, "ax"
+	.globl __init_begin, __init_end, at_boot
+__init_begin:
+at_boot: ret
+__init_end:
+	.section .init.data.cf_clobber, "aw"
+	.globl __initdata_cf_clobber_start, __initdata_cf_clobber_end
+__initdata_cf_clobber_start:
+	.quad poisoned
+__initdata_cf_clobber_end:
 	.section .altinstructions, "a"
 	.globl __alt_instructions, __alt_instructions_end
 __alt_instructions:
 	.long 1b - ., 1b - .
 	.word 0
 	.byte 3, 0, 0, 0
+#ifdef LONGER
+	.byte 0
+#endif
 __alt_instructions_end:
 	.data
 	.globl theirs
@@ -118,6 +152,12 @@ hook:
 #ifdef UNKNOWN
 	call unknown
 #endif
+#ifdef CALLS
+	call CALLS
+#endif
+#ifdef TAKES
+	lea TAKES(%rip), %rax
+#endif
 #ifdef GOT
 	mov all@GOTPCREL(%rip), %rax
 #endif
@@ -131,6 +171,18 @@ called:
 	.size called, . - called
 	.section .livepatch.hooks.load, "aw"
 	.quad hook
+#ifdef STORES
+	.section .data.rel.ro, "aw"
+	.quad STORES
+#endif
+#ifdef HAS
+	.section .text.HAS, "ax"
+HAS:	ret
+#ifdef REPLACES
+	.section .livepatch.funcs, "aw"
+	.quad 0, HAS
+#endif
+#endif
 	.section .livepatch.depends, "a"
 	.long 4, 20, 3
 	.asciz "GNU"
@@ -163,7 +215,18 @@ payload() { # name, -D...
 		ld -o "$tmp/binary" "$tmp/binary.o" &&
 		nm "$tmp/binary" | sed 's/^/0x/' |
 		sed 's/ shared$/ some.c#shared/' >"$tmp/binary.map" &&
+		gcc -c -DLONGER -o "$tmp/longer.o" "$tmp/binary.S" &&
+		ld -o "$tmp/longer" "$tmp/longer.o" &&
 		payload good &&
+		payload at-boot -DCALLS=at_boot &&
+		payload has -DHAS=shared &&
+		payload has-global -DHAS=leaf &&
+		payload replaces -DHAS=leaf -DREPLACES &&
+		payload takes-data -DTAKES=theirs &&
+		payload takes -DTAKES=checked -DSTORES=checked &&
+		payload takes-unchecked -DTAKES=leaf &&
+		payload stores-unchecked -DSTORES=leaf &&
+		payload stores-poisoned -DSTORES=poisoned &&
 		payload unknown -DUNKNOWN && payload got -DGOT &&
 		payload unchecked -DNO_ENDBR &&
 		payload unchecked-called -DNO_ENDBR_CALLED &&
@@ -175,7 +238,8 @@ payload() { # name, -D...
 		ld -r -o "$tmp/nameless" "$tmp/good.o"
 } >"$tmp/log" 2>&1
 for file in binary good unknown got unchecked unchecked-called second own \
-	percpu init depends nameless
+	percpu init depends nameless longer at-boot has has-global replaces \
+	takes-data takes takes-unchecked stores-unchecked stores-poisoned
 do
 	[ -s "$tmp/$file" ] || { cat "$tmp/log" >&2; bail_out "no $file"; }
 done
@@ -198,7 +262,15 @@ gate "symbols of the binary's are taken" open \
 gate "a symbol that the binary lacks is not" symbols \
 	'symbols_resolve(Elf(t + "unknown"), table(t + "binary.map"))'
 gate "a symbol that the binary has twice is not" symbols \
-	'symbols_resolve(Elf(t + "good"), {"all": {1, 2}})'
+	'symbols_resolve(Elf(t + "good"), {**table(t + "binary.map"), "all": {1, 2}})'
+gate "a function that is freed when Xen has booted is not" symbols \
+	'symbols_resolve(Elf(t + "at-boot"), table(t + "binary.map"))'
+gate "a name that the binary has is not" symbols \
+	'symbols_resolve(Elf(t + "has-global"), table(t + "binary.map"))'
+gate "but that of a function that is replaced is" open \
+	'symbols_resolve(Elf(t + "replaces"), table(t + "binary.map"))'
+gate "and that of a static function, which the table has with its file" open \
+	'symbols_resolve(Elf(t + "has"), table(t + "binary.map"))'
 gate "a variable of the payload's own is taken" open \
 	'no_second_data(Elf(t + "own"), table(t + "binary.map"), ())'
 gate "a second variable of Xen's is not" data \
@@ -211,10 +283,20 @@ gate "per-CPU data are not" sections 'sections_known(Elf(t + "percpu"))'
 gate "boot parameters are not" sections 'sections_known(Elf(t + "init"))'
 gate "a relocation that the loader does not know is not" sections \
 	'sections_known(Elf(t + "got"))'
-gate "hooks with endbr64 are taken" open 'hooks_checked(Elf(t + "good"))'
-gate "a hook without it is not" cf_check 'hooks_checked(Elf(t + "unchecked"))'
+checks() { echo "hooks_checked(Elf(t + '$1'), Elf(t + 'binary'),
+	table(t + 'binary.map'))"; }
+gate "hooks with endbr64 are taken" open "$(checks good)"
+gate "a hook without it is not" cf_check "$(checks unchecked)"
 gate "nor a function whose address is taken" cf_check \
-	'hooks_checked(Elf(t + "unchecked-called"))'
+	"$(checks unchecked-called)"
+gate "addresses of Xen's functions with endbr64 are taken" open \
+	"$(checks takes)"
+gate "those of Xen's variables too" open "$(checks takes-data)"
+gate "that of a function of Xen's without endbr64 is not" cf_check \
+	"$(checks takes-unchecked)"
+gate "nor if it is stored" cf_check "$(checks stores-unchecked)"
+gate "nor where Xen removes the endbr64 when it boots" cf_check \
+	"$(checks stores-poisoned)"
 gate "the binary's build-id is taken" open \
 	"depends_on(Elf(t + 'good'), '$id')"
 gate "another build-id is not" build-id \
@@ -230,12 +312,17 @@ gate "a function that changes all registers may be replaced" open \
 	"registers_free(Code(t + 'binary'), {'all': $(at all)})"
 gate "one that leaves some as they are may not" registers \
 	"registers_free(Code(t + 'binary'), {'leaf': $(at leaf)})"
+gate "a register that is only read is left as it is" \
+	"open: ['r10', 'r11', 'r8', 'rcx']" \
+	"sorted(CALLER_SAVED - Code(t + 'binary').changes($(at reads)))"
 gate "the first bytes of a function are what Xen compares" open \
 	"expected(Elf(t + 'binary'), $(at leaf), 11)"
 gate "a function shorter than a jump cannot be replaced" expect \
 	"expected(Elf(t + 'binary'), $(at leaf), 4)"
 gate "bytes that Xen changes when it boots are not compared" expect \
 	"expected(Elf(t + 'binary'), $(at alters), 13)"
+gate "a list of alternatives with entries of another size is not read" expect \
+	"expected(Elf(t + 'longer'), $(at leaf), 11)"
 gate "a function that is entered at its start alone may be replaced" open \
 	"not_entered(Code(t + 'binary'), {'leaf': $(at leaf)})"
 gate "one that something jumps into may not" expect \
@@ -316,6 +403,9 @@ fails "a binary of another compiler: no payload, and it says so" 1 \
 	'gate compiler: .*deb12u2' "$tmp/xen"
 head -c 1000000 "$stock/xen" >"$tmp/xen"
 fails "a truncated binary: no payload" 1 'not a hypervisor\|its configuration' \
+	"$tmp/xen"
+gzip -1c "$stock/xen" | head -c 500000 >"$tmp/xen"
+fails "a truncated packed binary: no payload" 1 '^build: .* cannot be unpacked' \
 	"$tmp/xen"
 fails "a file that is no hypervisor: no payload" 1 'not a hypervisor' "$0"
 python3 - "$stock/xen" "$tmp/xen" <<'END'
