@@ -114,7 +114,9 @@ void payload_preempted(void)
 
 static int cf_check payload_revert(livepatch_payload_t *payload)
 {
+    /* With the parameter's text, for those who read it after a refusal. */
     opt_ptebatch &= ~L1_CALLS;
+    payload_param.init_leaf(&payload_param);
 
 #ifndef PAYLOAD_NO_VETO
     if ( NOW() - preempted_at < COME_BACK )
