@@ -70,6 +70,8 @@ static void cf_check payload_load(void)
 {
     unsigned int before = payload_params.e.size;
 
+    BUILD_BUG_ON(ARRAY_SIZE(payload_counts[0]) < L1_COUNTS + 0U);
+
     printk("ptebatch " PAYLOAD_VERSION ": applied as a livepatch\n");
     payload_param.init_leaf(&payload_param);
     if ( hypfs_add_leaf(&payload_params, &payload_param.hypfs, false) )
