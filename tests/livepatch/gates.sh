@@ -444,6 +444,10 @@ fails "what a package installs of it works alone" 1 \
 "$livepatch/build" "$source" --out "$tmp/out" >"$tmp/log" 2>&1
 [ $? -eq 2 ]
 verdict "a tree without a binary is wrong usage" "$tmp/log"
+"$livepatch/build" "$source" --binary "$tmp/xen" --define PAYLOAD_NO_VETO \
+	--out "$tmp/payloads/" >"$tmp/log" 2>&1
+[ $? -eq 2 ]
+verdict "a payload for tests does not get the name of one for use" "$tmp/log"
 "$livepatch/build" "$source" --binary "$stock/xen" --syms "$stock/xen" \
 	--out "$tmp/out" >"$tmp/log" 2>&1
 [ $? -eq 2 ]
