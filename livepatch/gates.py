@@ -211,18 +211,20 @@ def symbols_resolve(payload, names):
 
 def no_second_data(payload, names, files):
     """No variable of Xen's is in the payload, where it would be another one. A
-    table that is constant but for relocations may be."""
-    theirs = set(names)
+    table that is constant but for relocations may be. The compiler numbers the
+    static variables of functions, and the numbers differ."""
+    plain = lambda name: re.sub(r"\.\d+$", "", name)
+    theirs = {plain(name) for name in names}
     for name in names:
         path, _, rest = name.partition("#")
         if path in files:
-            theirs.add(rest)
+            theirs.add(plain(rest))
     twice = sorted({s.name for s in payload.symbols
                     if s.kind == 1 and 0 < s.section < 0xff00
                     and payload.sections[s.section].flags & WRITE
                     and not payload.sections[s.section].name.startswith(
                         ".data.rel.ro")
-                    and s.name in theirs})
+                    and plain(s.name) in theirs})
     if twice:
         raise Shut("data", "variables of Xen's own are in the payload as well: "
                    + ", ".join(twice))

@@ -231,6 +231,7 @@ payload() { # name, -D...
 		payload unchecked -DNO_ENDBR &&
 		payload unchecked-called -DNO_ENDBR_CALLED &&
 		payload second -DOWN=theirs && payload own -DOWN=ours &&
+		payload numbered -DOWN=once.12 &&
 		payload percpu -DSECTION=.data.percpu &&
 		payload init -DSECTION=.init.setup &&
 		payload depends -UDEPENDS -DDEPENDS="$(echo "$bytes" |
@@ -238,7 +239,7 @@ payload() { # name, -D...
 		ld -r -o "$tmp/nameless" "$tmp/good.o"
 } >"$tmp/log" 2>&1
 for file in binary good unknown got unchecked unchecked-called second own \
-	percpu init depends nameless longer at-boot has has-global replaces \
+	percpu init depends nameless longer at-boot has has-global replaces numbered \
 	takes-data takes takes-unchecked stores-unchecked stores-poisoned
 do
 	[ -s "$tmp/$file" ] || { cat "$tmp/log" >&2; bail_out "no $file"; }
@@ -277,6 +278,8 @@ gate "a second variable of Xen's is not" data \
 	'no_second_data(Elf(t + "second"), table(t + "binary.map"), ())'
 gate "nor one that is static in a file of Xen's" data \
 	'no_second_data(Elf(t + "own"), {"mm.c#ours": {1}}, ("mm.c",))'
+gate "nor one that is static in a function, under another number" data \
+	'no_second_data(Elf(t + "numbered"), {"mm.c#once.7": {1}}, ("mm.c",))'
 gate "sections that the loader knows are taken" open \
 	'sections_known(Elf(t + "good"))'
 gate "per-CPU data are not" sections 'sections_known(Elf(t + "percpu"))'
