@@ -11,7 +11,7 @@ set -u
 . "$(dirname "$0")/../common/tap.sh"
 : "${top_builddir:=$top_srcdir/build}"
 temporary_folder
-nr=${TRACE_OPERATIONS:-20000} seed=${TRACE_SEED:-1}
+nr=${TRACE_OPERATIONS:-12000} seed=${TRACE_SEED:-1}
 
 run() { # file for the lines about the trace, variant, Xen's option, words
 	file=$1 variant=$2 option=$3 words_given=$4
