@@ -2,10 +2,11 @@
 # Part of Makefile.am: Debian's packages.
 
 # The longest first, since others can run beside it.
-packages_tests = tests/packages/install.sh tests/packages/reproducible.sh \
-	tests/packages/lintian.sh tests/packages/contents.sh
-# These boot a whole Debian, or install a compiler and the headers of a kernel.
-long_packages_tests = tests/packages/dom0.sh tests/packages/autopkgtest.sh
+packages_tests = tests/packages/reproducible.sh tests/packages/lintian.sh \
+	tests/packages/contents.sh
+# These download a whole Debian, and install into it or boot it.
+long_packages_tests = tests/packages/dom0.sh tests/packages/install.sh \
+	tests/packages/autopkgtest.sh
 
 # Builds the packages of what is distributed, in packages/. tree/ stays as it was
 # distributed. Livepatches are taken from the folder $PTEBATCH_PAYLOADS.
