@@ -15,7 +15,7 @@
  * Pages are counted as mapped after their entries are set, so that a failed
  * hypercall needs no undoing: an entry that is not set is as if its page had not
  * been in the page cache, and the kernel's own code sets it if it is the one
- * that the fault is about. Whoever relies on the count holds the lock of the
+ * that the fault is about. Code that relies on the count holds the lock of the
  * page or of the table.
  *
  * The hook leaves huge pages and userfaultfd to the original, and tables that
