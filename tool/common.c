@@ -88,6 +88,14 @@ void parse(const struct argp *argp, int argc, char **argv, void *input)
 	argp_parse(argp, argc, argv, 0, NULL, input);
 }
 
+error_t parse_no_more(int key, char *arg, struct argp_state *state)
+{
+	if (key != ARGP_KEY_ARG)
+		return ARGP_ERR_UNKNOWN;
+	argp_error(state, "\"%s\" is one argument too many", arg);
+	return 0;
+}
+
 uint64_t parse_number(struct argp_state *state, const char *what,
 		      const char *text, uint64_t least, uint64_t most)
 {

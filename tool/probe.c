@@ -6,16 +6,9 @@
 
 #include "tool.h"
 
-static error_t option(int key, char *arg, struct argp_state *state)
-{
-	if (key == ARGP_KEY_ARG)
-		argp_error(state, "\"%s\" is one argument too many", arg);
-	return ARGP_ERR_UNKNOWN;
-}
-
 static const struct argp argp = {
 	NULL,
-	option,
+	parse_no_more,
 	"",
 	"Tell what this host and this domain have, and what to do to get what is missing.",
 	common_options,

@@ -74,11 +74,9 @@ static error_t option(int key, char *arg, struct argp_state *state)
 		o->apply = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (state->arg_num == 3)
-			parse_flags(state, arg, o);
-		else
-			argp_error(state, "\"%s\" is one argument too many",
-				   arg);
+		if (state->arg_num != 3)
+			return parse_no_more(key, arg, state);
+		parse_flags(state, arg, o);
 		return 0;
 	case ARGP_KEY_END:
 		if (state->arg_num < 4)

@@ -36,11 +36,8 @@ static error_t option(int key, char *arg, struct argp_state *state)
 	case COUNT:
 		o->updates = parse_number(state, "--count", arg, 1, UINT32_MAX);
 		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "\"%s\" is one argument too many", arg);
-		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return parse_no_more(key, arg, state);
 	}
 }
 

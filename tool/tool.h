@@ -85,6 +85,9 @@ extern const struct argp_child parts_options[];
 /* On ARGP_KEY_INIT: where these go. */
 void parse_parts(struct argp_state *state, struct parts *parts);
 
+/* What is left of the keys: an argument that the command does not take. */
+error_t parse_no_more(int key, char *arg, struct argp_state *state);
+
 /* Parses a command line; ends the program if that is wrong. */
 void parse(const struct argp *argp, int argc, char **argv, void *input);
 /* Parse a number, or end the program with a message that names the argument. */

@@ -12,11 +12,8 @@ static error_t option(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		parse_parts(state, state->input);
 		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "\"%s\" is one argument too many", arg);
-		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return parse_no_more(key, arg, state);
 	}
 }
 

@@ -13,15 +13,12 @@ static error_t option(int key, char *arg, struct argp_state *state)
 	if (parse_target(key, arg, state, UINT64_C(1) << 24, state->input))
 		return 0;
 	switch (key) {
-	case ARGP_KEY_ARG:
-		argp_error(state, "\"%s\" is one argument too many", arg);
-		return 0;
 	case ARGP_KEY_END:
 		if (state->arg_num < 2)
 			argp_error(state, "DOMID and ADDRESS are missing");
 		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return parse_no_more(key, arg, state);
 	}
 }
 
