@@ -51,9 +51,9 @@ struct around {
 	unsigned int hits; /* pages that read-ahead has brought in time */
 };
 
-static pgoff_t last_page(struct inode *inode)
+static pgoff_t pages_of(const struct inode *inode)
 {
-	return DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE) - 1;
+	return DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
 }
 
 static bool fresh(const struct folio *folio)
@@ -80,8 +80,7 @@ static struct folio *next_folio(struct xa_state *xas, const struct around *a)
 			/* Truncation may have come before the lock. */
 			if (likely(folio->mapping == a->mapping) &&
 			    likely(folio_test_uptodate(folio)) &&
-			    likely(xas->xa_index <
-				   DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE)))
+			    likely(xas->xa_index < pages_of(inode)))
 				return folio;
 			folio_unlock(folio);
 		}
@@ -108,7 +107,7 @@ static unsigned int collect(struct around *a, struct xa_state *xas,
 		pgoff_t index = xas->xa_index;
 		/* A large folio can outlive a truncation in its middle. */
 		pgoff_t end = min3(a->last, folio_next_index(folio) - 1,
-				   last_page(a->mapping->host));
+				   pages_of(a->mapping->host) - 1);
 		unsigned int before = nr;
 
 		for (; index <= end; index++) {
@@ -262,7 +261,7 @@ vm_fault_t ptb_map_pages(struct vm_fault *vmf, pgoff_t first, pgoff_t last)
 	ptb_enter();
 	ptb_count(PTB_FAULT, calls, 1);
 	if (likely(takes(vmf, first, last))) {
-		a.last = min(last, last_page(a.mapping->host));
+		a.last = min(last, pages_of(a.mapping->host) - 1);
 		rcu_read_lock();
 		if (likely(map_around(&a, &ret))) {
 			rcu_read_unlock();

@@ -53,14 +53,12 @@ static __always_inline void each(struct walk *w, u64 *entries, unsigned int nr,
 	u64 *end = entries + nr, *entry = entries;
 
 	while ((entry = ptb_used(entry, end)) != end) {
-		u64 *table;
+		u64 value = *entry++, *table;
 
 		/* Some CPUs can set A and D in an empty entry. */
-		if (unlikely(!ptb_refers(*entry))) {
-			entry++;
+		if (unlikely(!ptb_refers(value)))
 			continue;
-		}
-		table = ptb_lower(*entry++);
+		table = ptb_lower(value);
 		w->call(w->mm, virt_to_page(table), level);
 		w->tables++;
 		if (below)
