@@ -22,13 +22,7 @@ files() { # package
 		grep -v '/$'
 }
 
-# As in debian/rules: a tree without these parts has no packages of them.
-absent=
-[ -d "$tree/tool" ] || absent="$absent -e ptebatch-tools"
-[ -d "$tree/livepatch" ] || absent="$absent -e ptebatch-livepatch"
-# shellcheck disable=SC2086 # a list of words
-sed -n 's/^Package: //p' "$tree/debian/control" | grep -vx -e - $absent | sort \
-	>"$tmp/wanted"
+sed -n 's/^Package: //p' "$tree/debian/control" | sort >"$tmp/wanted"
 sed -n 's,.*/\([^/_]*\)_.*,\1,p' "$tmp/debs" | grep -v -e '-dbgsym$' | sort \
 	>"$tmp/there"
 diff "$tmp/wanted" "$tmp/there" >"$tmp/log"
