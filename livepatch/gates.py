@@ -20,8 +20,9 @@ WRITABLE = re.compile(
     r"|\.(data|bss)(\.(?!percpu|paramhypfs)|$)")
 # Relocations of x86-64 that Xen's loader knows, by their numbers.
 RELOCATIONS = {0, 1, 2, 4}
-ALLOC, WRITE, EXECUTE = 2, 1, 4
+WRITE, ALLOC, EXECUTE, MERGE = 1, 2, 4, 16  # flags of sections
 SECTION, FILE = 3, 4            # kinds of symbols
+OWN = "ptebatch#"               # the names of a payload's own symbols begin so
 ENDBR64 = bytes.fromhex("f30f1efa")
 JUMP = 5                        # bytes of the jump that Xen writes
 
@@ -185,27 +186,32 @@ def once(names, name):
     return next(iter(found))
 
 
+def own_symbols(payload):
+    """The symbols that Xen's loader takes into its table for a payload."""
+    for symbol in payload.symbols:
+        if symbol.name and symbol.kind not in (SECTION, FILE) and (
+                0 < symbol.section < len(payload.sections)):
+            flags = payload.sections[symbol.section].flags
+            if flags & ALLOC and not (
+                    flags & MERGE and symbol.name.startswith(".L")):
+                yield symbol
+
+
 def symbols_resolve(payload, names):
     """What the payload takes is in the binary's own table once, and is not freed
-    when Xen has booted. What the payload has is not in that table, except what it
-    replaces: Xen refuses to load other symbols of the same name."""
+    when Xen has booted. What the payload has begins with a name of the project's:
+    Xen refuses to load a symbol that it or any loaded payload has."""
     needs = {s.name: once(names, s.name) for s in payload.symbols
              if s.section == 0 and s.name}
     begin, end = once(names, "__init_begin"), once(names, "__init_end")
     freed = sorted(name for name in needs if begin <= needs[name] < end)
     if freed:
         raise Shut("symbols", "freed when Xen has booted: " + ", ".join(freed))
-    new = {(symbol.section, symbol.value + addend)
-           for section, _, _, symbol, addend in payload.relocations()
-           if section.name == ".livepatch.funcs"}
-    twice = sorted({s.name for s in payload.symbols
-                    if s.name in names and s.kind not in (SECTION, FILE)
-                    and 0 < s.section < len(payload.sections)
-                    and payload.sections[s.section].flags & ALLOC
-                    and (s.section, s.value) not in new})
-    if twice:
-        raise Shut("symbols", "in the binary's own table as well: "
-                   + ", ".join(twice))
+    plain = sorted({s.name for s in own_symbols(payload)
+                    if not s.name.startswith(OWN)})
+    if plain:
+        raise Shut("symbols", f"names that do not begin with {OWN}: "
+                   + ", ".join(plain))
     return f"{len(needs)} symbols are in the binary's own table"
 
 
@@ -213,7 +219,7 @@ def no_second_data(payload, names, files):
     """No variable of Xen's is in the payload, where it would be another one. A
     table that is constant but for relocations may be. The compiler numbers the
     static variables of functions, and the numbers differ."""
-    plain = lambda name: re.sub(r"\.\d+$", "", name)
+    plain = lambda name: re.sub(r"\.\d+$", "", name.removeprefix(OWN))
     theirs = {plain(name) for name in names}
     for name in names:
         path, _, rest = name.partition("#")

@@ -2,23 +2,23 @@
 /*
  * A livepatch payload that is not the project's: "xl info" tells another
  * xen_extra. DEPENDS is the build-id that it is for, XEN that of the hypervisor,
- * both as lists of bytes.
+ * both as lists of bytes. Its labels have names that functions and variables of the
+ * project's payload have in their source.
  */
 	.section .text, "ax"
-	.globl foreign_extra_version
-	.type foreign_extra_version, @function
-foreign_extra_version:
-	lea text(%rip), %rax
+	.type fetch_ahead, @function
+fetch_ahead:
+	lea param_text(%rip), %rax
 	jmp __x86_return_thunk
-	.size foreign_extra_version, . - foreign_extra_version
+	.size fetch_ahead, . - fetch_ahead
 
 	.section .rodata, "a"
-text:	.asciz ".foreign"
-name:	.asciz "xen_extra_version"
+param_text: .asciz ".foreign"
+parts:	.asciz "xen_extra_version"
 
 	/* struct livepatch_func */
 	.section .livepatch.funcs, "aw"
-	.quad name, foreign_extra_version, 0
+	.quad parts, fetch_ahead, 0
 	.long 8, 8
 	.byte 2			/* version */
 	.skip 39 + 32

@@ -139,16 +139,16 @@ END
 # A payload, with what -D adds to it.
 cat >"$tmp/payload.S" <<'END'
 	.text
-	.globl hook
-	.type hook, @function
-hook:
+	.globl "ptebatch#hook"
+	.type "ptebatch#hook", @function
+"ptebatch#hook":
 #ifndef NO_ENDBR
 	endbr64
 #endif
 	call all
-	lea called(%rip), %rax
+	lea "ptebatch#called"(%rip), %rax
 	ret
-	.size hook, . - hook
+	.size "ptebatch#hook", . - "ptebatch#hook"
 #ifdef UNKNOWN
 	call unknown
 #endif
@@ -162,15 +162,15 @@ hook:
 	mov all@GOTPCREL(%rip), %rax
 #endif
 	.section .text.called, "ax"
-	.type called, @function
-called:
+	.type "ptebatch#called", @function
+"ptebatch#called":
 #ifndef NO_ENDBR_CALLED
 	endbr64
 #endif
 	ret
-	.size called, . - called
+	.size "ptebatch#called", . - "ptebatch#called"
 	.section .livepatch.hooks.load, "aw"
-	.quad hook
+	.quad "ptebatch#hook"
 #ifdef STORES
 	.section .data.rel.ro, "aw"
 	.quad STORES
@@ -178,10 +178,8 @@ called:
 #ifdef HAS
 	.section .text.HAS, "ax"
 HAS:	ret
-#ifdef REPLACES
-	.section .livepatch.funcs, "aw"
-	.quad 0, HAS
-#endif
+	.section .rodata.str1.1, "aMS", 1
+.Ltext:	.asciz "text"
 #endif
 	.section .livepatch.depends, "a"
 	.long 4, 20, 3
@@ -219,9 +217,9 @@ payload() { # name, -D...
 		ld -o "$tmp/longer" "$tmp/longer.o" &&
 		payload good &&
 		payload at-boot -DCALLS=at_boot &&
-		payload has -DHAS=shared &&
-		payload has-global -DHAS=leaf &&
-		payload replaces -DHAS=leaf -DREPLACES &&
+		payload has -DHAS='"ptebatch#leaf"' &&
+		payload has-theirs -DHAS=leaf &&
+		payload has-plain -DHAS=plain &&
 		payload takes-data -DTAKES=theirs &&
 		payload takes -DTAKES=checked -DSTORES=checked &&
 		payload takes-unchecked -DTAKES=leaf &&
@@ -230,8 +228,9 @@ payload() { # name, -D...
 		payload unknown -DUNKNOWN && payload got -DGOT &&
 		payload unchecked -DNO_ENDBR &&
 		payload unchecked-called -DNO_ENDBR_CALLED &&
-		payload second -DOWN=theirs && payload own -DOWN=ours &&
-		payload numbered -DOWN=once.12 &&
+		payload second -DOWN='"ptebatch#theirs"' &&
+		payload own -DOWN='"ptebatch#ours"' &&
+		payload numbered -DOWN='"ptebatch#once.12"' &&
 		payload percpu -DSECTION=.data.percpu &&
 		payload init -DSECTION=.init.setup &&
 		payload depends -UDEPENDS -DDEPENDS="$(echo "$bytes" |
@@ -239,7 +238,7 @@ payload() { # name, -D...
 		ld -r -o "$tmp/nameless" "$tmp/good.o"
 } >"$tmp/log" 2>&1
 for file in binary good unknown got unchecked unchecked-called second own \
-	percpu init depends nameless longer at-boot has has-global replaces numbered \
+	percpu init depends nameless longer at-boot has has-theirs has-plain numbered \
 	takes-data takes takes-unchecked stores-unchecked stores-poisoned
 do
 	[ -s "$tmp/$file" ] || { cat "$tmp/log" >&2; bail_out "no $file"; }
@@ -267,10 +266,10 @@ gate "a symbol that the binary has twice is not" symbols \
 gate "a function that is freed when Xen has booted is not" symbols \
 	'symbols_resolve(Elf(t + "at-boot"), table(t + "binary.map"))'
 gate "a name that the binary has is not" symbols \
-	'symbols_resolve(Elf(t + "has-global"), table(t + "binary.map"))'
-gate "but that of a function that is replaced is" open \
-	'symbols_resolve(Elf(t + "replaces"), table(t + "binary.map"))'
-gate "and that of a static function, which the table has with its file" open \
+	'symbols_resolve(Elf(t + "has-theirs"), table(t + "binary.map"))'
+gate "nor any name that another payload could have" symbols \
+	'symbols_resolve(Elf(t + "has-plain"), table(t + "binary.map"))'
+gate "a name of the project's is" open \
 	'symbols_resolve(Elf(t + "has"), table(t + "binary.map"))'
 gate "a variable of the payload's own is taken" open \
 	'no_second_data(Elf(t + "own"), table(t + "binary.map"), ())'
