@@ -26,6 +26,10 @@ unsigned long payload_counts[NR_CPUS][16] __cacheline_aligned;
  * requests is in *pdone, and the count says that there is one. So a call that is
  * preempted later continues even if the payload is gone by then.
  *
+ * A guest can make a call that claims to be a continuation, with a number of its
+ * choice. If that wraps to 0, Xen's function has to read 0, and not the number
+ * from before. So *pdone is written for every continuation.
+ *
  * Nothing was done of the next request. Xen's function reads it again and asks
  * XSM again, so nothing depends on whether the guest has changed it meanwhile.
  */
@@ -33,7 +37,7 @@ long mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs, unsigned int count,
                 XEN_GUEST_HANDLE_PARAM(uint) pdone, unsigned int foreigndom,
                 const struct l1_begun *begun)
 {
-    if ( begun && begun->done )
+    if ( begun && (begun->done || (count & MMU_UPDATE_PREEMPTED)) )
     {
         count |= MMU_UPDATE_PREEMPTED;
         if ( !guest_handle_is_null(pdone) )

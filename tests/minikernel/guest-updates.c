@@ -945,6 +945,29 @@ static const char *a_forged_done_count_is_read_before_the_requests(void)
 	return NULL;
 }
 
+/*
+ * A continuation may claim any done count. One that passes 2^32 in the middle of
+ * the list, just where a request is for another level, counts on from 0.
+ */
+static const char *a_forged_done_count_may_wrap(void)
+{
+	volatile uint32_t *done = (volatile uint32_t *)va_at(600);
+	uint32_t before;
+
+	fill_entries(600, 1, 1, 600, DATA | RW);
+	for (before = 1; before <= 4; before++) {
+		fill_entries(0, NR, 1, 0, DATA | RW);
+		make_list(NR, DATA, NORMAL);
+		list[2] = update_of(table_above(2) + 8 * 511, 0);
+		*done = -before;
+		CHECK(!hypercall5(__HYPERVISOR_mmu_update, addr(list),
+				  NR | PREEMPTED, addr(done), SELF, 0));
+		CHECK(*done == NR - before);
+	}
+	*done = 0;
+	return NULL;
+}
+
 /* --- References ------------------------------------------------------------ */
 
 /* Each kind of bad request many times, beside pages that nothing else uses. */
@@ -1114,6 +1137,7 @@ const struct test updates_tests[] = {
 	TEST(a_list_may_map_the_memory_of_its_later_requests),
 	TEST(a_done_count_is_written_when_the_list_has_ended),
 	TEST(a_forged_done_count_is_read_before_the_requests),
+	TEST(a_forged_done_count_may_wrap),
 	TEST(refused_requests_leave_no_reference),
 	TEST(every_mapping_is_one_reference),
 	TEST(updates_in_a_multicall_are_calls_of_their_own),
