@@ -47,16 +47,41 @@ long mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs, unsigned int count,
     return do_mmu_update(ureqs, count, pdone, foreigndom);
 }
 
+/* As the engine's lines in mm.c and traps.c, of which a payload has neither. */
+long payload_do_mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
+                           unsigned int count,
+                           XEN_GUEST_HANDLE_PARAM(uint) pdone,
+                           unsigned int foreigndom);
+long payload_do_mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
+                           unsigned int count,
+                           XEN_GUEST_HANDLE_PARAM(uint) pdone,
+                           unsigned int foreigndom)
+{
+    struct vcpu *curr = current;
+
+    return L1_UPDATING(curr->domain, foreigndom == DOMID_SELF)
+           ? l1_mmu_update(ureqs, count, pdone, curr)
+           : do_mmu_update(ureqs, count, pdone, foreigndom);
+}
+
 /* -ERESTART: L1TF. Nothing was done, and Xen's function finds the same. */
 long payload_update_va_mapping(unsigned long va, uint64_t val,
                                unsigned long flags);
 long payload_update_va_mapping(unsigned long va, uint64_t val,
                                unsigned long flags)
 {
-    int rc = l1_update_va_mapping(va, val, flags);
+    struct domain *d = current->domain;
+    int rc = L1_UPDATING(d, true) ? l1_update_va_mapping(va, val, flags, d)
+                                  : -EAGAIN;
 
     return likely(rc != -EAGAIN && rc != -ERESTART)
            ? rc : do_update_va_mapping(va, val, flags);
+}
+
+int payload_fault(unsigned long addr, struct cpu_user_regs *regs);
+int payload_fault(unsigned long addr, struct cpu_user_regs *regs)
+{
+    return L1_RO_PAGE_FAULT(addr, regs);
 }
 
 /* --- The parameter -------------------------------------------------------- */

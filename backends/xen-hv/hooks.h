@@ -33,10 +33,10 @@ extern uint8_t opt_ptebatch;
 #define ptebatch_set_parts_off(d, off) (ptebatch_parts_off(d) = (off), 0)
 #endif
 
-/* Two loads, so that what is turned off costs next to nothing. */
+/* Two tests of memory; what is off for all domains costs one of them. */
 static always_inline bool l1_part_on(const struct domain *d, unsigned int part)
 {
-    return opt_ptebatch & ~ptebatch_parts_off(d) & part;
+    return (opt_ptebatch & part) && !(ptebatch_parts_off(d) & part);
 }
 
 #endif
@@ -58,27 +58,24 @@ bool l1_in_place(l1_pgentry_t *pl1e, l1_pgentry_t ol1e, l1_pgentry_t nl1e,
 
 /* --- Validation and devalidation ------------------------------------------ */
 
-/* Loops over the slots of a table; see validate.c. */
+/* Loops over the slots of a table; see validate.c. table has the slots. */
 #ifdef CONFIG_PTEBATCH
-unsigned int l1_validate(struct domain *d, void *table, unsigned int i);
+unsigned int l1_validate(struct domain *d, void *table);
 unsigned int l1_devalidate(struct domain *d, const void *table);
-unsigned int l1_next_used(const struct domain *d, const void *table,
-                          unsigned int i);
-unsigned int l1_used_below(const struct domain *d, const void *table,
-                           unsigned int i);
+unsigned int l1_next_used(const void *table, unsigned int i);
+unsigned int l1_used_below(const void *table, unsigned int i);
 # define L1_VALIDATING(d, call, off) \
     (likely(l1_part_on(d, L1_VALIDATION)) ? (call) : (off))
 #else
 # define L1_VALIDATING(d, call, off) (off)
 #endif
-#define L1_VALIDATE(d, table, i) \
-    L1_VALIDATING(d, l1_validate(d, table, i), i)
+#define L1_VALIDATE(d, table) L1_VALIDATING(d, l1_validate(d, table), 0U)
 #define L1_DEVALIDATE(d, table) \
     ((d) ? L1_VALIDATING(d, l1_devalidate(d, table), 0U) : 0U)
 #define L1_NEXT_USED(d, table, i) \
-    L1_VALIDATING(d, l1_next_used(d, table, i), i)
+    L1_VALIDATING(d, l1_next_used(table, i), i)
 #define L1_USED_BELOW(d, table, i) \
-    L1_VALIDATING(d, l1_used_below(d, table, i), i)
+    L1_VALIDATING(d, l1_used_below(table, i), i)
 
 /* --- Updates -------------------------------------------------------------- */
 
@@ -100,18 +97,23 @@ int ptebatch_mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t gl1mfn,
                           struct domain *pg_dom);
 
 /*
- * mmu_update for a guest: what the engine takes, and the rest by mmu_update().
+ * mmu_update for a guest, with its own tables and pages: what the engine takes,
+ * and the rest by mmu_update(). curr and d are the current ones.
  * update_va_mapping; -EAGAIN: the engine leaves it to Xen, untouched.
  */
 #ifdef CONFIG_PTEBATCH
 long l1_mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
                    unsigned int count, XEN_GUEST_HANDLE_PARAM(uint) pdone,
-                   unsigned int foreigndom);
-int l1_update_va_mapping(unsigned long va, uint64_t val, unsigned long flags);
+                   const struct vcpu *curr);
+int l1_update_va_mapping(unsigned long va, uint64_t val, unsigned long flags,
+                         struct domain *d);
+/* self: a call for the domain's own tables and pages. */
+# define L1_UPDATING(d, self) \
+    ((opt_ptebatch & L1_UPDATES) && (self) && l1_part_on(d, L1_UPDATES))
 #else
-# define l1_mmu_update(ureqs, count, pdone, foreigndom) \
-    mmu_update(ureqs, count, pdone, foreigndom, NULL)
-# define l1_update_va_mapping(va, val, flags) (-EAGAIN)
+# define l1_mmu_update(ureqs, count, pdone, curr) (-EAGAIN)
+# define l1_update_va_mapping(va, val, flags, d) (-EAGAIN)
+# define L1_UPDATING(d, self) false
 #endif
 
 /* --- Trapped writes ------------------------------------------------------- */
@@ -119,8 +121,11 @@ int l1_update_va_mapping(unsigned long va, uint64_t val, unsigned long flags);
 /* pv_ro_page_fault(), but for what the engine takes: see trap.c. */
 #ifdef CONFIG_PTEBATCH
 int l1_ro_page_fault(unsigned long addr, struct cpu_user_regs *regs);
+# define L1_RO_PAGE_FAULT(addr, regs)                           \
+    (unlikely(l1_part_on(current->domain, L1_TRAPS))            \
+     ? l1_ro_page_fault(addr, regs) : pv_ro_page_fault(addr, regs))
 #else
-# define l1_ro_page_fault(addr, regs) pv_ro_page_fault(addr, regs)
+# define L1_RO_PAGE_FAULT(addr, regs) pv_ro_page_fault(addr, regs)
 #endif
 
 #endif /* X86_PV_L1_HOOKS_H */

@@ -432,26 +432,43 @@ int l1_value_slow(struct l1_batch *b, const mmu_update_t *v)
 
 /* --- One entry alone ------------------------------------------------------ */
 
+bool l1_one_lock_slow(struct page_info *table, unsigned long info)
+{
+    if ( page_lock(table) )
+    {
+        /* This is the type: it stays as long as the lock is held. */
+        if ( likely(!((table->u.inuse.type_info ^ info) & PGT_type_mask)) )
+            return true;
+
+        page_unlock(table);
+    }
+    page_put(table);
+
+    return false;
+}
+
 /*
  * The steps of l1_table_lock() and of a loop, with everything left out that is
- * for many entries.
+ * for many entries. *plain: the table is memory that is no page table.
  */
 static always_inline struct page_info *one_lock(
-    uint64_t slot, const struct ptebatch_frames *frames, bool plain_ok,
+    uint64_t slot, const struct ptebatch_frames *frames, bool *plain,
     intpte_t **p)
 {
     struct page_info *table = ptebatch_find_page(ptebatch_frame(slot));
-    unsigned long type;
+    unsigned long info;
 
-    if ( unlikely(!table) ||
-         unlikely(table->v.inuse._domain != frames->owner) )
+    if ( unlikely(!table) )
         return NULL;
 
     /* Other tables are not for the engine. This is only a look. */
-    type = ACCESS_ONCE(table->u.inuse.type_info) & PGT_type_mask;
-    if ( (type != PGT_l1_page_table &&
-          !(plain_ok && type == PGT_writable_page)) ||
-         unlikely(!l1_one_lock(table, frames, type)) )
+    info = ACCESS_ONCE(table->u.inuse.type_info);
+    if ( (info & PGT_type_mask) == PGT_l1_page_table )
+        *plain = false;
+    else if ( !*plain || (info & PGT_type_mask) != PGT_writable_page )
+        return NULL;
+
+    if ( unlikely(!l1_one_lock(table, frames, info)) )
         return NULL;
 
     *p = ptebatch_map_table(table, maddr_to_mfn(slot)) + (slot & SLOT_MASK);
@@ -459,9 +476,9 @@ static always_inline struct page_info *one_lock(
     return table;
 }
 
-int l1_one_value(uint64_t slot, intpte_t val, unsigned int mode, bool plain_ok)
+int l1_one_value(struct domain *d, uint64_t slot, intpte_t val,
+                 unsigned int mode, bool plain)
 {
-    struct domain *d = current->domain;
     struct l1_stretch s = { .frames = ptebatch_frames(d) };
     const struct l1_rules rules = { .l1tf = ptebatch_l1tf_mask(d) };
     struct page_info *table;
@@ -473,12 +490,11 @@ int l1_one_value(uint64_t slot, intpte_t val, unsigned int mode, bool plain_ok)
     if ( unlikely(slot & (~PADDR_MASK | (sizeof(*p) - 1))) )
         return L1_NO_TABLE;
 
-    table = one_lock(slot, &s.frames, plain_ok, &p);
+    table = one_lock(slot, &s.frames, &plain, &p);
     if ( unlikely(!table) )
         return L1_NO_TABLE;
 
-    if ( plain_ok && unlikely((table->u.inuse.type_info & PGT_type_mask) ==
-                              PGT_writable_page) )
+    if ( unlikely(plain) )
     {
         write_atomic(p, val);
         perfc_incr(writable_mmu_updates);
@@ -496,12 +512,12 @@ int l1_one_value(uint64_t slot, intpte_t val, unsigned int mode, bool plain_ok)
 
 /* --- The flags of one entry alone ----------------------------------------- */
 
-bool l1_one_flags(uint64_t slot, intpte_t clear, intpte_t set)
+bool l1_one_flags(struct domain *d, uint64_t slot, intpte_t clear, intpte_t set)
 {
-    struct l1_stretch s = { .frames = ptebatch_frames(current->domain) };
+    struct l1_stretch s = { .frames = ptebatch_frames(d) };
     const struct l1_change to = l1_change(~clear, set, WRITE_KEEP);
     struct page_info *table;
-    bool done = true;
+    bool done = true, plain = false;
     intpte_t pte, *p;
 
     s.frames.once = true;
@@ -509,7 +525,7 @@ bool l1_one_flags(uint64_t slot, intpte_t clear, intpte_t set)
     if ( unlikely(slot & (~PADDR_MASK | (sizeof(*p) - 1))) )
         return false;
 
-    table = one_lock(slot, &s.frames, false, &p);
+    table = one_lock(slot, &s.frames, &plain, &p);
     if ( unlikely(!table) )
         return false;
 
@@ -540,8 +556,7 @@ bool l1_in_place(l1_pgentry_t *pl1e, l1_pgentry_t ol1e, l1_pgentry_t nl1e,
     struct l1_stretch s = {};
     struct l1_change to;
 
-    if ( pt_owner != d || pg_owner != d || !l1_part_on(d, L1_UPDATES) ||
-         !l1_simple(d) || !(pte & _PAGE_PRESENT) )
+    if ( pt_owner != d || pg_owner != d || !l1_simple(d) || !(pte & _PAGE_PRESENT) )
         return false;
 
     s.frames = ptebatch_frames(d);

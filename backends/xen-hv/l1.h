@@ -642,48 +642,41 @@ const mmu_update_t *l1_values(struct l1_batch *b, const mmu_update_t *v,
 /* --- One entry alone ------------------------------------------------------ */
 
 /*
- * References and locks a table of the owner's that had this type a moment ago.
- * False: it is not what it was.
+ * References and locks a table of the owner's whose type_info was that a moment
+ * ago. False: its type is not what it was. The slow way is for tables that others
+ * have locked, and does without the reference if it returns false.
  */
+bool l1_one_lock_slow(struct page_info *table, unsigned long info);
+
 static always_inline bool l1_one_lock(struct page_info *table,
                                       const struct ptebatch_frames *frames,
-                                      unsigned long type)
+                                      unsigned long info)
 {
-    if ( unlikely(!page_get(table, frames)) )
-        return false;
-
-    if ( unlikely(!page_lock(table)) )
-        goto put;
-
-    /* This is the type: it stays as long as the lock is held. */
-    if ( likely(!((table->u.inuse.type_info ^ type) & PGT_type_mask)) )
-        return true;
-
-    page_unlock(table);
- put:
-    page_put(table);
-
-    return false;
+    return likely(page_get(table, frames)) &&
+           (likely(ptebatch_try_lock(table, info)) ||
+            l1_one_lock_slow(table, info));
 }
 
 static always_inline void l1_one_unlock(struct page_info *table, intpte_t *p)
 {
     ptebatch_unmap_table(p);
-    page_unlock(table);
+    ptebatch_unlock(table);
     page_put(table);
 }
 
 /*
- * Finds, references and locks the table of one slot of the current domain, and
- * gives it back. Returns what mod_l1_entry() says of a value that the engine
- * leaves, or L1_NO_TABLE if the slot is in no such table.
+ * Finds, references and locks the table of one slot of the current domain d, and
+ * gives it back. plain: memory that is no page table will do, too. Returns what
+ * mod_l1_entry() says of a value that the engine leaves, or L1_NO_TABLE if the
+ * slot is in no such table.
  */
 #define L1_NO_TABLE 1
-int l1_one_value(uint64_t slot, intpte_t val, unsigned int mode, bool plain_ok);
+int l1_one_value(struct domain *d, uint64_t slot, intpte_t val,
+                 unsigned int mode, bool plain);
 
 /* --- The flags of one entry alone ----------------------------------------- */
 
 /* The same for flags, as a run of one changes them. False: nothing was done. */
-bool l1_one_flags(uint64_t slot, intpte_t clear, intpte_t set);
+bool l1_one_flags(struct domain *d, uint64_t slot, intpte_t clear, intpte_t set);
 
 #endif /* X86_PV_L1_H */

@@ -159,11 +159,12 @@ static always_inline bool execute(const struct store *s, struct domain *d,
     return true;
 }
 
-static noinline int trapped_write(struct domain *d, unsigned long addr,
-                                  struct cpu_user_regs *regs)
+int l1_ro_page_fault(unsigned long addr, struct cpu_user_regs *regs)
 {
+    struct domain *d = current->domain;
     struct ptebatch_frames frames;
     struct page_info *table;
+    unsigned long info = 0;
     struct store s;
     l1_pgentry_t pte;
 
@@ -176,9 +177,9 @@ static noinline int trapped_write(struct domain *d, unsigned long addr,
 
     frames = ptebatch_frames(d);
     table = ptebatch_find_page(ptebatch_frame(l1e_get_intpte(pte)));
-    if ( unlikely(!table) ||
-         (ACCESS_ONCE(table->u.inuse.type_info) & PGT_type_mask) !=
-         PGT_l1_page_table )
+    if ( likely(table) )
+        info = ACCESS_ONCE(table->u.inuse.type_info);
+    if ( unlikely((info & PGT_type_mask) != PGT_l1_page_table) )
     {
         /* Registers of a device? A page table is in RAM, so it is none. */
         if ( is_hardware_domain(d) &&
@@ -190,8 +191,7 @@ static noinline int trapped_write(struct domain *d, unsigned long addr,
 
     if ( likely(!tb_init_done) && likely(!(regs->eflags & X86_EFLAGS_TF)) &&
          likely(decode(&s, regs)) && likely(s.addr == addr) &&
-         likely(table->v.inuse._domain == frames.owner) &&
-         likely(l1_one_lock(table, &frames, PGT_l1_page_table)) )
+         likely(l1_one_lock(table, &frames, info)) )
     {
         intpte_t *p = ptebatch_map_table(table, l1e_get_mfn(pte)) +
                       (addr & SLOT_MASK);
@@ -210,15 +210,6 @@ static noinline int trapped_write(struct domain *d, unsigned long addr,
 
  left:
     return pv_ro_page_fault(addr, regs);
-}
-
-/* Small, so that a fault costs hardly more where this part is off. */
-int l1_ro_page_fault(unsigned long addr, struct cpu_user_regs *regs)
-{
-    struct domain *d = current->domain;
-
-    return unlikely(l1_part_on(d, L1_TRAPS)) ? trapped_write(d, addr, regs)
-                                             : pv_ro_page_fault(addr, regs);
 }
 
 /*

@@ -201,6 +201,41 @@ static always_inline struct page_info *ptebatch_own_page(
     return likely(page->v.inuse._domain == frames->owner) ? page : NULL;
 }
 
+/* --- Atomic changes ------------------------------------------------------- */
+
+#ifndef ptebatch_try_cmpxchg
+/*
+ * cmpxchg() that answers by the flag, and by *old if it failed: two
+ * instructions less each time. And what changes bits with no answer at all.
+ */
+static always_inline void ptebatch_lock_and(uint64_t *p, uint64_t mask)
+{
+    asm volatile ( "lock and %[mask], %[p]"
+                   : [p] "+m" (*p) : [mask] "r" (mask) : "memory" );
+}
+
+static always_inline void ptebatch_lock_or(uint64_t *p, uint64_t mask)
+{
+    asm volatile ( "lock or %[mask], %[p]"
+                   : [p] "+m" (*p) : [mask] "r" (mask) : "memory" );
+}
+
+static always_inline bool ptebatch_try_cmpxchg(
+    uint64_t *p, uint64_t *old, uint64_t new)
+{
+    bool done;
+
+    asm volatile ( "lock cmpxchg %[new], %[p]"
+                   ASM_FLAG_OUT(, "; setz %[done]")
+                   : [p] "+m" (*p), "+a" (*old),
+                     [done] ASM_FLAG_OUT("=@ccz", "=qm") (done)
+                   : [new] "r" (new)
+                   : "memory" );
+
+    return done;
+}
+#endif
+
 /* --- Tables --------------------------------------------------------------- */
 
 /*
@@ -239,40 +274,41 @@ static always_inline void ptebatch_unmap_table(void *l1)
     unmap_domain_page(l1);
 }
 
-/* --- Atomic changes ------------------------------------------------------- */
-
-#ifndef ptebatch_try_cmpxchg
 /*
- * cmpxchg() that answers by the flag, and by *old if it failed: two
- * instructions less each time. And what changes bits with no answer at all.
+ * page_lock() of a table whose type_info was x a moment ago, where nothing about
+ * it is out of the ordinary: it is validated and neither locked nor partial, and
+ * its count is neither 0 nor at its end. The compare and exchange shows that this
+ * still holds, the type included. False: the table is not locked.
+ *
+ * A debug build of Xen notes who holds a lock, so that its own functions have to
+ * do all of it. What they do is looked at by install.
  */
-static always_inline void ptebatch_lock_and(uint64_t *p, uint64_t mask)
+static always_inline bool ptebatch_try_lock(struct page_info *page,
+                                            unsigned long x)
 {
-    asm volatile ( "lock and %[mask], %[p]"
-                   : [p] "+m" (*p) : [mask] "r" (mask) : "memory" );
-}
-
-static always_inline void ptebatch_lock_or(uint64_t *p, uint64_t mask)
-{
-    asm volatile ( "lock or %[mask], %[p]"
-                   : [p] "+m" (*p) : [mask] "r" (mask) : "memory" );
-}
-
-static always_inline bool ptebatch_try_cmpxchg(
-    uint64_t *p, uint64_t *old, uint64_t new)
-{
-    bool done;
-
-    asm volatile ( "lock cmpxchg %[new], %[p]"
-                   ASM_FLAG_OUT(, "; setz %[done]")
-                   : [p] "+m" (*p), "+a" (*old),
-                     [done] ASM_FLAG_OUT("=@ccz", "=qm") (done)
-                   : [new] "r" (new)
-                   : "memory" );
-
-    return done;
-}
+#ifdef NDEBUG
+    if ( likely((x & ~(PGT_type_mask | PGT_pinned | (PGT_count_mask >> 1))) ==
+                PGT_validated) && likely(x & PGT_count_mask) )
+        return lock_evaluate_nospec(
+            ptebatch_try_cmpxchg(&page->u.inuse.type_info, &x,
+                                 x + (1 | PGT_locked)));
 #endif
+
+    return false;
+}
+
+static always_inline void ptebatch_unlock(struct page_info *page)
+{
+#ifdef NDEBUG
+    /* The lock is held, and a type reference with it: neither can borrow. */
+    asm volatile ( "lock sub %[held], %[info]"
+                   : [info] "+m" (page->u.inuse.type_info)
+                   : [held] "r" (1 | PGT_locked)
+                   : "memory" );
+#else
+    page_unlock(page);
+#endif
+}
 
 /* --- L1TF ----------------------------------------------------------------- */
 

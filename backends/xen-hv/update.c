@@ -71,27 +71,30 @@ static always_inline bool is_update(uint64_t ptr)
 
 /* One request alone, of a call that was not preempted before. */
 static noinline long update_single(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
-                                   XEN_GUEST_HANDLE_PARAM(uint) pdone)
+                                   XEN_GUEST_HANDLE_PARAM(uint) pdone,
+                                   struct domain *d)
 {
-    struct domain *d = current->domain;
-    struct l1_begun begun = {};
+    struct l1_begun begun;
     mmu_update_t req;
-    int rc;
+    uint32_t asked = 0;
 
-    if ( unlikely(get_guest(req.ptr, &ureqs.p->ptr)) ||
-         unlikely(get_guest(req.val, &ureqs.p->val)) )
+    /* Two loads are all that there is to copy. */
+    if ( unlikely(!guest_handle_okay(ureqs, 1)) ||
+         unlikely(__get_guest(req.ptr, &ureqs.p->ptr)) ||
+         unlikely(__get_guest(req.val, &ureqs.p->val)) )
         return mmu_update(ureqs, 1, pdone, DOMID_SELF, NULL);
 
     if ( likely(is_update(req.ptr)) )
     {
         const unsigned int mode = req.ptr & (sizeof(intpte_t) - 1);
+        int rc;
 
-        begun.asked = xsm_needed(req.val);
-        rc = xsm_mmu_update(XSM_TARGET, d, d, d, begun.asked);
+        asked = xsm_needed(req.val);
+        rc = xsm_mmu_update(XSM_TARGET, d, d, d, asked);
         if ( likely(!rc) )
-            rc = l1_one_value(req.ptr - mode, req.val, mode, true);
+            rc = l1_one_value(d, req.ptr - mode, req.val, mode, true);
 
-        if ( !is_left(rc) )
+        if ( likely(!rc) || !is_left(rc) )
         {
             l1_count(UPDATES);
             tell_done(pdone, 1, 0, !rc);
@@ -100,7 +103,7 @@ static noinline long update_single(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
     }
 
     l1_count(UPDATES_LEFT);
-    begun.first = &req;
+    begun = (struct l1_begun){ .first = &req, .asked = asked };
 
     return mmu_update(ureqs, 1, pdone, DOMID_SELF, &begun);
 }
@@ -199,24 +202,21 @@ static noinline long update_list(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
 
 long l1_mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
                    unsigned int count, XEN_GUEST_HANDLE_PARAM(uint) pdone,
-                   unsigned int foreigndom)
+                   const struct vcpu *curr)
 {
     const unsigned int nr = count & ~MMU_UPDATE_PREEMPTED;
-    const struct vcpu *curr = current;
 
-    if ( unlikely(foreigndom != DOMID_SELF) ||
-         unlikely(!l1_part_on(curr->domain, L1_UPDATES)) ||
-         unlikely(!l1_simple(curr->domain)) ||
-         unlikely(curr->arch.old_guest_table) || unlikely(!nr) )
-        return mmu_update(ureqs, count, pdone, foreigndom, NULL);
+    if ( likely(l1_simple(curr->domain)) &&
+         likely(!curr->arch.old_guest_table) )
+    {
+        if ( count == 1 )
+            return update_single(ureqs, pdone, curr->domain);
 
-    if ( count == 1 )
-        return update_single(ureqs, pdone);
+        if ( likely(nr) && likely(guest_handle_okay(ureqs, nr)) )
+            return update_list(ureqs, count, pdone);
+    }
 
-    if ( unlikely(!guest_handle_okay(ureqs, nr)) )
-        return mmu_update(ureqs, count, pdone, foreigndom, NULL);
-
-    return update_list(ureqs, count, pdone);
+    return mmu_update(ureqs, count, pdone, DOMID_SELF, NULL);
 }
 
 /*
@@ -224,14 +224,13 @@ long l1_mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
  * page tables, with no lock. Another vCPU may replace the table meanwhile; what
  * the frame is then is decided under its lock.
  */
-int l1_update_va_mapping(unsigned long va, uint64_t val, unsigned long flags)
+int l1_update_va_mapping(unsigned long va, uint64_t val, unsigned long flags,
+                         struct domain *d)
 {
-    struct domain *d = current->domain;
     l2_pgentry_t l2e;
     int rc;
 
-    if ( unlikely(!l1_part_on(d, L1_UPDATES)) || unlikely(!l1_simple(d)) ||
-         unlikely(!__addr_ok(va)) )
+    if ( unlikely(!l1_simple(d)) || unlikely(!__addr_ok(va)) )
         return -EAGAIN;
 
     switch ( flags )
@@ -254,8 +253,8 @@ int l1_update_va_mapping(unsigned long va, uint64_t val, unsigned long flags)
     rc = xsm_update_va_mapping(XSM_TARGET, d, d, l1e_from_intpte(val));
     if ( likely(!rc) )
     {
-        rc = l1_one_value((l2e_get_intpte(l2e) & FRAME_BITS) |
-                          (l1_table_offset(va) * sizeof(intpte_t)),
+        rc = l1_one_value(d, (l2e_get_intpte(l2e) & FRAME_BITS) |
+                             (l1_table_offset(va) * sizeof(intpte_t)),
                           val, MMU_NORMAL_PT_UPDATE, false);
         if ( unlikely(rc == L1_NO_TABLE) )
         {

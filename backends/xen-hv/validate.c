@@ -8,7 +8,7 @@
  * A table that is being validated or devalidated is neither a page table nor
  * writable memory to anybody else, so no lock is held, and no paging mode hears
  * of its entries: Xen's loops do it alike. The table's owner need not be the
- * current domain: whether this part is on is asked of the owner.
+ * current domain: whether this part is on is asked of the owner, in hooks.h.
  */
 
 #include "hooks.h"
@@ -43,20 +43,15 @@ static always_inline unsigned int next_used(const intpte_t *t, unsigned int i)
 }
 
 /* For the loops of levels 2 to 4. */
-unsigned int l1_next_used(const struct domain *d, const void *table,
-                          unsigned int i)
+unsigned int l1_next_used(const void *table, unsigned int i)
 {
-    return likely(l1_part_on(d, L1_VALIDATION)) ? next_used(table, i) : i;
+    return next_used(table, i);
 }
 
 /* The same downwards: the number of slots up to the last used one below i. */
-unsigned int l1_used_below(const struct domain *d, const void *table,
-                           unsigned int i)
+unsigned int l1_used_below(const void *table, unsigned int i)
 {
     const intpte_t *t = table;
-
-    if ( unlikely(!l1_part_on(d, L1_VALIDATION)) )
-        return i;
 
     for ( ; i % TOGETHER; i-- )
         if ( t[i - 1] )
@@ -80,21 +75,20 @@ static always_inline intpte_t entry_at(const intpte_t *t, unsigned int i)
 }
 
 /*
- * promote_l1_table(), from slot i on: takes what every entry needs, and gives it
- * the flags that Xen adds. Returns the first slot that it leaves, because it is
- * refused, or absent and unsafe, or needs flags that Xen wants different; 512 if
- * there is none.
+ * promote_l1_table(): takes what every entry needs, and gives it the flags that
+ * Xen wants. Returns the first slot that it leaves, because it is refused, or
+ * absent and unsafe; 512 if there is none. Xen's loop does that slot again, and
+ * gives the guest its answer.
  */
-unsigned int l1_validate(struct domain *d, void *table, unsigned int i)
+unsigned int l1_validate(struct domain *d, void *table)
 {
     struct l1_stretch s = {};
     intpte_t *const t = table;
     paddr_t l1tf;
-    unsigned int start = i, other = 0;
+    unsigned int i = 0, other = 0;
 
-    if ( unlikely(!l1_part_on(d, L1_VALIDATION)) ||
-         unlikely(!cpu_has_nx) || unlikely(is_pv_32bit_domain(d)) )
-        return i;
+    if ( unlikely(!cpu_has_nx) || unlikely(is_pv_32bit_domain(d)) )
+        return 0;
 
     s.frames = ptebatch_frames(d);
     s.frames.once = false;      /* so that the compiler knows */
@@ -105,6 +99,7 @@ unsigned int l1_validate(struct domain *d, void *table, unsigned int i)
         const intpte_t pte = entry_at(t, i);
         struct page_info *page;
         l1_pgentry_t new;
+        int rc;
 
         if ( !(pte & _PAGE_PRESENT) )
         {
@@ -122,15 +117,19 @@ unsigned int l1_validate(struct domain *d, void *table, unsigned int i)
             continue;
         }
 
-        if ( get_page_from_l1e(l1e_from_intpte(pte), d, d) )
+        new = l1e_from_intpte(pte);
+        rc = get_page_from_l1e(new, d, d);
+        if ( rc < 0 )
             break;
 
         other++;
-        new = adjust_guest_l1e(l1e_from_intpte(pte), d);
+        /* Above 0: flags that Xen wants different, for I/O memory. */
+        l1e_flip_flags(new, rc);
+        new = adjust_guest_l1e(new, d);
         t[i] = l1e_get_intpte(new);
     }
 
-    l1_count_add(VALIDATED, i - start - other);
+    l1_count_add(VALIDATED, i - other);
     l1_count_add(VALIDATED_LEFT, other);
 
     return i;
@@ -138,16 +137,13 @@ unsigned int l1_validate(struct domain *d, void *table, unsigned int i)
 
 /*
  * demote_l1_table(): what the entries hold is given back. They stay as they are.
- * Returns the first slot that is left: 512, or 0 if this part is off.
+ * Returns the first slot that is left, which is 512.
  */
 unsigned int l1_devalidate(struct domain *d, const void *table)
 {
     struct l1_stretch s = {};
     const intpte_t *const t = table;
     unsigned int i = 0, other = 0;
-
-    if ( unlikely(!d) || unlikely(!l1_part_on(d, L1_VALIDATION)) )
-        return 0;
 
     s.frames = ptebatch_frames(d);
     s.frames.once = false;      /* so that the compiler knows */

@@ -522,7 +522,14 @@ long do_mmu_update(XEN_GUEST_HANDLE_PARAM(mmu_update_t) ureqs,
 		   unsigned int count, XEN_GUEST_HANDLE_PARAM(uint) pdone,
 		   unsigned int foreigndom)
 {
-	return l1_mmu_update(ureqs, count, pdone, foreigndom);
+	if (L1_UPDATING(current->domain, foreigndom == DOMID_SELF))
+		return l1_mmu_update(ureqs, count, pdone, current);
+	return mmu_update(ureqs, count, pdone, foreigndom, NULL);
+}
+
+int hx_fault(unsigned long addr, struct cpu_user_regs *regs)
+{
+	return L1_RO_PAGE_FAULT(addr, regs);
 }
 
 l2_pgentry_t *const __linear_l2_table = (l2_pgentry_t *)0x100000000000UL;
@@ -600,7 +607,9 @@ static int xen_update_va_mapping(unsigned long va, uint64_t val,
 
 long do_update_va_mapping(unsigned long va, uint64_t val, unsigned long flags)
 {
-	int rc = l1_update_va_mapping(va, val, flags);
+	struct domain *d = current->domain;
+	int rc = L1_UPDATING(d, true)
+			 ? l1_update_va_mapping(va, val, flags, d) : -EAGAIN;
 
 	if (rc == -EAGAIN) {
 		hx_in_xen++;
@@ -625,8 +634,7 @@ int hx_promote_l1(struct domain *d, intpte_t *table)
 	unsigned int i;
 	int ret = 0;
 
-	for (i = l1_validate(d, pl1e, 0); i < 512;
-	     i = l1_validate(d, pl1e, i + 1)) {
+	for (i = L1_VALIDATE(d, pl1e); i < 512; i++) {
 		if (!(pl1e[i].l1 & _PAGE_PRESENT)) {
 			ret = pv_l1tf_check_l1e(d, pl1e[i]) ? -EINTR : 0;
 			if (ret)
@@ -650,8 +658,20 @@ void hx_demote_l1(struct domain *d, intpte_t *table)
 {
 	l1_pgentry_t *pl1e = (l1_pgentry_t *)table;
 
-	for (unsigned int i = l1_devalidate(d, pl1e); i < 512; i++)
+	for (unsigned int i = L1_DEVALIDATE(d, pl1e); i < 512; i++)
 		put_page_from_l1e(pl1e[i], d);
+}
+
+unsigned int hx_next_used(struct domain *d, const uint64_t *table,
+			  unsigned int i)
+{
+	return L1_NEXT_USED(d, table, i);
+}
+
+unsigned int hx_used_below(struct domain *d, const uint64_t *table,
+			   unsigned int i)
+{
+	return L1_USED_BELOW(d, table, i);
 }
 
 /* An entry of a higher level, in the meaning of struct hx_upper. */
@@ -699,7 +719,7 @@ int hx_promote_upper(struct hx_upper *u, struct domain *d)
 	int rc = 0;
 
 	for (i = u->nr_validated_ptes; i < 512;
-	     i = l1_next_used(d, u->entry, i + 1), partial_flags = 0) {
+	     i = L1_NEXT_USED(d, u->entry, i + 1), partial_flags = 0) {
 		uint64_t e = u->entry[i];
 
 		if (u->level < 4 && i > u->nr_validated_ptes &&
@@ -741,7 +761,7 @@ int hx_demote_upper(struct hx_upper *u, struct domain *d)
 		if (rc < 0)
 			break;
 		partial_flags = 0;
-		i = l1_used_below(d, u->entry, i);
+		i = L1_USED_BELOW(d, u->entry, i);
 		if (!i--)
 			break;
 		if (u->level < 4 && hypercall_preempt_check()) {

@@ -588,7 +588,7 @@ int hx_trap(unsigned long addr, struct cpu_user_regs *regs)
 	hx_kept.page = NULL;
 	running.nr = __HYPERVISOR_mmu_update;
 	memset(running.a, 0, sizeof(running.a));
-	ret = l1_ro_page_fault(addr, regs);
+	ret = hx_fault(addr, regs);
 	if (hx_held)
 		hx_rule("returned with a page locked");
 	if (hx_maps)

@@ -549,7 +549,7 @@ bool hx_get_unsafe(l2_pgentry_t *to, const l2_pgentry_t *from);
 #define l1e_flip_flags(e, flags) ((e).l1 ^= put_pte_flags((unsigned int)(flags)))
 /* Xen's emulator, which is not modelled: it counts. */
 int pv_ro_page_fault(unsigned long addr, struct cpu_user_regs *regs);
-int l1_ro_page_fault(unsigned long addr, struct cpu_user_regs *regs);
+int hx_fault(unsigned long addr, struct cpu_user_regs *regs);
 
 /* --- Preemption, TLB ------------------------------------------------------ */
 
@@ -828,6 +828,11 @@ struct hx_upper {
 	unsigned int level;
 };
 int hx_promote_upper(struct hx_upper *u, struct domain *d);
+/* The engine's search for a slot that is not empty, as these two call it. */
+unsigned int hx_next_used(struct domain *d, const uint64_t *table,
+			  unsigned int i);
+unsigned int hx_used_below(struct domain *d, const uint64_t *table,
+			   unsigned int i);
 int hx_demote_upper(struct hx_upper *u, struct domain *d);
 void hx_touch(unsigned int table, unsigned int slot, int write);
 /*

@@ -18,12 +18,14 @@ temporary_folder
 CC=${CC:-cc}
 
 cflags="-std=gnu11 -O1 -w -I$here -I$here/include -I$top/include"
-# All mutants share the objects of the harness and of the tests, in each build.
+# All mutants share the objects of the harness and of the tests, in each build, but
+# for what is compiled with hooks.h.
 builds='none -DPTEBATCH_PREEMPT=1U -DHARNESS_PDX_MASK -DHARNESS_PDX_OFFSET'
 for p in $builds; do
 	mkdir "$tmp/$p"
 	for part in "$here"/test-*.c "$here"/harness*.c; do
 		part=${part##*/}
+		[ $part != harness-xen.c ] || continue
 		$CC $cflags ${p#none} -I"$src" -c "$here/$part" \
 			-o "$tmp/$p/${part%.c}.o" || exit 99
 	done
@@ -37,6 +39,8 @@ handlers() {
 		$CC $cflags $2 -I"$1" -c "$1/$file" -o "$3/${file%.c}.o" \
 			2>>"$tmp/cc" || return
 	done
+	$CC $cflags $2 -I"$1" -c "$here/harness-xen.c" -o "$3/harness-xen.o" \
+		2>>"$tmp/cc"
 }
 FUZZ=${FUZZ:-}
 mutants=0
@@ -183,8 +187,7 @@ mutant 'found: the last reference put inline' l1.h \
 mutant 'found: a missing put of the table' l1.c \
 	'put_page(b->page); b->page = NULL;' 'b->page = NULL;'
 mutant 'found: a missing put of the table of one slot' l1.h \
-	'ptebatch_unmap_table(p); page_unlock(table); page_put(table);' \
-	'ptebatch_unmap_table(p); page_unlock(table);'
+	'ptebatch_unlock(table); page_put(table);' 'ptebatch_unlock(table);'
 mutant 'found: the last type dropped without the stamp' l1.h \
 	'TYPE_IS_WRITABLE(x, 2UL)' 'TYPE_IS_WRITABLE(x, 1UL)'
 mutant 'found: the first type taken without validation' l1.h \
@@ -297,7 +300,7 @@ mutant 'found: XSM not asked about values' values.c \
 mutant 'found: XSM not asked about updates' update.c \
 	'l1_check_xsm(&b, xsm_needed(v->val))' '0'
 mutant 'found: XSM not asked about one update' update.c \
-	'rc = xsm_mmu_update(XSM_TARGET, d, d, d, begun.asked);' 'rc = 0;'
+	'rc = xsm_mmu_update(XSM_TARGET, d, d, d, asked);' 'rc = 0;'
 mutant 'found: XSM not asked about memory that is no table' l1.c \
 	'unlikely((v->val & _PAGE_PRESENT) && (v->val & ask))' '0'
 mutant 'found: XSM not asked by update_va_mapping' update.c \
@@ -322,10 +325,10 @@ mutant 'found: a table that is no L1' l1.c \
 	'if ( unlikely(type != PGT_l1_page_table) && !(b->plain && b->plain_ok) )' \
 	'if ( 0 )'
 mutant 'found: a table of one slot that is no L1' l1.c \
-	'if ( (type != PGT_l1_page_table &&
-	!(plain_ok && type == PGT_writable_page)) ||' 'if ('
-mutant 'found: a type that is only looked at before the lock' l1.h \
-	'likely(!((table->u.inuse.type_info ^ type) & PGT_type_mask))' '1'
+	'else if ( !*plain || (info & PGT_type_mask) != PGT_writable_page )' \
+	'else if ( 0 )'
+mutant 'found: a type that is only looked at before the lock' l1.c \
+	'likely(!((table->u.inuse.type_info ^ info) & PGT_type_mask))' '1'
 mutant 'found: memory that is no table accepted by the calls' l1.h \
 	'b->plain_ok = false;' 'b->plain_ok = true;'
 mutant 'found: memory that is no table accepted by update_va_mapping' update.c \
@@ -337,8 +340,8 @@ mutant 'found: memory that is no table written beyond its page' l1.c \
 	'if ( unlikely((v->val'
 mutant 'found: a table locked without the fence' l1.c \
 	'!page_lock(b->page)' '!page_lock_unsafe(b->page)'
-mutant 'found: a table locked without the fence, for one slot' l1.h \
-	'!page_lock(table)' '!page_lock_unsafe(table)'
+mutant 'found: a table locked without the fence, for one slot' l1.c \
+	'if ( page_lock(table) )' 'if ( page_lock_unsafe(table) )'
 mutant 'found: old values stored under the lock' runs.c \
 	'/* Never touch guest memory with a table locked. */
 	l1_table_unlock(&c->b);' ''
@@ -359,7 +362,7 @@ mutant 'found: a paging mode ignored by the calls' calls.c \
 mutant 'found: a paging mode ignored by one entry in registers' runs.c \
 	'|| unlikely(!l1_simple(d))' ''
 mutant 'found: a paging mode ignored by mmu_update' update.c \
-	'unlikely(!l1_simple(curr->domain)) ||' ''
+	'likely(l1_simple(curr->domain)) &&' ''
 mutant 'found: a paging mode ignored by update_va_mapping' update.c \
 	'unlikely(!l1_simple(d)) ||' ''
 mutant 'found: a paging mode ignored by RW in place' l1.c \
@@ -430,9 +433,8 @@ mutant 'found: an error of mod_l1_entry() lost' update.c \
 	'if ( unlikely(rc) ) break; l1_count(UPDATES_SLOW);' \
 	'rc = 0; l1_count(UPDATES_SLOW);'
 mutant 'found: a table left over ignored' update.c \
-	'unlikely(curr->arch.old_guest_table) ||' ''
-mutant 'found: updates of others taken for the own' update.c \
-	'unlikely(foreigndom != DOMID_SELF) ||' ''
+	'&& likely(!curr->arch.old_guest_table)' ''
+mutant 'found: updates of others taken for the own' hooks.h '&& (self)' ''
 mutant 'found: writes to memory not counted' l1.c \
 	'perfc_incr(writable_mmu_updates);' ''
 mutant 'found: a large page taken for a table' update.c \
@@ -467,8 +469,7 @@ mutant 'found: a missing put in devalidation' validate.c \
 mutant "found: a missing put of another's page in devalidation" validate.c \
 	'put_page_from_l1e(l1e_from_intpte(pte), d);' ''
 mutant 'found: flags that Xen wants different left as they are' validate.c \
-	'if ( get_page_from_l1e(l1e_from_intpte(pte), d, d) ) break;' \
-	'if ( get_page_from_l1e(l1e_from_intpte(pte), d, d) < 0 ) break;'
+	'l1e_flip_flags(new, rc);' ''
 mutant "found: the caller taken for the table's owner" validate.c \
 	's.frames = ptebatch_frames(d);' \
 	's.frames = ptebatch_frames(current->domain);'
@@ -481,15 +482,13 @@ mutant 'found: NX accepted where the CPU has none' validate.c \
 mutant 'found: values that cannot be turned off' values.c \
 	'if ( unlikely(!l1_part_on(current->domain, L1_CALLS)) )
 	return ptebatch_turned_off(done, (uint32_t)arg4);' ''
-mutant 'found: updates that cannot be turned off' update.c \
-	'unlikely(!l1_part_on(curr->domain, L1_UPDATES)) ||' ''
-mutant 'found: update_va_mapping that cannot be turned off' update.c \
-	'unlikely(!l1_part_on(d, L1_UPDATES)) ||' ''
-mutant 'found: validation that cannot be turned off' validate.c \
-	'unlikely(!l1_part_on(d, L1_VALIDATION)) || unlikely(!cpu_has_nx)' \
-	'unlikely(!cpu_has_nx)'
+mutant 'found: updates that cannot be turned off' hooks.h \
+	'(opt_ptebatch & L1_UPDATES) && (self) && l1_part_on(d, L1_UPDATES)' \
+	'(self)'
+mutant 'found: validation that cannot be turned off' hooks.h \
+	'(likely(l1_part_on(d, L1_VALIDATION)) ? (call) : (off))' '(call)'
 mutant 'found: a switch that is not for one domain' hooks.h \
-	'opt_ptebatch & ~ptebatch_parts_off(d) & part' 'opt_ptebatch & part'
+	'&& !(ptebatch_parts_off(d) & part)' ''
 mutant 'found: a bad list that is obeyed up to its fault' l1.c \
 	'if ( !rc ) rc = ptebatch_set_parts_off(d, ~on);' \
 	'ptebatch_set_parts_off(d, ~on);'
@@ -503,8 +502,8 @@ mutant 'found: SET of several slots' runs.c \
 mutant 'found: TAKE with nowhere to go' runs.c '(take && !arg4)' '0'
 
 # --- Trapped writes ---
-mutant 'found: trapped writes that cannot be turned off' trap.c \
-	'unlikely(l1_part_on(d, L1_TRAPS))' 'true'
+mutant 'found: trapped writes that cannot be turned off' hooks.h \
+	'unlikely(l1_part_on(current->domain, L1_TRAPS))' 'true'
 mutant 'found: a trapped write in a paging mode' trap.c \
 	'if ( unlikely(!l1_simple(d)) )' 'if ( 0 )'
 mutant 'found: a trapped write to a writable mapping' trap.c \
@@ -513,10 +512,10 @@ mutant 'found: a trapped write to a writable mapping' trap.c \
 mutant 'found: device registers taken for a table' trap.c \
 	'rangeset_contains_singleton(mmio_ro_ranges, l1e_get_pfn(pte))' '0'
 mutant 'found: an instruction fetched for what is no table' trap.c \
-	'(ACCESS_ONCE(table->u.inuse.type_info) & PGT_type_mask) !=
-	PGT_l1_page_table' '0'
-mutant 'found: a table that is not what it was a moment ago' l1.h \
-	'likely(!((table->u.inuse.type_info ^ type) & PGT_type_mask))' 'true'
+	'(info & PGT_type_mask) != PGT_l1_page_table' '0'
+mutant 'found: a table that is not what it was a moment ago' trap.c \
+	'likely(l1_one_lock(table, &frames, info))' \
+	'l1_one_lock(table, &frames, table->u.inuse.type_info)'
 mutant 'found: a single step lost' trap.c \
 	'likely(!(regs->eflags & X86_EFLAGS_TF)) &&' ''
 mutant 'found: a trace record lost' trap.c 'likely(!tb_init_done) &&' ''

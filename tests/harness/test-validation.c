@@ -251,11 +251,6 @@ static void l1_tables(void)
 
 /* --- Slots that are empty ------------------------------------------------- */
 
-extern unsigned int l1_next_used(const struct domain *d, const void *table,
-				 unsigned int i);
-extern unsigned int l1_used_below(const struct domain *d, const void *table,
-				  unsigned int i);
-
 static void skipping(void)
 {
 	static uint64_t t[512];
@@ -277,15 +272,15 @@ static void skipping(void)
 			while (down && !t[down - 1])
 				down--;
 			part(true);
-			EQ(l1_next_used(&hx_self, t, i), up);
-			EQ(l1_used_below(&hx_self, t, i), down);
+			EQ(hx_next_used(&hx_self, t, i), up);
+			EQ(hx_used_below(&hx_self, t, i), down);
 			part(false);
-			EQ(l1_next_used(&hx_self, t, i), i);
-			EQ(l1_used_below(&hx_self, t, i), i);
+			EQ(hx_next_used(&hx_self, t, i), i);
+			EQ(hx_used_below(&hx_self, t, i), i);
 			hx_foreign.arch.pv.ptebatch_off = HX_VALIDATION;
 			part(true);
-			EQ(l1_next_used(&hx_foreign, t, i), i);
-			EQ(l1_used_below(&hx_foreign, t, i), i);
+			EQ(hx_next_used(&hx_foreign, t, i), i);
+			EQ(hx_used_below(&hx_foreign, t, i), i);
 		}
 	}
 	end();
