@@ -12,7 +12,8 @@
 
 #include <public/sysctl.h>
 
-#include "binary.h"             /* made by build: XEN_BUILD_ID, REPLACED */
+/* Made by build: XEN_BUILD_ID, XEN_VERSION, REPLACED. */
+#include "binary.h"
 #include "hooks.h"
 #include "l1.h"
 
@@ -198,9 +199,9 @@ static const struct note __used_section(".livepatch.depends") depends = NOTE;
 static const struct note __used_section(".livepatch.xen_depends")
     xen_depends = NOTE;
 
-/* For Xen's log, and for tools that list payloads. */
+/* For Xen's log, for tools that list payloads, and for debian/rules. */
 static const char __used_section(".modinfo") modinfo[] =
-    "ptebatch " PAYLOAD_VERSION;
+    "ptebatch " PAYLOAD_VERSION " for Xen " XEN_VERSION;
 
 /*
  * Local variables:

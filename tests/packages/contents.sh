@@ -56,6 +56,25 @@ python3 -B -c "$own" "$tree/backends/xen-hv/install" 2>>"$tmp/log" |
 verdict "the installed installer finds every file that it puts into Xen" \
 	"$tmp/log"
 
+# The payloads that were to be packed, and what is said of them.
+built ptebatch-livepatch
+(cd "$packages/payloads" && ls) >"$tmp/wanted"
+files ptebatch-livepatch | sed -n 's,^/usr/lib/ptebatch/livepatch/,,p' | sort |
+	diff "$tmp/wanted" - >"$tmp/log"
+verdict "every payload is in its package" "$tmp/log"
+dpkg-deb -f "$deb" Description >"$tmp/log"
+if [ -s "$tmp/wanted" ]; then
+	for file in "$packages"/payloads/*; do
+		xen=$(readelf -p .modinfo "$file" | sed -n 's/.* for Xen //p')
+		[ "$xen" ] && grep -qF " $xen" "$tmp/log"
+		verdict "and the package says that it is for Xen $xen" \
+			"$tmp/log"
+	done
+else
+	grep -q 'No livepatch is in' "$tmp/log"
+	verdict "and the package says that it has none" "$tmp/log"
+fi
+
 # What names the folder, the user or the version of Xen on the build machine.
 : >"$tmp/found"
 while read -r deb; do

@@ -8,15 +8,38 @@ packages_tests = tests/packages/reproducible.sh tests/packages/lintian.sh \
 long_packages_tests = tests/packages/dom0.sh tests/packages/install.sh \
 	tests/packages/autopkgtest.sh
 
+# The payloads for Debian's own builds of Xen, in payloads/: one for each release
+# whose source the archive serves, if its gates are open.
+payloads_for = 4.17 4.20
+payloads: payloads/stamp
+payloads/stamp: $(wildcard $(addprefix $(top_srcdir)/,configure.ac livepatch/* \
+		backends/xen-hv/* include/ptebatch/xen-ptebatch.h))
+	@rm -rf payloads && mkdir payloads
+	@for release in $(payloads_for); do \
+		$(top_srcdir)/livepatch/build $$release --out payloads/; \
+		case $$? in \
+		0) ;; \
+		77) echo "# No payload for Debian's Xen $$release: its source is not served." ;; \
+		*) exit 1 ;; \
+		esac; \
+	done
+	@touch $@
+
 # Builds the packages of what is distributed, in packages/. tree/ stays as it was
-# distributed. Livepatches are taken from the folder $PTEBATCH_PAYLOADS.
-packages:
+# distributed. payloads/ there has the livepatches: those that the folder
+# $PTEBATCH_PAYLOADS has, or else those that "make payloads" makes.
+packages: $(if $(PTEBATCH_PAYLOADS),,payloads)
 	@chmod -R u+w packages 2>/dev/null; rm -rf packages
-	@mkdir -p packages/build
+	@mkdir -p packages/build packages/payloads
+	@for file in "$${PTEBATCH_PAYLOADS:-payloads}"/*.livepatch; do \
+		[ ! -e "$$file" ] || cp "$$file" packages/payloads || exit; \
+	done
 	@$(MAKE) $(AM_MAKEFLAGS) -s --no-print-directory distdir \
 		distdir=packages/tree top_distdir=packages/tree
 	@chmod -R u+w packages/tree && cp -a packages/tree packages/build/tree
-	@cd packages/build/tree && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL \
+	@payloads=$$PWD/packages/payloads && cd packages/build/tree && \
+		env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL \
+		"PTEBATCH_PAYLOADS=$$payloads" \
 		dpkg-buildpackage -us -uc -b >../log 2>&1 || { \
 		tail -n 30 ../log; exit 1; }
 	@mv packages/build/*.deb packages/build/*.changes \
@@ -32,6 +55,6 @@ check-packages-long: packages
 		TEST_SUITE_LOG=test-suite-packages-long.log
 
 clean-packages:
-	rm -rf packages
+	rm -rf packages payloads
 
-.PHONY: packages check-packages check-packages-long clean-packages
+.PHONY: payloads packages check-packages check-packages-long clean-packages

@@ -21,6 +21,7 @@ locale=$(locale -a | grep -im1 '^tr_TR.utf-\?8$') || locale=C.UTF-8
 	cd "$folder/tree" && umask 077 &&
 		HOME=/nonexistent LANG=$locale LC_ALL=$locale TZ=Asia/Kathmandu \
 			DEB_BUILD_OPTIONS='nocheck parallel=1' \
+			PTEBATCH_PAYLOADS="$packages/payloads" \
 			faketime -f '+400d' dpkg-buildpackage -us -uc -b
 ) >"$tmp/log" 2>&1
 verdict "the packages build elsewhere and at another time ($locale)" "$tmp/log"
