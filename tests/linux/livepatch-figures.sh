@@ -31,7 +31,8 @@ measure release "" "$tmp/rebuilt"
 
 # Each line: METHOD PAGES DIRECTION instructions=N hypercalls=N ...
 # More than 2 instructions for each hypercall are too many, unless it is less than
-# 2% of all.
+# 2% of all. Where the engine leaves a single request to Xen, that reads the request
+# again, which a rebuilt Xen does not: 5% then.
 awk -v out="$tmp/wrong" '
 	{ split($4, n, "="); split($5, h, "="); key = $1 " " $2 " " $3 }
 	NR == FNR { rebuilt[key] = n[2]; next }
@@ -39,7 +40,8 @@ awk -v out="$tmp/wrong" '
 		found++
 		more = n[2] - rebuilt[key]
 		calls = h[2] > 0 ? h[2] : 1
-		if (more > 2 * calls && more > rebuilt[key] * 0.02)
+		bar = key ~ /^x-mmu-l2 1 / ? 0.05 : 0.02
+		if (more > 2 * calls && more > rebuilt[key] * bar)
 			print key ": " rebuilt[key] ", with the payload " n[2] >out
 		if (rebuilt[key] > 0 && more / rebuilt[key] > worst) {
 			worst = more / rebuilt[key]

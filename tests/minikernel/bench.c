@@ -550,8 +550,9 @@ static void measure_all(const struct method *m, int all)
 	for (; m->name; m++) {
 		if ((m->how & RAW) && !sets_in_registers())
 			continue;
-		/* A domU has no right to these pages, and cycles are for it. */
-		if ((m->how & (FOREIGN | IO)) && cycles)
+		/* A domU has no right to these pages. */
+		if ((m->how & (FOREIGN | IO)) &&
+		    !(start_info->flags & SIF_INITDOMAIN))
 			continue;
 		print("# measuring %s\n", m->name);
 		for (pages = 1; pages <= BENCH_PAGES; pages *= 2)
