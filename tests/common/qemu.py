@@ -35,11 +35,12 @@ XEN_BAD = re.compile(
     r"|FATAL|[Pp]anic|Debugger|domain_crash|Domain \d+ .*crashed"
     r"|Freeing a page|[Bb]ad page|List of)")
 # Harmless boot messages: those of any debug build, and those about QEMU's
-# machine and the PV shim's scheduler.
+# machine, the PV shim's scheduler and a PVH dom0.
 XEN_FINE = re.compile(
     r"debug build|CONSOLE OUTPUT IS SYNCHRONOUS|SPECULATIVE|Speculative"
     r"|UBSAN.*enabled|^\(XEN\) (Std|Guest) Loglevel"
-    r"|WARNING: This is experimental software")
+    r"|WARNING: This is experimental software"
+    r"|WARNING: PVH is an experimental mode")
 
 
 def lacking(parts):
