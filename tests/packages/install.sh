@@ -53,4 +53,17 @@ snapshot >"$tmp/after"
 [ "$(wc -l <"$tmp/before")" -gt 1000 ] &&
 	diff "$tmp/before" "$tmp/after" >"$tmp/log"
 verdict "and nothing is left" "$tmp/log"
+
+# As README says, from the files alone.
+readme() { # install or purge
+	what=$(sed -n "s/^apt $1 //p" "$top_srcdir/README.md")
+	inside sh -c "cd /packages && apt-get -q -y --no-install-recommends \
+		-o Dir::Etc::sourceparts=/dev/null $1 $what" >"$tmp/log" 2>&1
+}
+readme install && inside ptebatch --version >>"$tmp/log" 2>&1 &&
+	inside dpkg-query -W ptebatch-livepatch ptebatch-dkms >>"$tmp/log" 2>&1
+verdict "README's command installs the program, the livepatch and the module" \
+	"$tmp/log"
+readme purge && snapshot | diff "$tmp/before" - >"$tmp/log"
+verdict "README's command purges them, and nothing is left" "$tmp/log"
 tap_done
