@@ -177,8 +177,15 @@ uint32_t preempt_no_more(void);
 extern int calls_are_preempted; /* tests.c: so does the whole test run */
 extern int is_shadowed; /* tests.c: Xen shadows the page tables of this domain */
 
+/*
+ * Xen's slots in an L4 table of this domain: 256 up to this one, without it. A
+ * Xen that is built for the suite "high" has fewer of them, see guest-high.c.
+ */
+#define L4_XEN_END (has_short_map ? 263u : 272u)
+#define GUEST_L4(i) ((i) < 256 || (i) >= L4_XEN_END)
+
 /* guest-*.c */
 extern const struct test updates_tests[], update_va_tests[], validate_tests[],
-	preempted_tests[], other_domain_tests[];
+	preempted_tests[], other_domain_tests[], high_tests[];
 
 #endif /* GUEST_CALLS_H */

@@ -8,7 +8,6 @@
 
 #define TABLE (SOLE + 200) /* pages that become tables */
 #define PAGE_A (SOLE + 300) /* data pages that nothing else maps writable */
-#define GUEST_L4(i) ((i) < 256 || (i) > 271) /* the others are Xen's */
 
 /* Makes a page a writable one, all zero, and returns its address. */
 static uint64_t *open_table(uint32_t page)

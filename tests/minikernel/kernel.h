@@ -100,6 +100,7 @@ void flask_run(void); /* flask.c */
 /* mmu_update may read ahead, though this Xen has none of the calls. */
 extern int requests_are_read_ahead;
 extern int counts_are_written_midway; /* "midway" on the command line */
+extern int has_short_map; /* "high" on the command line */
 void tests_run(int must_be_new, int must_be_old, int traps);
 void trapped_run_tests(int traps); /* trapped.c */
 void guest_run(void); /* Xen's own calls only, guest-*.c */

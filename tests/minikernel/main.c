@@ -7,6 +7,8 @@
  *   traps   with test or trapped: Xen has a short way for them, which is on
  *   new     with test: this Xen must have the new calls
  *   old     with test: this Xen must not have the new calls
+ *   high    with test: this Xen maps only 512 GiB of memory in the tables of PV
+ *           guests, and this domain's memory is beyond (see guest-high.c)
  *   ahead   with test: Xen may read requests of mmu_update ahead, even if it has
  *           none of the new calls
  *   race=N  tests with several vCPUs, N updates a test (see race.c)
@@ -112,6 +114,7 @@ void kernel_main(start_info_t *si)
 		flask_run();
 	requests_are_read_ahead = has_word("ahead");
 	counts_are_written_midway = has_word("midway");
+	has_short_map = has_word("high");
 	if (has_word("test"))
 		tests_run(has_word("new"), has_word("old"), has_word("traps"));
 	if (has_word("guest"))

@@ -597,6 +597,7 @@ static const struct ptebatch_backend *backend;
 
 int calls_are_preempted; /* while each test runs */
 int counts_are_written_midway;
+int has_short_map;
 int requests_are_read_ahead;
 int is_shadowed;
 static uint32_t preemptions;
@@ -720,6 +721,8 @@ void guest_run(void)
 	run_tests("mmu_update", updates_tests);
 	run_tests("update_va_mapping", update_va_tests);
 	run_tests("validation", validate_tests);
+	if (has_short_map)
+		run_tests("memory beyond the direct map", high_tests);
 	if (start_info->flags & SIF_INITDOMAIN && other_can_be_made())
 		run_tests("another domain", other_domain_tests);
 	else

@@ -115,7 +115,7 @@ static void note_state(int all)
 			note(normal(*entry_at(t * SLOTS + i)));
 	for (t = 0; t < MEMORY; t++)
 		for (i = 0; i < words; i++)
-			if (i < 256 || i > 271) /* Xen's part of L4 tables */
+			if (GUEST_L4(i)) /* others are Xen's in L4 tables */
 				note(normal(*memory(t, i)));
 	for (i = 0; i < SPARE_L2; i++)
 		note(normal(maddr_to_virt(l2_spare)[i]));
