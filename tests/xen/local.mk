@@ -14,7 +14,7 @@ xen_tests = tests/livepatch/gates.sh tests/xen/install.sh \
 # Some of these need hypervisors of their own, which take minutes to build. The
 # trees are those in $PTEBATCH_TREES; without it each is skipped by its name.
 long_xen_tests = tests/xen/race-stock.sh tests/xen/sparse-debug.sh \
-	tests/xen/high.sh tests/xen/fuzz-shadow.sh \
+	tests/xen/high.sh tests/xen/mini-os.sh tests/xen/fuzz-shadow.sh \
 	tests/xen/decode-long.sh tests/xen/ubsan.sh tests/xen/flask.sh \
 	tests/xen/trees tests/xen/series
 
