@@ -14,7 +14,7 @@ xen_tests = tests/livepatch/gates.sh tests/xen/install.sh \
 # Some of these need hypervisors of their own, which take minutes to build. The
 # trees are those in $PTEBATCH_TREES; without it each is skipped by its name.
 long_xen_tests = tests/xen/race-stock.sh tests/xen/sparse-debug.sh \
-	tests/xen/high.sh tests/xen/mini-os.sh tests/xen/fuzz-shadow.sh \
+	tests/xen/high.sh tests/xen/guest-32.sh tests/xen/mini-os.sh tests/xen/fuzz-shadow.sh \
 	tests/xen/decode-long.sh tests/xen/ubsan.sh tests/xen/flask.sh \
 	tests/xen/trees tests/xen/series
 
@@ -30,6 +30,8 @@ images:
 minikernel:
 	@$(MAKE) $(if $(filter 1,$(V)),,-s) --no-print-directory OUT=minikernel \
 		-f $(top_srcdir)/tests/minikernel/kernel.mk
+	@$(MAKE) $(if $(filter 1,$(V)),,-s) --no-print-directory OUT=minikernel \
+		-f $(top_srcdir)/tests/minikernel32/kernel.mk
 	@$(MAKE) $(if $(filter 1,$(V)),,-s) --no-print-directory \
 		OUT=minikernel/example \
 		-f $(top_srcdir)/examples/minikernel/kernel.mk
