@@ -26,7 +26,7 @@ void bench_foreign(void);
 void bench_threads(void); /* a process with threads on two CPUs */
 void db(unsigned int processes, bool wall);
 void programs(void);
-void commands(void); /* programs that start and end */
+void commands(const char *part_of_name); /* programs that start and end */
 void stress(unsigned int seconds, bool swap);
 void load(unsigned int times); /* loads and unloads the module under stress */
 void flip_calls(unsigned int times); /* Xen's calls off and on under stress */

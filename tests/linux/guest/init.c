@@ -5,12 +5,12 @@
  * process it runs the jobs that its arguments name, and changes nothing of the
  * machine.
  *
- *   guest=JOB[+JOB...]   bench, bench-quick, bench-threads, programs,
- *                        commands, db:PROCESSES, db-wall:PROCESSES,
+ *   guest=JOB[+JOB...]   bench, bench-quick, bench-threads, bench-foreign,
+ *                        programs, commands[:PART-OF-NAME],
+ *                        db:PROCESSES, db-wall:PROCESSES,
  *                        test[:PART-OF-NAME], test-module[:PART-OF-NAME],
- *                        stress:SECONDS,
- *                        stress-swap:SECONDS, load:TIMES, flip:TIMES, hold,
- *                        not-pv
+ *                        stress:SECONDS, stress-swap:SECONDS, load:TIMES,
+ *                        flip:TIMES, hold, not-pv
  *   ptebatch=on          loads /ptebatch.ko first
  *   ptebatch.opts="..."  the module's parameters, with + in place of spaces
  *
@@ -203,12 +203,14 @@ static void run(const char *job)
 		bench(n > 5);
 	else if (IS("bench-threads"))
 		bench_threads();
+	else if (IS("bench-foreign"))
+		bench_foreign();
 	else if ((IS("db") || IS("db-wall")) && number)
 		db(number, n > 2);
 	else if (IS("programs"))
 		programs();
 	else if (IS("commands"))
-		commands();
+		commands(arg);
 	else if (IS("test"))
 		test(arg);
 	else if (IS("test-module"))
