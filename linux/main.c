@@ -279,6 +279,8 @@ static int __init ptb_init(void)
 		err = ptb_fault_symbols();
 	if (!err)
 		err = alloc_cpus();
+	if (!err)
+		err = ptb_pin_symbols();
 	if (err)
 		return err;
 	err = ptb_hook_all();

@@ -15,6 +15,7 @@
 #include <linux/mm.h>
 #include <linux/percpu.h>
 
+#include <xen/interface/xen.h>
 #include <asm/ibt.h>
 
 #include <ptebatch/ptebatch.h>
@@ -45,8 +46,15 @@ struct ptb_counters {
 };
 
 /*
- * The working memory of one CPU. It is used only under a page-table lock, which
- * disables preemption, and never from interrupts. It has room for one record
+ * How many tables are pinned at a time. Their locks are held meanwhile, and the
+ * kernel's own code holds as many.
+ */
+#define PTB_PINS 32
+
+/*
+ * The working memory of one CPU. It is used only under a page-table lock or an
+ * address space's page_table_lock, which disable preemption, and never from
+ * interrupts. It has room for one record
  * per entry of a table.
  */
 struct ptb_cpu {
@@ -58,6 +66,10 @@ struct ptb_cpu {
 		struct ptebatch_value values[PTEBATCH_TABLE_SLOTS];
 		u64 olds[PTEBATCH_TABLE_SLOTS];
 	} records;
+		struct {
+			struct ptebatch_value values[PTB_PINS];
+			struct mmuext_op ops[PTB_PINS];
+		} pins;
 	struct page *pages[PTEBATCH_TABLE_SLOTS];
 };
 
@@ -115,6 +127,7 @@ int ptb_fork_symbols(void);
 int ptb_munmap_symbols(void);
 int ptb_fault_symbols(void);
 
+int ptb_pin_symbols(void);
 /* ---- The paths ----------------------------------------------------------- */
 
 /*

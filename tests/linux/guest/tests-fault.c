@@ -437,6 +437,7 @@ static void spread(void)
 		{ 1, 2, 7, 8, 9, 15, 16, 200, 253, 254 },
 	};
 	struct range r[SPREAD];
+	long tables = counter("pin.tables "), calls = counter("pin.hypercalls ");
 	int n = 0;
 
 	for (int level = 0; level < 3; level++) {
@@ -460,6 +461,13 @@ static void spread(void)
 		in_child(spread_child, r);
 	for (int i = 0; i < SPREAD; i++)
 		CHECK(holds(&r[i], i));
+	/* A walk of many tables takes a few hypercalls. */
+	if (tables >= 0 && counter("pin.on ") == 1) {
+		tables = counter("pin.tables ") - tables;
+		calls = counter("pin.hypercalls ") - calls;
+		CHECK(tables > 20 * 2 * SPREAD);
+		CHECK(calls > 0 && calls * 8 < tables);
+	}
 }
 
 const struct test tests_fault[] = {
