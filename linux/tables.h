@@ -34,12 +34,14 @@
 static __always_inline u64 *ptb_used(u64 *entry, u64 *end)
 {
 	while (entry != end && !READ_ONCE(*entry)) {
-		if (!((uintptr_t)entry & 63) && end - entry >= 8 &&
-		    !(entry[0] | entry[1] | entry[2] | entry[3] | entry[4] |
-		      entry[5] | entry[6] | entry[7]))
-			entry += 8; /* a cache line */
-		else
-			entry++;
+		entry++;
+		if ((uintptr_t)entry & 63)
+			continue;
+		/* Whole cache lines */
+		while (end - entry >= 8 &&
+		       !(entry[0] | entry[1] | entry[2] | entry[3] | entry[4] |
+			 entry[5] | entry[6] | entry[7]))
+			entry += 8;
 	}
 	return entry;
 }
