@@ -56,31 +56,25 @@ static pgoff_t pages_of(const struct inode *inode)
 	return DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
 }
 
-static bool fresh(const struct folio *folio)
-{
-	return folio_test_uptodate((struct folio *)folio) &&
-	       !folio_test_readahead((struct folio *)folio);
-}
-
 /*
  * Returns the next folio that can be mapped at once, locked and with a
  * reference, or NULL. Skips folios that would have to be waited for.
  */
-static struct folio *next_folio(struct xa_state *xas, const struct around *a)
+static __always_inline struct folio *next_folio(struct xa_state *xas,
+						const struct around *a)
 {
-	struct inode *inode = a->mapping->host;
 	struct folio *folio;
 
 	while ((folio = xas_next_entry(xas, a->last))) {
 		if (xas_retry(xas, folio) || xa_is_value(folio) ||
 		    folio_test_locked(folio) || !ptb_folio_try_get(folio))
 			continue;
-		if (likely(folio == xas_reload(xas)) && likely(fresh(folio)) &&
+		if (likely(folio == xas_reload(xas)) &&
+		    likely(!folio_test_readahead(folio)) &&
 		    likely(folio_trylock(folio))) {
 			/* Truncation may have come before the lock. */
 			if (likely(folio->mapping == a->mapping) &&
-			    likely(folio_test_uptodate(folio)) &&
-			    likely(xas->xa_index < pages_of(inode)))
+			    likely(folio_test_uptodate(folio)))
 				return folio;
 			folio_unlock(folio);
 		}
@@ -94,23 +88,28 @@ static struct folio *next_folio(struct xa_state *xas, const struct around *a)
  * are put into c->pages, each with a reference, and stay locked. Returns how
  * many there are.
  */
-static unsigned int collect(struct around *a, struct xa_state *xas,
-			    struct folio *folio, const struct ptb_table *t,
-			    struct ptb_cpu *c)
+static __always_inline unsigned int collect(struct around *a,
+					    const struct ptb_table *t,
+					    struct ptb_cpu *c)
 {
 	const u64 prot =
 		pgprot_val(a->vmf->vma->vm_page_prot) & __supported_pte_mask;
+	XA_STATE(xas, &a->mapping->i_pages, a->first);
 	struct ptebatch_value *values = c->records.values;
 	unsigned int nr = 0;
+	struct folio *folio;
 
-	do {
-		pgoff_t index = xas->xa_index;
-		/* A large folio can outlive a truncation in its middle. */
-		pgoff_t end = min3(a->last, folio_next_index(folio) - 1,
-				   pages_of(a->mapping->host) - 1);
+	while ((folio = next_folio(&xas, a))) {
+		pgoff_t index = xas.xa_index;
+		/*
+		 * Truncation may have come before the lock, and a large folio
+		 * can outlive one in its middle.
+		 */
+		pgoff_t end = min3(a->last + 1, folio_next_index(folio),
+				   pages_of(a->mapping->host));
 		unsigned int before = nr;
 
-		for (; index <= end; index++) {
+		for (; index < end; index++) {
 			struct page *page =
 				folio_page(folio, index - folio->index);
 			unsigned int i = index - a->first;
@@ -135,7 +134,7 @@ static unsigned int collect(struct around *a, struct xa_state *xas,
 		} else if (nr - before > 1) {
 			folio_ref_add(folio, nr - before - 1);
 		}
-	} while ((folio = next_folio(xas, a)));
+	}
 	return nr;
 }
 
@@ -195,23 +194,15 @@ static bool map_around(struct around *a, vm_fault_t *ret)
 	struct vm_area_struct *vma = a->vmf->vma;
 	unsigned long addr =
 		vma->vm_start + ((a->first - vma->vm_pgoff) << PAGE_SHIFT);
-	XA_STATE(xas, &a->mapping->i_pages, a->first);
 	struct ptb_table t PTB_UNINITIALIZED;
 	unsigned int nr, mapped = 0;
-	struct folio *folio;
 	spinlock_t *lock;
 	struct ptb_cpu *c;
 
-	folio = next_folio(&xas, a);
-	if (!folio)
-		return true;
-	if (unlikely(!lock_table(a, addr, &t, &lock))) {
-		folio_unlock(folio);
-		folio_put(folio);
+	if (unlikely(!lock_table(a, addr, &t, &lock)))
 		return false;
-	}
 	c = this_cpu_read(ptb_cpus);
-	nr = collect(a, &xas, folio, &t, c);
+	nr = collect(a, &t, c);
 	if (likely(nr)) {
 		mapped = set(c, nr);
 		settle(vma, c->pages, nr, mapped);
