@@ -92,18 +92,16 @@ static __always_inline void collect(const struct vm_area_struct *vma,
 				    unsigned int room, struct page **pages,
 				    struct found *f)
 {
-	unsigned int i;
+	u64 *const first = t->ptes, *const end = first + t->nr, *entry = first;
+	unsigned int present = 0, nr_pages = 0;
+	bool files = false;
+	u64 flags = 0; /* of entries for pages of files */
 
-	*f = (struct found){};
-	for (i = 0; i < t->nr; i++) {
+	for (; (entry = ptb_used(entry, end)) != end; entry++, present++) {
+		u64 pte = READ_ONCE(*entry);
 		unsigned long pfn;
 		struct page *page;
-		u64 pte;
 
-		i = ptb_used(t->ptes + i, t->ptes + t->nr) - t->ptes;
-		if (i == t->nr)
-			break;
-		pte = READ_ONCE(t->ptes[i]);
 		if (unlikely(!(pte & _PAGE_PRESENT)) ||
 		    unlikely(pte & _PAGE_DEVMAP))
 			break;
@@ -112,22 +110,25 @@ static __always_inline void collect(const struct vm_area_struct *vma,
 			if (unlikely(pfn == PTB_NOFRAME))
 				break;
 			page = pfn_to_page(pfn);
-			if (unlikely(PageCompound(page)) || f->nr_pages == room)
+			if (unlikely(PageCompound(page)) || nr_pages == room)
 				break;
-			if (!PageAnon(page)) {
-				f->files = true;
-				f->writable |= pte & (_PAGE_RW | PTB_DIRTY);
+			if (!folio_test_anon((struct folio *)page)) {
+				files = true;
+				flags |= pte;
 			}
-			pages[f->nr_pages++] = page;
+			pages[nr_pages++] = page;
 		} else if (unlikely(pte & PTB_DIRTY) && !uncounted(vma)) {
 			/*
 			 * KSM's zero pages are marked so, and KSM counts them.
 			 */
 			break;
 		}
-		f->present++;
 	}
-	f->nr = i;
+	f->nr = entry - first;
+	f->present = present;
+	f->nr_pages = nr_pages;
+	f->files = files;
+	f->writable = flags & (_PAGE_RW | PTB_DIRTY);
 }
 
 /* Clears nr slots. Returns how many are cleared. */
@@ -145,18 +146,19 @@ static unsigned int clear(const struct ptb_table *t, unsigned int nr, u64 *olds,
 }
 
 /* The same for a table that is ordinary memory, and that no CPU uses. */
-static unsigned int clear_plain(const struct ptb_table *t, unsigned int nr,
-				u64 *olds)
+static __always_inline unsigned int
+clear_plain(const struct ptb_table *t, unsigned int nr, u64 *olds)
 {
+	u64 *const ptes = t->ptes;
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
-		u64 pte = READ_ONCE(t->ptes[i]);
+		u64 pte = READ_ONCE(ptes[i]);
 
 		if (olds)
 			olds[i] = pte;
 		if (pte)
-			WRITE_ONCE(t->ptes[i], 0);
+			WRITE_ONCE(ptes[i], 0);
 	}
 	return nr;
 }
@@ -255,7 +257,7 @@ zap_files(struct mmu_gather *tlb, struct vm_area_struct *vma,
 		if (!pte || (pte & _PAGE_SPECIAL))
 			continue;
 		page = *next++;
-		folio = page_folio(page);
+		folio = (struct folio *)page; /* a small page */
 		if (folio_test_anon(folio)) {
 			rss[MM_ANONPAGES]--;
 		} else {
@@ -285,7 +287,7 @@ zap_some(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr,
 	 const struct ptb_table *t, bool *full)
 {
 	struct ptb_cpu *c = this_cpu_read(ptb_cpus);
-	struct found f;
+	struct found f PTB_UNINITIALIZED;
 
 	collect(vma, t, ptb_gather_room(tlb), c->pages, &f);
 	if (!f.present)
