@@ -38,11 +38,7 @@ int ptb_fork_symbols(void)
 	return alloc_pud && alloc_pmd && alloc_pte ? 0 : -ENOENT;
 }
 
-/*
- * Returns the entry that refers to the child's L1 table for addr, and allocates
- * the table if it is missing. Returns NULL if there is no memory.
- */
-static pmd_t *child_pmd(struct mm_struct *mm, unsigned long addr)
+pmd_t *ptb_alloc_pmd(struct mm_struct *mm, unsigned long addr)
 {
 	/* PV guests have four levels, so the p4d is the pgd. */
 	p4d_t *p4d = p4d_offset(pgd_offset(mm, addr), addr);
@@ -173,7 +169,7 @@ static enum copied copy_table(struct mm_struct *dst, struct mm_struct *src,
 	pmd_t *pmd;
 	bool writable;
 
-	pmd = child_pmd(dst, addr);
+	pmd = ptb_alloc_pmd(dst, addr);
 	if (!pmd)
 		return NO_MEMORY;
 	page = pmd_page(*pmd);

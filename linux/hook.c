@@ -62,6 +62,7 @@ static struct ptb_hook hooks[] = {
 	{ .point = &ptb_fault_hook },
 	{ .point = &ptb_pin_hook },
 	{ .point = &ptb_clear_hook },
+	{ .point = &ptb_foreign_hook },
 };
 
 static unsigned long (*lookup)(const char *name);

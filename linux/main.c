@@ -41,6 +41,7 @@ PATH(fault, PTB_FAULT, "map pages of files through libptebatch");
 PATH(pin, PTB_PIN, "find the tables to pin and unpin quickly");
 PATH(exit, PTB_EXIT, "unmap the memory of a process that ends");
 PATH(clear, PTB_CLEAR, "clear an entry and flush its page by one hypercall");
+PATH(foreign, PTB_FOREIGN, "map pages of other domains through libptebatch");
 
 DEFINE_PER_CPU(struct ptb_cpu *, ptb_cpus);
 unsigned int ptb_cpu_words;
@@ -145,6 +146,7 @@ static const char *const path_names[PTB_PATHS] = {
 	[PTB_PIN] = "pin",
 	[PTB_EXIT] = "exit",
 	[PTB_CLEAR] = "clear",
+	[PTB_FOREIGN] = "foreign",
 };
 
 static const char *const reason_names[PTEBATCH_FLUSH_REASONS] = {
@@ -278,9 +280,9 @@ static int __init ptb_init(void)
 	if (!err)
 		err = ptb_fault_symbols();
 	if (!err)
-		err = alloc_cpus();
-	if (!err)
 		err = ptb_pin_symbols();
+	if (!err)
+		err = alloc_cpus();
 	if (err)
 		return err;
 	err = ptb_hook_all();

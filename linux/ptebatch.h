@@ -28,6 +28,7 @@ enum ptb_path {
 	PTB_PIN,
 	PTB_EXIT,
 	PTB_CLEAR,
+	PTB_FOREIGN,
 	PTB_PATHS
 };
 
@@ -65,11 +66,11 @@ struct ptb_cpu {
 		struct ptebatch_run runs[PTEBATCH_TABLE_SLOTS];
 		struct ptebatch_value values[PTEBATCH_TABLE_SLOTS];
 		u64 olds[PTEBATCH_TABLE_SLOTS];
-	} records;
 		struct {
 			struct ptebatch_value values[PTB_PINS];
 			struct mmuext_op ops[PTB_PINS];
 		} pins;
+	} records;
 	struct page *pages[PTEBATCH_TABLE_SLOTS];
 };
 
@@ -126,9 +127,15 @@ DECLARE_PER_CPU(long, ptb_inside);
 int ptb_fork_symbols(void);
 int ptb_munmap_symbols(void);
 int ptb_fault_symbols(void);
-
 int ptb_pin_symbols(void);
+
 /* ---- The paths ----------------------------------------------------------- */
+
+/*
+ * Returns the entry that refers to the L1 table for addr, and allocates the table
+ * if it is missing (fork.c). Returns NULL if there is no memory.
+ */
+pmd_t *ptb_alloc_pmd(struct mm_struct *mm, unsigned long addr);
 
 /*
  * A hook: a function of the kernel, the trampoline into the module's function
@@ -146,6 +153,7 @@ extern const struct ptb_hook_point ptb_munmap_hook;
 extern const struct ptb_hook_point ptb_fault_hook;
 extern const struct ptb_hook_point ptb_pin_hook;
 extern const struct ptb_hook_point ptb_clear_hook;
+extern const struct ptb_hook_point ptb_foreign_hook;
 
 /*
  * ftrace's call at the beginning of the kernel's function enters the

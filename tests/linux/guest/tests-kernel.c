@@ -430,6 +430,45 @@ static void foreign_pages(void)
 	CHECK(foreign_end(domain));
 }
 
+/* A page that is refused, at the ends of tables and of batches, or between. */
+static void foreign_refused(void)
+{
+	static const size_t bad[] = { 0, 1, 16, 127, 128, 511, 512, 4095 };
+	const long before = field("/sys/kernel/debug/ptebatch/status",
+				  "foreign.ptes ");
+	int domain = foreign_domain();
+	struct range all = { NULL, FOREIGN_PAGES, 1 };
+	size_t at = 0;
+	bool told;
+	char *p;
+
+	if (domain < 0)
+		skip("no foreign pages");
+	all.p = foreign_map(domain);
+	fill(&all, 1);
+	p = foreign_map_but(domain, bad, 8, &told);
+	CHECK(told);
+	for (size_t i = 0; i < FOREIGN_PAGES; i++) {
+		if (at < 8 && bad[at] == i) {
+			CHECK(read_faults(p + i * PAGE));
+			at++;
+			continue;
+		}
+		CHECK(!memcmp(p + i * PAGE, all.p + i * PAGE, 64));
+		p[i * PAGE + 100] = i;
+		CHECK(all.p[i * PAGE + 100] == (char)i);
+	}
+	CHECK(!munmap(p, FOREIGN_PAGES * PAGE));
+	CHECK(!munmap(all.p, FOREIGN_PAGES * PAGE));
+	CHECK(foreign_end(domain));
+	if (before >= 0 &&
+	    field("/sys/kernel/debug/ptebatch/status", "foreign.on ") == 1)
+		CHECK(field("/sys/kernel/debug/ptebatch/status",
+			    "foreign.ptes ") -
+			      before ==
+		      2 * (long)FOREIGN_PAGES);
+}
+
 const struct test tests_kernel[] = {
 	{ "system calls refuse memory that they may not read or write",
 	  system_calls_refuse },
@@ -446,5 +485,7 @@ const struct test tests_kernel[] = {
 	{ "device memory is protected and comes back", dev_mem },
 	{ "foreign pages are held while mapped, and let go by munmap and exit",
 	  foreign_pages },
+	{ "foreign pages: one that is refused has its error, the others are mapped",
+	  foreign_refused },
 	{ NULL, NULL },
 };

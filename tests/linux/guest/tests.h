@@ -106,6 +106,11 @@ void walk(const struct walk *w, unsigned int steps);
 int foreign_domain(void);
 /* Maps all its pages. Such a mapping can be unmapped only as a whole. */
 char *foreign_map(int domain);
+/*
+ * The same, except that up to 8 of the pages are given frames that do not exist.
+ * *told: whether exactly these were refused.
+ */
+char *foreign_map_but(int domain, const size_t *pages, size_t nr, bool *told);
 /* Destroys it. False if it is still there, because one of its pages is held. */
 bool foreign_end(int domain);
 
