@@ -100,32 +100,42 @@ static bool wanted(const char *workload)
 }
 
 /*
- * Measures whole runs of a program, and checks its output: whether it is what is
- * expected, or with part, contains that.
+ * Runs a program, and checks its output: whether it is what is expected, or with
+ * part, contains that. Returns the instructions of the cheapest run.
  */
-static void whole_runs(const char *workload, const char *each, unsigned int nr,
-		       char *const argv[], const char *expected, bool part,
-		       unsigned int repeat)
+static uint64_t least_of_runs(char *const argv[], const char *expected,
+			      bool part, unsigned int repeat, bool *good)
 {
 	char buf[4096];
 	uint64_t best = -1, t;
-	bool good = true;
 
-	if (!wanted(workload))
-		return;
 	while (repeat--) {
 		t = rdtsc();
-		good &= ends_well(start(argv));
+		*good &= ends_well(start(argv));
 		t = rdtsc() - t;
 		if (t < best)
 			best = t;
 		slurp(OUTPUT, buf, sizeof(buf));
-		good &= part ? !!strstr(buf, expected) : !strcmp(buf, expected);
-		if (!good) {
+		*good &= part ? !!strstr(buf, expected)
+			      : !strcmp(buf, expected);
+		if (!*good) {
 			show_output();
 			break;
 		}
 	}
+	return best;
+}
+
+static void whole_runs(const char *workload, const char *each, unsigned int nr,
+		       char *const argv[], const char *expected, bool part,
+		       unsigned int repeat)
+{
+	bool good = true;
+	uint64_t best;
+
+	if (!wanted(workload))
+		return;
+	best = least_of_runs(argv, expected, part, repeat, &good);
 	row(workload, 1, each, (double)best / nr, good);
 }
 
@@ -402,6 +412,45 @@ static pid_t start_postgres(void)
 	return pid;
 }
 
+/*
+ * Transactions on connections that stay open, as the difference of a long run and a
+ * short one: to start pgbench and to connect costs the same in both. 10^9 divided
+ * by the figure is the number of transactions for so many instructions.
+ */
+static void transactions(const char *workload, char *clients)
+{
+	const unsigned int few = 100, many = 600, nr = strtoul(clients, NULL, 10);
+	char each[16], processed[64];
+	char *pgbench[] = { POSTGRES "pgbench",
+			    "-h",
+			    "/tmp",
+			    "-n",
+			    "-c",
+			    clients,
+			    "-t",
+			    each,
+			    "-f",
+			    "/programs/one.sql",
+			    "postgres",
+			    NULL };
+	uint64_t took[2];
+	bool good = true;
+
+	if (!wanted(workload))
+		return;
+	for (int i = 0; i < 2; i++) {
+		unsigned int n = i ? many : few;
+
+		snprintf(each, sizeof(each), "%u", n);
+		snprintf(processed, sizeof(processed), "processed: %u/%u\n",
+			 n * nr, n * nr);
+		took[i] = least_of_runs(pgbench, processed, true, 3, &good);
+	}
+	row(workload, 1, "transaction",
+	    (double)(took[1] - took[0]) / ((many - few) * nr),
+	    good && took[1] > took[0]);
+}
+
 static void postgres(void)
 {
 	char *psql[] = { POSTGRES "psql", "-h",	      "/tmp", "-At", "-c",
@@ -425,6 +474,8 @@ static void postgres(void)
 	whole_runs("psql", "select", 1, psql, "1\n", false, 4);
 	whole_runs("pgbench", "connection", 20, pgbench, "processed: 20/20\n",
 		   true, 3);
+	transactions("pgbench-1-client", "1");
+	transactions("pgbench-2-clients", "2");
 	kill(server, SIGINT);
 	if (!ends_well(server))
 		fail("postgres ended badly");
