@@ -59,11 +59,14 @@ soak-linux: linux-module
 
 # "figures-linux" prints the table of Linux 6.1. "bench-linux" measures
 # everything, on both kernels, and plots; RESUME=1 continues an interrupted one.
+# With MITIGATIONS=1 it measures a CPU that has every flaw that Xen mitigates, into
+# a folder of its own.
 # Each kernel runs on the Xen of its own Debian release.
 figures-linux: linux_kernels = 6.1
 bench-linux: linux_target = initramfs-programs initramfs-commands
 figures-linux bench-linux: linux-module
-	@set -- --out . $(if $(filter figures%,$@),--quick) \
+	@set -- --out $(if $(MITIGATIONS),bench-linux-mitigated --mitigations,.) \
+		$(if $(filter figures%,$@),--quick) \
 		$(if $(RESUME),--resume); \
 	for series in $(linux_kernels); do \
 		end=; test $$series = 6.1 || end=-4.20; \
