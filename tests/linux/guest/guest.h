@@ -46,6 +46,14 @@ int load_module(const char *name);
 int load_ptebatch(void);
 int unload_ptebatch(void);
 
+/*
+ * If the program is started by this name, it checks its arguments: number i is
+ * EXEC_LENGTH times the letter 'a' + i. It returns 0 if they are right.
+ */
+#define EXEC_NAME "check-arguments"
+#define EXEC_ARGUMENTS 20
+#define EXEC_LENGTH 20000
+
 /* --- xen.c --------------------------------------------------------------- */
 
 /* Hypercalls through privcmd: Xen's result, or -1 and errno. */
@@ -73,6 +81,9 @@ const char *slurp(const char *path, char *buf, size_t size);
 int spit(const char *path, const char *text);
 /* The number after "key" in a file of lines, or -1 without such a line. */
 long field(const char *path, const char *key);
+
+/* The kB after "key" for the VMA at "at" in /proc/self/smaps, or -1. */
+long smaps(const void *at, const char *key);
 
 /*
  * Counts warnings, oopses, stalls and the like in the kernel's log since boot.

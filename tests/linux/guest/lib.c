@@ -181,6 +181,25 @@ unsigned int complaints(void)
 	return n;
 }
 
+long smaps(const void *at, const char *key)
+{
+	FILE *file = fopen("/proc/self/smaps", "re");
+	char line[512];
+	unsigned long from, to;
+	bool here = false;
+	long kb = -1;
+
+	while (file && kb < 0 && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = (uintptr_t)at >= from && (uintptr_t)at < to;
+		else if (here && !strncmp(line, key, strlen(key)))
+			kb = strtol(line + strlen(key) + 1, NULL, 10);
+	}
+	if (file)
+		fclose(file);
+	return kb;
+}
+
 /* --- Memory -------------------------------------------------------------- */
 
 char *place(size_t bytes)

@@ -17,6 +17,8 @@
  *   private memory are seen by no other process, and those to shared memory by
  *   all.
  * - Memory that was unmapped and mapped again, or discarded, is zero.
+ * - Memory that is moved to another address and back, or of which the kernel is
+ *   told that it is not in use, keeps its contents.
  *
  * With swap, reclaim unmaps pages all the time.
  */
@@ -39,6 +41,7 @@
 #define THREADS_MAX 4
 #define PROCESSES_MAX 2
 #define SLOT_PAGES 96u
+#define AWAY (2 * MiB + 3 * PAGE) /* where a slot's pages move to and fro */
 #define STUCK 120 /* seconds without progress that count as a failure */
 
 enum kind {
@@ -58,7 +61,7 @@ struct slot {
 /* Seen by all processes. */
 static struct {
 	bool over;
-	uint64_t rounds, forks, remaps, landed, refused, failures;
+	uint64_t rounds, forks, remaps, moves, aged, landed, refused, failures;
 } * all;
 
 static unsigned int processes, threads;
@@ -284,6 +287,57 @@ static void remap(struct slot *s)
 	count(&all->remaps);
 }
 
+/*
+ * Moves a part to another place and back. Meanwhile visitors' accesses fault.
+ * The place is this slot's own.
+ */
+static void shift(const struct slot *s, struct part part)
+{
+	const size_t bytes = part.pages * PAGE;
+	char *at = s->p + part.first * PAGE;
+	struct slot there = *s;
+
+	there.p = s->p + AWAY - part.first * PAGE;
+	if (mremap(at, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+		   s->p + AWAY) != s->p + AWAY) {
+		/* The kernel has not merged all areas that mprotect made. */
+		if (errno != EFAULT)
+			wrong("mremap failed", s, part.first, 0, errno);
+		return;
+	}
+	compare_all(&there, part);
+	if (mremap(s->p + AWAY, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+		   at) != at)
+		die("mremap of a slot");
+	count(&all->moves);
+}
+
+/* Advice that changes no contents, and clears bits in entries. */
+static void age(struct slot *s, struct part part)
+{
+	char *at = s->p + part.first * PAGE;
+
+	switch (pick(4)) {
+	case 0:
+		madvise(at, part.pages * PAGE, MADV_COLD);
+		break;
+	case 1:
+		if (s->kind != REMAPPED ||
+		    madvise(at, part.pages * PAGE, MADV_FREE))
+			break;
+		/* From here on the pages are kept. */
+		store_all(s, part);
+		break;
+	case 2:
+		spit("/proc/self/clear_refs", "1");
+		break;
+	default:
+		if (!pick(8))
+			spit("/proc/self/clear_refs", "4");
+	}
+	count(&all->aged);
+}
+
 static void own_round(struct slot *s)
 {
 	struct part part = a_part();
@@ -302,6 +356,11 @@ static void own_round(struct slot *s)
 	if (child_between)
 		fork_one(s, part);
 	protect(s, part, RW);
+	compare_all(s, part);
+	if (!pick(4))
+		shift(s, part);
+	if (!pick(4))
+		age(s, part);
 	compare_all(s, part);
 	if (s->kind == REMAPPED && !pick(3))
 		remap(s);
@@ -451,12 +510,14 @@ static void end(void)
 			     state);
 	}
 	say("# stress: %u processes of %u threads: %lu rounds, %lu forks, "
-	    "%lu remaps, %lu writes, %lu refused, %lu failures",
+	    "%lu remaps, %lu moves, %lu aged, %lu writes, %lu refused, "
+	    "%lu failures",
 	    processes, threads, all->rounds, all->forks, all->remaps,
-	    all->landed, all->refused, all->failures);
+	    all->moves, all->aged, all->landed, all->refused, all->failures);
 	if (all->failures)
 		fail("stress: %lu failures", all->failures);
-	if (!all->rounds || !all->landed || !all->forks)
+	if (!all->rounds || !all->landed || !all->forks || !all->moves ||
+	    !all->aged)
 		fail("stress: not everything was tried");
 	munmap(all, PAGE);
 	munmap(shared, THREADS_MAX * SLOT_PAGES * PAGE);

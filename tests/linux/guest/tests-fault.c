@@ -16,12 +16,6 @@
 
 #define AROUND 16 /* pages that a read fault maps at most */
 
-/* A counter of the module. -1 without the module. */
-static long counter(const char *name)
-{
-	return field("/sys/kernel/debug/ptebatch/status", name);
-}
-
 /* --- Fault-around --------------------------------------------------------- */
 
 static char *map(int fd, size_t pages, int prot, int flags)

@@ -57,6 +57,7 @@ static void child_writes(void *arg)
 static void memory_works(void)
 {
 	struct range r = { anon(600), 600, 1 };
+	char *to = place(700 * PAGE) + PAGE;
 
 	fill(&r, 1);
 	CHECK(!protect(&r, PROT_READ));
@@ -66,6 +67,16 @@ static void memory_works(void)
 	CHECK(!protect(&r, RW));
 	in_child(child_writes, &r);
 	CHECK(holds(&r, 1));
+	CHECK(!madvise(r.p, r.pages * PAGE, MADV_COLD));
+	CHECK(!spit("/proc/self/clear_refs", "4"));
+	CHECK(mremap(r.p, r.pages * PAGE, r.pages * PAGE,
+		     MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
+	CHECK(read_faults(r.p) && read_faults(r.p + 599 * PAGE));
+	r.p = to;
+	CHECK(holds(&r, 1));
+	CHECK(!madvise(r.p, r.pages * PAGE, MADV_FREE));
+	fill(&r, 3);
+	CHECK(holds(&r, 3));
 	CHECK(!munmap(r.p, r.pages * PAGE));
 	CHECK(read_faults(r.p) && read_faults(r.p + 599 * PAGE));
 }
@@ -173,6 +184,10 @@ static void beside_probes(void)
 						 "filemap_map_pages",
 						 "__xen_pgd_walk",
 						 "ptep_clear_flush",
+						 "move_page_tables",
+						 "madvise_free_pte_range",
+						 "clear_refs_pte_range",
+						 "ptep_test_and_clear_young",
 						 "kallsyms_lookup_name" };
 	const size_t n = sizeof(functions) / sizeof(*functions);
 

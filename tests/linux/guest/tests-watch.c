@@ -166,6 +166,33 @@ static void uffd_wp_shared(void)
 	wp(&r);
 }
 
+/*
+ * Nobody has asked for events of mremap, so the new place is not watched. Its
+ * entries must not stay write-protected, or a write would wait forever.
+ */
+static void uffd_moves(void)
+{
+	struct range r = { anon(400), 400, 1 };
+	struct range even = { r.p, 400, 2 };
+	struct uffdio_writeprotect half = {
+		{ (uintptr_t)r.p, r.pages / 2 * PAGE },
+		UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+	char *to = place(500 * PAGE) + PAGE;
+
+	uffd_open(UFFD_FEATURE_PAGEFAULT_FLAG_WP);
+	uffd_register(&r, UFFDIO_REGISTER_MODE_WP);
+	fill(&r, 1);
+	CHECK(!ioctl(uffd, UFFDIO_WRITEPROTECT, &half));
+	CHECK(mremap(r.p, r.pages * PAGE, r.pages * PAGE,
+		     MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
+	r.p = even.p = to;
+	CHECK(holds(&r, 1));
+	CHECK(pages_with(&r, PM_UFFD_WP) == 0);
+	fill(&even, 2);
+	CHECK(holds(&even, 2) && protected == 0);
+}
+
 /* --- Soft-dirty ---------------------------------------------------------- */
 
 static void clear_soft_dirty(void)
@@ -295,6 +322,8 @@ const struct test tests_watch[] = {
 	  uffd_wp_anon },
 	{ "userfaultfd: write-protected shared pages tell the first write",
 	  uffd_wp_shared },
+	{ "userfaultfd: pages that mremap moves are not watched any more",
+	  uffd_moves },
 	{ "soft-dirty: mprotect neither sets it nor lets a write go unseen",
 	  soft_dirty },
 	{ "protection keys stay with their pages through mprotect", keys },

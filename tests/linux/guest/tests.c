@@ -20,7 +20,7 @@
 static const struct test *const rooms[] = { tests_anon,	  tests_shared,
 					    tests_watch,  tests_swap,
 					    tests_kernel, tests_grant,
-					    tests_fault };
+					    tests_fault,  tests_move };
 
 /* The reason of a skipped test, in memory shared with the runner. */
 static char *reason;
@@ -144,23 +144,9 @@ size_t pages_with(const struct range *r, uint64_t flag)
 	return n;
 }
 
-long smaps(const void *at, const char *key)
+long counter(const char *name)
 {
-	FILE *file = fopen("/proc/self/smaps", "re");
-	char line[512];
-	unsigned long from, to;
-	bool here = false;
-	long kb = -1;
-
-	while (file && kb < 0 && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
-			here = (uintptr_t)at >= from && (uintptr_t)at < to;
-		else if (here && !strncmp(line, key, strlen(key)))
-			kb = strtol(line + strlen(key) + 1, NULL, 10);
-	}
-	if (file)
-		fclose(file);
-	return kb;
+	return field("/sys/kernel/debug/ptebatch/status", name);
 }
 
 /* --- Random changes, and a model to compare with ------------------------- */

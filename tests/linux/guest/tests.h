@@ -28,7 +28,7 @@ struct test {
 /* Each list ends with an entry without a name. */
 extern const struct test tests_anon[], tests_shared[], tests_watch[],
 	tests_swap[], tests_kernel[], tests_grant[], tests_fault[],
-	tests_module[];
+	tests_move[], tests_module[];
 
 #define FAILS(call, with) CHECK((call) == -1 && errno == (with))
 void skip(const char *why) __attribute__((noreturn));
@@ -61,12 +61,14 @@ bool zero(const struct range *r);
 /* Flags of a page in /proc/self/pagemap. */
 #define PM_SOFT_DIRTY (1ull << 55)
 #define PM_EXCLUSIVE (1ull << 56)
+#define PM_UFFD_WP (1ull << 57)
 #define PM_SWAPPED (1ull << 62)
 #define PM_PRESENT (1ull << 63)
 uint64_t pagemap(const void *at);
 size_t pages_with(const struct range *r, uint64_t flag);
-/* The kB after "key" for the VMA at "at" in /proc/self/smaps, or -1. */
-long smaps(const void *at, const char *key);
+
+/* A counter of the module. -1 without the module. */
+long counter(const char *name);
 
 uint32_t prng(void);
 
