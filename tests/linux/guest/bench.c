@@ -16,6 +16,7 @@
 #include "guest.h"
 
 #include <pthread.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <errno.h>
@@ -414,6 +415,100 @@ static void munmaps(const char *workload, char *(*memory)(size_t pages))
 	row(workload, pages, "unmap", best, pages, good);
 }
 
+/*
+ * Pages that move to another place. The distance is no multiple of a table, so
+ * that entries move, and not tables.
+ */
+static void moves(void)
+{
+	const size_t pages = quick ? 2048 : 4096, bytes = pages * PAGE;
+	char *at[2] = { anon(pages), place(bytes + PAGE) + PAGE };
+	uint64_t best = 0, t;
+	bool good = true;
+
+	for (int i = 0; i < 8; i++) {
+		struct range r = { at[!(i & 1)], pages, 1 };
+		long faults;
+
+		fill(&(struct range){ at[i & 1], pages, 1 }, i);
+		t = rdtsc();
+		good &= mremap(at[i & 1], bytes, bytes,
+			       MREMAP_MAYMOVE | MREMAP_FIXED, r.p) == r.p;
+		least(&best, rdtsc() - t);
+		faults = minor_faults();
+		good &= holds(&r, i) && read_faults(at[i & 1]);
+		fill(&r, i + 1);
+		good &= holds(&r, i + 1) && minor_faults() - faults <= 1;
+	}
+	row("mremap", pages, "move", best, pages, good);
+	munmap(at[0], bytes);
+}
+
+/*
+ * Advice about pages that are present, dirty and accessed. The pages are new
+ * each time, since advice moves a page to another list only once.
+ */
+static void advise(const char *workload, size_t pages, int advice)
+{
+	uint64_t best = 0, t;
+	bool good = true;
+
+	for (int i = 0; i < (quick ? 2 : 4); i++) {
+		struct range r = { anon(pages), pages, 1 };
+
+		fill(&r, i);
+		t = rdtsc();
+		good &= !madvise(r.p, pages * PAGE, advice);
+		least(&best, rdtsc() - t);
+		good &= holds(&r, i);
+		munmap(r.p, pages * PAGE);
+	}
+	row(workload, pages, "advice", best, pages, good);
+}
+
+/*
+ * What a checkpoint does, or a tool that finds the working set. The range is
+ * nearly all of the process's memory.
+ */
+static void clear_refs(const char *workload, const char *what)
+{
+	const size_t pages = 4096;
+	struct range r = { anon(pages), pages, 1 };
+	int fd = open("/proc/self/clear_refs", O_WRONLY);
+	uint64_t best = 0, t;
+	bool good = fd >= 0;
+
+	for (int i = 0; i < (quick ? 2 : 4); i++) {
+		long faults = minor_faults();
+
+		fill(&r, i);
+		t = rdtsc();
+		good &= write(fd, what, 1) == 1;
+		least(&best, rdtsc() - t);
+		if (*what == '1')
+			good &= smaps(r.p, "Referenced") == 0;
+		faults = minor_faults();
+		fill(&r, i + 1);
+		good &= holds(&r, i + 1);
+		if (*what == '4')
+			good &= minor_faults() - faults >= (long)pages;
+	}
+	row(workload, pages, "clear", best, pages, good);
+	munmap(r.p, pages * PAGE);
+	close(fd);
+}
+
+static void advices(void)
+{
+	advise("madv-free", 4096, MADV_FREE);
+	advise("madv-cold", 4096, MADV_COLD);
+	clear_refs("clear-refs-1", "1");
+	clear_refs("clear-refs-4", "4");
+	/* Last, since swap stays on. */
+	if (!swap_on())
+		advise("madv-pageout", 2048, MADV_PAGEOUT);
+}
+
 /* A process that leaves a database: the pages stay, with what it wrote. */
 static void detaches(void)
 {
@@ -593,6 +688,8 @@ void bench(bool is_quick)
 	munmaps("munmap-shared", file);
 	detaches();
 	exits();
+	moves();
+	advices();
 	if (!quick)
 		bench_foreign();
 }
