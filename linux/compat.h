@@ -50,6 +50,11 @@ static inline spinlock_t *ptb_lock_of(struct page *table)
 	return ptlock_ptr(table);
 }
 
+/* Whole tables are moved only if both ranges begin at a table's start. */
+#define PTB_MOVE_PARAM
+#define PTB_MOVE_ARG
+#define PTB_MOVE_ALIGNS false
+
 /* A page table is not freed while anybody holds mmap_lock. */
 static inline void ptb_tables_hold(void)
 {
@@ -153,6 +158,15 @@ static inline spinlock_t *ptb_lock_of(struct page *table)
 {
 	return ptlock_ptr(page_ptdesc(table));
 }
+
+/*
+ * move_page_tables() is told whether it moves a stack that exec makes. It also
+ * moves whole tables if both ranges begin at the same place in a table, and
+ * nothing else is mapped before them.
+ */
+#define PTB_MOVE_PARAM , bool for_stack
+#define PTB_MOVE_ARG , for_stack
+#define PTB_MOVE_ALIGNS true
 
 /*
  * Page tables of file mappings can be freed without mmap_lock, but only after

@@ -63,6 +63,7 @@ static struct ptb_hook hooks[] = {
 	{ .point = &ptb_pin_hook },
 	{ .point = &ptb_clear_hook },
 	{ .point = &ptb_foreign_hook },
+	{ .point = &ptb_mremap_hook },
 };
 
 static unsigned long (*lookup)(const char *name);

@@ -42,6 +42,7 @@ PATH(pin, PTB_PIN, "find the tables to pin and unpin quickly");
 PATH(exit, PTB_EXIT, "unmap the memory of a process that ends");
 PATH(clear, PTB_CLEAR, "clear an entry and flush its page by one hypercall");
 PATH(foreign, PTB_FOREIGN, "map pages of other domains through libptebatch");
+PATH(mremap, PTB_MREMAP, "move entries through libptebatch");
 
 DEFINE_PER_CPU(struct ptb_cpu *, ptb_cpus);
 unsigned int ptb_cpu_words;
@@ -147,6 +148,7 @@ static const char *const path_names[PTB_PATHS] = {
 	[PTB_EXIT] = "exit",
 	[PTB_CLEAR] = "clear",
 	[PTB_FOREIGN] = "foreign",
+	[PTB_MREMAP] = "mremap",
 };
 
 static const char *const reason_names[PTEBATCH_FLUSH_REASONS] = {

@@ -219,10 +219,10 @@ static unsigned int clear_and_flush(struct mm_struct *mm, unsigned long addr,
 	unsigned int done;
 
 	if (!f->writable)
-		return clear(t, f->nr, c->records.olds, NULL, &whole);
+		return clear(t, f->nr, c->olds, NULL, &whole);
 
 	ptb_flush_begin(mm, addr, f->nr, c, &flush);
-	done = clear(t, f->nr, c->records.olds, &flush, &whole);
+	done = clear(t, f->nr, c->olds, &flush, &whole);
 	missed = ptb_flush_missed(mm, c);
 	n->folded += whole;
 	n->late += missed && whole;
@@ -245,12 +245,12 @@ zap_files(struct mmu_gather *tlb, struct vm_area_struct *vma,
 	unsigned int done, i;
 
 	if (tlb->fullmm)
-		done = clear_plain(t, f->nr, c->records.olds);
+		done = clear_plain(t, f->nr, c->olds);
 	else
 		done = clear_and_flush(vma->vm_mm, addr, t, f, c);
 	gather_range(tlb, addr, done);
 	for (i = 0; i < done; i++) {
-		u64 pte = c->records.olds[i];
+		u64 pte = c->olds[i];
 		struct folio *folio;
 		struct page *page;
 

@@ -29,6 +29,7 @@ enum ptb_path {
 	PTB_EXIT,
 	PTB_CLEAR,
 	PTB_FOREIGN,
+	PTB_MREMAP,
 	PTB_PATHS
 };
 
@@ -65,12 +66,12 @@ struct ptb_cpu {
 	union {
 		struct ptebatch_run runs[PTEBATCH_TABLE_SLOTS];
 		struct ptebatch_value values[PTEBATCH_TABLE_SLOTS];
-		u64 olds[PTEBATCH_TABLE_SLOTS];
 		struct {
 			struct ptebatch_value values[PTB_PINS];
 			struct mmuext_op ops[PTB_PINS];
 		} pins;
 	} records;
+	u64 olds[PTEBATCH_TABLE_SLOTS];
 	struct page *pages[PTEBATCH_TABLE_SLOTS];
 };
 
@@ -154,6 +155,7 @@ extern const struct ptb_hook_point ptb_fault_hook;
 extern const struct ptb_hook_point ptb_pin_hook;
 extern const struct ptb_hook_point ptb_clear_hook;
 extern const struct ptb_hook_point ptb_foreign_hook;
+extern const struct ptb_hook_point ptb_mremap_hook;
 
 /*
  * ftrace's call at the beginning of the kernel's function enters the
