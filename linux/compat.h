@@ -97,6 +97,24 @@ static inline void ptb_map_file_page(ptb_map_file_page_t *call,
 	call(page, vma, false);
 }
 
+/* Move a page to another list of reclaim. */
+#define PTB_LAZYFREE "mark_page_lazyfree"
+#define PTB_DEACTIVATE "deactivate_page"
+typedef void ptb_move_page_t(struct page *page);
+
+static inline struct page *ptb_moved(struct folio *folio)
+{
+	return &folio->page;
+}
+
+/* What MADV_COLD does with a page before it is moved. */
+static inline void ptb_cools(struct folio *folio)
+{
+}
+
+/* MADV_PAGEOUT clears A in the entry of each page that it reclaims. */
+#define PTB_PAGEOUT_AGES true
+
 /* Under rcu_read_lock(). */
 static inline bool ptb_folio_try_get(struct folio *folio)
 {
@@ -211,6 +229,24 @@ static inline void ptb_map_file_page(ptb_map_file_page_t *call,
 {
 	call(page_folio(page), page, 1, vma);
 }
+
+#define PTB_LAZYFREE "folio_mark_lazyfree"
+#define PTB_DEACTIVATE "folio_deactivate"
+typedef void ptb_move_page_t(struct folio *folio);
+
+static inline struct folio *ptb_moved(struct folio *folio)
+{
+	return folio;
+}
+
+static inline void ptb_cools(struct folio *folio)
+{
+	if (folio_test_active(folio))
+		folio_set_workingset(folio);
+}
+
+/* MADV_PAGEOUT reclaims pages whether or not they were accessed. */
+#define PTB_PAGEOUT_AGES false
 
 static inline bool ptb_folio_try_get(struct folio *folio)
 {

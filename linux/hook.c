@@ -64,6 +64,10 @@ static struct ptb_hook hooks[] = {
 	{ .point = &ptb_clear_hook },
 	{ .point = &ptb_foreign_hook },
 	{ .point = &ptb_mremap_hook },
+	{ .point = &ptb_free_hook },
+	{ .point = &ptb_cold_hook },
+	{ .point = &ptb_refs_hook },
+	{ .point = &ptb_young_hook },
 };
 
 static unsigned long (*lookup)(const char *name);

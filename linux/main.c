@@ -43,6 +43,9 @@ PATH(exit, PTB_EXIT, "unmap the memory of a process that ends");
 PATH(clear, PTB_CLEAR, "clear an entry and flush its page by one hypercall");
 PATH(foreign, PTB_FOREIGN, "map pages of other domains through libptebatch");
 PATH(mremap, PTB_MREMAP, "move entries through libptebatch");
+PATH(madvise, PTB_MADVISE, "MADV_FREE, MADV_COLD and MADV_PAGEOUT");
+PATH(refs, PTB_REFS, "writes to /proc/PID/clear_refs");
+PATH(young, PTB_YOUNG, "clear the accessed bit of an entry by one hypercall");
 
 DEFINE_PER_CPU(struct ptb_cpu *, ptb_cpus);
 unsigned int ptb_cpu_words;
@@ -149,6 +152,9 @@ static const char *const path_names[PTB_PATHS] = {
 	[PTB_CLEAR] = "clear",
 	[PTB_FOREIGN] = "foreign",
 	[PTB_MREMAP] = "mremap",
+	[PTB_MADVISE] = "madvise",
+	[PTB_REFS] = "refs",
+	[PTB_YOUNG] = "young",
 };
 
 static const char *const reason_names[PTEBATCH_FLUSH_REASONS] = {
@@ -283,6 +289,8 @@ static int __init ptb_init(void)
 		err = ptb_fault_symbols();
 	if (!err)
 		err = ptb_pin_symbols();
+	if (!err)
+		err = ptb_age_symbols();
 	if (!err)
 		err = alloc_cpus();
 	if (err)

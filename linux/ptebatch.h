@@ -30,6 +30,9 @@ enum ptb_path {
 	PTB_CLEAR,
 	PTB_FOREIGN,
 	PTB_MREMAP,
+	PTB_MADVISE,
+	PTB_REFS,
+	PTB_YOUNG,
 	PTB_PATHS
 };
 
@@ -129,6 +132,7 @@ int ptb_fork_symbols(void);
 int ptb_munmap_symbols(void);
 int ptb_fault_symbols(void);
 int ptb_pin_symbols(void);
+int ptb_age_symbols(void);
 
 /* ---- The paths ----------------------------------------------------------- */
 
@@ -156,6 +160,10 @@ extern const struct ptb_hook_point ptb_pin_hook;
 extern const struct ptb_hook_point ptb_clear_hook;
 extern const struct ptb_hook_point ptb_foreign_hook;
 extern const struct ptb_hook_point ptb_mremap_hook;
+extern const struct ptb_hook_point ptb_free_hook;
+extern const struct ptb_hook_point ptb_cold_hook;
+extern const struct ptb_hook_point ptb_refs_hook;
+extern const struct ptb_hook_point ptb_young_hook;
 
 /*
  * ftrace's call at the beginning of the kernel's function enters the
