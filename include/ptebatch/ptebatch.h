@@ -59,8 +59,11 @@
  *		ptebatch_skip(b);
  *	}
  *
- *   A call that queues can flush too, and fails in the same way. Handle that by
- *   the same two lines, then repeat the call. Set error[] to 0 first.
+ *   If the loop ends with an error, no single item is at fault: the hypervisor has
+ *   refused the whole request, for example for a domain that does not exist. Store
+ *   that error for each item that is still queued, and discard them.
+ *     A call that queues can flush too, and fails in the same way. Handle that by
+ *   the same lines, then repeat the call. Set error[] to 0 first.
  *
  * TLB. ptebatch_flush and ptebatch_end take the request. The flush is done
  *   once, after the last change, even if a later slot failed. It is left out
