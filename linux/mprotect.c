@@ -428,6 +428,7 @@ static __always_inline bool change_one(struct mmu_gather *tlb,
 				       bool choose, unsigned long addr)
 {
 	struct mm_struct *mm = vma->vm_mm;
+	struct ptebatch_progress progress PTB_UNINITIALIZED;
 	struct ptebatch_tlb flush PTB_UNINITIALIZED;
 	struct ptebatch_run run PTB_UNINITIALIZED;
 	struct ptb_table t PTB_UNINITIALIZED;
@@ -461,7 +462,9 @@ static __always_inline bool change_one(struct mmu_gather *tlb,
 
 	c = this_cpu_read(ptb_cpus);
 	ptb_flush_begin(mm, addr, 1, c, &flush);
-	done = likely(!apply_runs(c, &run, 1, &flush));
+	done = likely(!ptebatch_hypercall.one_flags(
+		&ptebatch_hypercall, &ptb_env, &run, &flush, &progress));
+	c->counters[PTB_MPROTECT].hypercalls += progress.stats.hypercalls;
 	if (unlikely(ptb_flush_missed(mm, c))) {
 		tlb_flush_pte_range(tlb, addr, PAGE_SIZE);
 		c->counters[PTB_MPROTECT].late++;
