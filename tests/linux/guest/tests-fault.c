@@ -271,6 +271,116 @@ static void removed_meanwhile(void)
 	close(g.fd);
 }
 
+/* What both processes of the next test know. */
+struct rounds {
+	uint64_t written; /* the file has all its pages, of this round */
+	uint64_t started; /* the reader is about to map them */
+	uint64_t removed; /* and none of them any more */
+	uint64_t checked; /* and the reader has seen so */
+};
+
+struct removal {
+	int fd;
+	size_t pages;
+	struct rounds *rounds;
+};
+
+static void wait_for(const uint64_t *round, uint64_t n)
+{
+	while (__atomic_load_n(round, __ATOMIC_ACQUIRE) != n)
+		__builtin_ia32_pause();
+}
+
+static void write_and_remove(void *arg)
+{
+	struct removal *r = arg;
+	const size_t size = r->pages * PAGE;
+	char *data = anon(r->pages);
+
+	pin(0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (uint64_t n = 1;; n++) {
+		for (size_t i = 0; i < r->pages; i++)
+			*(uint64_t *)(data + i * PAGE) = n;
+		CHECK(pwrite(r->fd, data, size, 0) == (ssize_t)size);
+		__atomic_store_n(&r->rounds->written, n, __ATOMIC_RELEASE);
+		wait_for(&r->rounds->started, n);
+		CHECK(!fallocate(r->fd,
+				 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+				 size));
+		__atomic_store_n(&r->rounds->removed, n, __ATOMIC_RELEASE);
+		wait_for(&r->rounds->checked, n);
+	}
+}
+
+/* Whether no page that is mapped is one of those that were removed. */
+static bool all_gone(char *p, size_t pages)
+{
+	static uint64_t entries[512];
+	static int fd = -1;
+	bool gone = true;
+
+	if (fd < 0)
+		fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	CHECK(pread(fd, entries, pages * 8, (uintptr_t)p / PAGE * 8) ==
+	      (ssize_t)pages * 8);
+	for (size_t i = 0; i < pages; i++) {
+		uint64_t seen = 0;
+
+		if (entries[i] & PM_PRESENT)
+			try_load((uint64_t *)(p + i * PAGE), &seen);
+		if (seen)
+			say("# page %zu of round %lu is still mapped", i, seen);
+		gone &= !seen;
+	}
+	return gone;
+}
+
+/*
+ * Each round has one fault, which maps a whole table of pages, while the same
+ * pages are removed. Between finding the first page and setting its entry there
+ * is time to remove this page, unless the fault keeps the page locked.
+ */
+static void removed_in_between(void)
+{
+	static const char bytes[] = "/sys/kernel/debug/fault_around_bytes";
+	struct removal r = { .pages = 256 };
+	time_t until = time(NULL) + WRITER_SECONDS;
+	char before[32] = "", all[32], *p;
+	uint64_t n, mapped = 0;
+	pid_t writer;
+
+	needs_own_machine();
+	if (cpus() < 2)
+		skip("one CPU");
+	slurp(bytes, before, sizeof(before));
+	snprintf(all, sizeof(all), "%lu", 512 * PAGE);
+	CHECK(!spit(bytes, all));
+	r.fd = tmpfile_at("/dev/shm", r.pages * PAGE);
+	r.rounds = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(r.rounds != MAP_FAILED);
+	p = map(r.fd, r.pages, PROT_READ, MAP_SHARED);
+	writer = spawn(write_and_remove, &r);
+	pin(cpus() - 1);
+	for (n = 1; time(NULL) < until && !tap.reasons; n++) {
+		wait_for(&r.rounds->written, n);
+		__atomic_store_n(&r.rounds->started, n, __ATOMIC_RELEASE);
+		for (uint64_t i = 0; i < n % 50 * 20; i++)
+			__builtin_ia32_pause();
+		mapped += *(volatile uint64_t *)p != 0;
+		wait_for(&r.rounds->removed, n);
+		CHECK(all_gone(p, r.pages));
+		CHECK(!madvise(p, r.pages * PAGE, MADV_DONTNEED));
+		__atomic_store_n(&r.rounds->checked, n, __ATOMIC_RELEASE);
+	}
+	kill(writer, SIGKILL);
+	waitpid(writer, NULL, 0);
+	say("# %lu rounds, in %lu the fault came first", n - 1, mapped);
+	CHECK(mapped > 0);
+	CHECK(!spit(bytes, before));
+	close(r.fd);
+}
+
 /* --- Copy on write --------------------------------------------------------- */
 
 struct copies {
@@ -478,6 +588,8 @@ const struct test tests_fault[] = {
 	{ "fault-around: a child maps its pages by itself", around_child },
 	{ "fault-around: no page stays mapped that is removed meanwhile",
 	  removed_meanwhile },
+	{ "fault-around: no page stays mapped that is removed before its entry is set",
+	  removed_in_between },
 	{ "copy on write: every CPU sees the first write to a copy",
 	  copies_are_seen },
 	{ "copy on write: a child's copies are its own, and are counted once",
