@@ -3,13 +3,17 @@
 # A Debian 12 with Debian's Xen on a disk image, onto which apt has installed the
 # packages that "make packages" has built, boots as dom0 in QEMU. What is tested
 # there is in dom0-guest. TAP. Environment: top_srcdir, top_builddir. Needs root.
+#
+# dom0-apt.sh sets by_apt: apt then installs the tools and the livepatch in the
+# running dom0.
 set -u
 . "$(dirname "$0")/../common/tap.sh"
 : "${top_builddir:=$top_srcdir/build}"
 temporary_folder
 . "$(dirname "$0")/root.sh"
 needs qemu-system-x86_64 mkfs.ext4 cpio
-log=$top_builddir/tests/packages/dom0.console
+name=${0##*/} name=${name%.sh}
+log=$top_builddir/tests/packages/$name.console
 mkdir -p "${log%/*}"
 make_root dom0
 
@@ -30,6 +34,12 @@ chmod +x "$tmp/domu/init"
 (cd "$tmp/domu" && find . | cpio -o -H newc --quiet) >"$root/root/domu.initrd"
 cp "$root"/boot/vmlinuz-* "$root/root/vmlinuz"
 cp "$(dirname "$0")/dom0-guest" "$top_srcdir/tests/common/tap.sh" "$root/root"
+: "${by_apt=}"
+if [ "$by_apt" ]; then
+	names="ptebatch-tools ptebatch-livepatch ptebatch-xen-source
+libptebatch1 libptebatch-xencall1"
+	touch "$root/root/by-apt"
+fi
 echo "$names" | tr '\n' ' ' >"$root/root/names"
 cat >"$root/etc/systemd/system/dom0-guest.service" <<'END'
 [Service]
@@ -41,17 +51,18 @@ echo '/dev/sda / ext4 errors=remount-ro 0 1' >"$root/etc/fstab"
 inside /root/dom0-guest snapshot | grep -v /usr/sbin/policy-rc.d \
 	>"$root/root/before"
 
-# The headers are in the image, so DKMS builds the module at once.
-began=$(date +%s)
-# shellcheck disable=SC2086 # a list of words
-inside apt-get -q -y --no-install-recommends install $names >"$tmp/log" 2>&1
-verdict "apt installs all packages from a local folder" "$tmp/log"
-echo "# in $(($(date +%s) - began)) s, the module's build by DKMS included"
-inside dkms status -m ptebatch >"$tmp/log" 2>&1
-grep -q ': installed' "$tmp/log"
-verdict "DKMS has built the module for Debian's kernel" "$tmp/log"
-[ -e "$root/usr/lib/systemd/system/ptebatch.service" ] ||
-	echo ptebatch >"$root/etc/modules-load.d/ptebatch.conf"
+if [ ! "$by_apt" ]; then
+	# The headers are in the image, so DKMS builds the module at once.
+	began=$(date +%s)
+	# shellcheck disable=SC2086 # a list of words
+	inside apt-get -q -y --no-install-recommends install $names \
+		>"$tmp/log" 2>&1
+	verdict "apt installs all packages from a local folder" "$tmp/log"
+	echo "# in $(($(date +%s) - began)) s, the module's build by DKMS included"
+	inside dkms status -m ptebatch >"$tmp/log" 2>&1
+	grep -q ': installed' "$tmp/log"
+	verdict "DKMS has built the module for Debian's kernel" "$tmp/log"
+fi
 rm "$root/usr/sbin/policy-rc.d"
 umount "$root/proc"
 
