@@ -5,7 +5,8 @@
 # there is in dom0-guest. TAP. Environment: top_srcdir, top_builddir. Needs root.
 #
 # dom0-apt.sh sets by_apt: apt then installs the tools and the livepatch in the
-# running dom0.
+# running dom0. dom0-13.sh sets debian and xen to the versions of Debian 13. Its
+# libraries of Xen have other names, so the packages are built again there.
 set -u
 . "$(dirname "$0")/../common/tap.sh"
 : "${top_builddir:=$top_srcdir/build}"
@@ -15,7 +16,20 @@ needs qemu-system-x86_64 mkfs.ext4 cpio
 name=${0##*/} name=${name%.sh}
 log=$top_builddir/tests/packages/$name.console
 mkdir -p "${log%/*}"
-make_root dom0
+: "${by_apt=}" "${debian=12}" "${xen=4.17}"
+if [ "$debian" = 12 ]; then
+	make_root dom0
+else
+	make_root "dom0-$debian"
+	cp -a "$packages/tree" "$root/tmp/tree"
+	# shellcheck disable=SC2016 # for the shell in the root
+	inside env DEB_BUILD_OPTIONS=nocheck sh -c \
+		'cd /tmp/tree && dpkg-buildpackage -us -uc -b -Pnocheck &&
+			rm /packages/*.deb && mv ../*.deb /packages' >"$tmp/log" 2>&1
+	verdict "the packages are built on Debian $debian" "$tmp/log"
+	rm -rf "$root"/tmp/*
+	serve_packages
+fi
 
 # The domU: the same kernel, and busybox, which counts rounds.
 mkdir "$tmp/domu" "$tmp/domu/bin"
@@ -34,7 +48,7 @@ chmod +x "$tmp/domu/init"
 (cd "$tmp/domu" && find . | cpio -o -H newc --quiet) >"$root/root/domu.initrd"
 cp "$root"/boot/vmlinuz-* "$root/root/vmlinuz"
 cp "$(dirname "$0")/dom0-guest" "$top_srcdir/tests/common/tap.sh" "$root/root"
-: "${by_apt=}"
+echo "$xen" >"$root/root/xen"
 if [ "$by_apt" ]; then
 	names="ptebatch-tools ptebatch-livepatch ptebatch-xen-source
 libptebatch1 libptebatch-xencall1"

@@ -6,7 +6,8 @@ packages_tests = tests/packages/reproducible.sh tests/packages/lintian.sh \
 	tests/packages/contents.sh
 # These download a whole Debian, and install into it or boot it.
 long_packages_tests = tests/packages/dom0.sh tests/packages/dom0-apt.sh \
-	tests/packages/install.sh tests/packages/autopkgtest.sh
+	tests/packages/dom0-13.sh tests/packages/install.sh \
+	tests/packages/autopkgtest.sh
 
 # The payloads for Debian's own builds of Xen, in payloads/: one for each release
 # whose source the archive serves, if its gates are open.

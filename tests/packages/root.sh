@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh
-# A fresh Debian 12 in a folder, with the packages that "make packages" has built
+# A fresh Debian in a folder, with the packages that "make packages" has built
 # in a folder of apt's. The tests that need one source this file.
 
 # Sets root, the folder; packages, the folder of the packages; names, what they
 # are called. Ends the test if that is not possible.
-make_root() { # packages or dom0, see tools/debian-root
+make_root() { # what tools/debian-root makes
 	[ "$(id -u)" -eq 0 ] || {
 		skip "the packages on a fresh Debian" "a chroot needs root"
 		tap_done
@@ -28,14 +28,18 @@ make_root() { # packages or dom0, see tools/debian-root
 	chmod 755 "$root/usr/sbin/policy-rc.d"
 	mkdir "$root/packages"
 	cp "$packages"/*.deb "$root/packages"
-	(cd "$root/packages" && dpkg-scanpackages . >Packages) 2>"$tmp/log" ||
-		bail_out "there is no index of the packages"
 	echo 'deb [trusted=yes] file:/packages ./' \
 		>"$root/etc/apt/sources.list.d/packages.list"
-	# The dependencies are there already: only this folder is asked.
-	mount -t proc proc "$root/proc" &&
-		inside apt-get -q -o Dir::Etc::sourcelist=/dev/null update \
-			>"$tmp/log" 2>&1 || {
+	mount -t proc proc "$root/proc" || exit 99
+	serve_packages
+}
+
+# Has apt in the root know the packages in its folder. Their dependencies are there
+# already: only this folder is asked.
+serve_packages() {
+	(cd "$root/packages" && dpkg-scanpackages . >Packages) 2>"$tmp/log" ||
+		bail_out "there is no index of the packages"
+	inside apt-get -q -o Dir::Etc::sourcelist=/dev/null update >"$tmp/log" 2>&1 || {
 		cat "$tmp/log"
 		bail_out "the chroot does not work"
 	}
