@@ -219,16 +219,14 @@ static bool clear_refs(const char *what)
 	return !spit("/proc/self/clear_refs", what);
 }
 
+/* With soft-dirty bits, new memory counts as written to. */
 static void needs_soft_dirty(void)
 {
-	volatile char *p = anon(1);
+	char *p = anon(1);
 
 	*p = 1;
-	if (!clear_refs("4") || (pagemap((char *)p) & PM_SOFT_DIRTY))
-		skip("no soft-dirty bits");
-	*p = 2;
-	if (!(pagemap((char *)p) & PM_SOFT_DIRTY))
-		skip("no soft-dirty bits");
+	if (!(pagemap(p) & PM_SOFT_DIRTY))
+		skip("the kernel has no soft-dirty");
 }
 
 /* The kernel marks all entries that it moves. */
@@ -520,6 +518,17 @@ static void cold_for_all(void)
 
 /* --- clear_refs ----------------------------------------------------------- */
 
+/*
+ * clear_refs leaves entries in the TLB, by which a page is used unseen. A change
+ * of rights flushes them.
+ */
+static bool clear_used(const char *what, const struct range *a,
+		       const struct range *b)
+{
+	return clear_refs(what) && !protect(a, PROT_READ) && !protect(a, RW) &&
+	       !protect(b, PROT_READ) && !protect(b, RW);
+}
+
 static void refs_used(void)
 {
 	struct range r = { anon(1000), 1000, 1 };
@@ -532,7 +541,7 @@ static void refs_used(void)
 	fill(&r, 1);
 	fill(&file, 2);
 	CHECK(smaps(r.p, "Referenced") == 4000);
-	CHECK(clear_refs("1"));
+	CHECK(clear_used("1", &r, &file));
 	if (changed >= 0 && counter("refs.on ") == 1)
 		CHECK(counter("refs.ptes ") - changed >= 1600);
 	CHECK(smaps(r.p, "Referenced") == 0);
@@ -541,10 +550,10 @@ static void refs_used(void)
 	CHECK(holds(&file, 2));
 	CHECK(smaps(r.p, "Referenced") == 1000);
 	CHECK(smaps(file.p, "Referenced") == 2400);
-	CHECK(clear_refs("2")); /* anonymous memory */
+	CHECK(clear_used("2", &r, &file)); /* anonymous memory */
 	CHECK(smaps(r.p, "Referenced") == 0);
 	CHECK(smaps(file.p, "Referenced") == 2400);
-	CHECK(clear_refs("3")); /* files */
+	CHECK(clear_used("3", &r, &file)); /* files */
 	CHECK(smaps(file.p, "Referenced") == 0);
 	CHECK(holds(&r, 1) && holds(&file, 2));
 	/* Pages without any right are not used, and stay without. */
@@ -555,6 +564,27 @@ static void refs_used(void)
 	CHECK(!protect(&r, RW));
 	CHECK(holds(&r, 1));
 	close(fd);
+}
+
+/*
+ * The same with the module's path for clear_refs off. The kernel then asks for
+ * one entry at a time whether it was accessed, as reclaim does.
+ */
+static void refs_single(void)
+{
+	static const char path[] = "/sys/module/ptebatch/parameters/refs";
+	const bool on = counter("refs.on ") == 1;
+	long changed = counter("young.singles ");
+
+	if (on) {
+		needs_own_machine();
+		CHECK(!spit(path, "0"));
+	}
+	refs_used();
+	if (changed >= 0 && counter("young.on ") == 1)
+		CHECK(counter("young.singles ") - changed >= 1600);
+	if (on)
+		CHECK(!spit(path, "1"));
 }
 
 static void refs_child(void *arg)
@@ -723,6 +753,8 @@ const struct test tests_move[] = {
 	{ "MADV_COLD: any CPU's use afterwards is seen", cold_for_all },
 	{ "clear_refs: pages count as not used until they are used",
 	  refs_used },
+	{ "clear_refs: single entries count as not used until they are used",
+	  refs_single },
 	{ "clear_refs: pages count as clean until they are written to",
 	  refs_written },
 	{ "clear_refs: what was written to shared memory is kept",
