@@ -74,15 +74,17 @@ def sort(head):
     return "variable", found[1]
 
 
-def cut(text, functions, foreign=(), macros=(), roots=()):
+def cut(text, functions, foreign=(), macros=(), roots=(), without=()):
     """The file with the functions alone. roots: those of them that other files
-    name, though they are static."""
+    name, though they are static. without: inline functions that go too."""
     out, seen = [], set()
 
     def opened(lines):
         return re.sub(r"^static ", "", "\n".join(lines), count=1)
 
     for kind, name, lines in pieces(text):
+        if name in without:
+            continue
         if kind in ("directive", "type", "inline"):
             out.append("\n".join(lines))
         elif kind == "macro" and any(name.startswith(m) for m in macros):

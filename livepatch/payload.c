@@ -10,6 +10,8 @@
 #include <xen/livepatch_payload.h>
 #include <xen/time.h>
 
+#include <asm/pv/mm.h>
+
 #include <public/sysctl.h>
 
 /* Made by build: XEN_BUILD_ID, XEN_VERSION, REPLACED. */

@@ -111,7 +111,7 @@ int l1_update_va_mapping(unsigned long va, uint64_t val, unsigned long flags,
 # define L1_UPDATING(d, self) \
     ((opt_ptebatch & L1_UPDATES) && (self) && l1_part_on(d, L1_UPDATES))
 #else
-# define l1_mmu_update(ureqs, count, pdone, curr) (-EAGAIN)
+# define l1_mmu_update(ureqs, count, pdone, curr) ((void)(curr), -EAGAIN)
 # define l1_update_va_mapping(va, val, flags, d) (-EAGAIN)
 # define L1_UPDATING(d, self) false
 #endif
