@@ -262,7 +262,8 @@ int l1_table_lock(struct l1_batch *b, uint64_t slot)
         } while ( get_cycles() - start < HAND_OVER );
     }
 
-    if ( unlikely(!page_lock(b->page)) )
+    /* The fence is l1_table_at()'s, where the answer is used. */
+    if ( unlikely(!page_lock_unsafe(b->page)) )
         return -EINVAL;
 
     type = b->page->u.inuse.type_info & PGT_type_mask;
@@ -434,7 +435,7 @@ int l1_value_slow(struct l1_batch *b, const mmu_update_t *v)
 
 bool l1_one_lock_slow(struct page_info *table, unsigned long info)
 {
-    if ( page_lock(table) )
+    if ( page_lock_unsafe(table) )
     {
         /* This is the type: it stays as long as the lock is held. */
         if ( likely(!((table->u.inuse.type_info ^ info) & PGT_type_mask)) )
@@ -458,7 +459,12 @@ static always_inline struct page_info *one_lock(
     struct page_info *table = ptebatch_find_page(ptebatch_frame(slot));
     unsigned long info;
 
-    if ( unlikely(!table) )
+    /*
+     * The owner first: how long a call takes must not depend on the type of what
+     * is another domain's.
+     */
+    if ( unlikely(!table) ||
+         unlikely(table->v.inuse._domain != frames->owner) )
         return NULL;
 
     /* Other tables are not for the engine. This is only a look. */

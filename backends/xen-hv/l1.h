@@ -537,7 +537,10 @@ void l1_table_put(struct l1_batch *b);
 /* The same, where it mostly is the table of the slot before. */
 static always_inline int l1_table_at(struct l1_batch *b, uint64_t slot)
 {
-    return likely((slot & PAGE_MASK) == b->locked) ? 0 : l1_table_lock(b, slot);
+    if ( likely((slot & PAGE_MASK) == b->locked) )
+        return 0;
+
+    return lock_evaluate_nospec(!l1_table_lock(b, slot)) ? 0 : -EINVAL;
 }
 
 /*
@@ -644,7 +647,9 @@ const mmu_update_t *l1_values(struct l1_batch *b, const mmu_update_t *v,
 /*
  * References and locks a table of the owner's whose type_info was that a moment
  * ago. False: its type is not what it was. The slow way is for tables that others
- * have locked, and does without the reference if it returns false.
+ * have locked and for odd states, and does without the reference if it returns
+ * false. One fence, where the answer is used, serves both ways: a CPU must not run
+ * ahead into a table that is not locked.
  */
 bool l1_one_lock_slow(struct page_info *table, unsigned long info);
 
@@ -653,8 +658,8 @@ static always_inline bool l1_one_lock(struct page_info *table,
                                       unsigned long info)
 {
     return likely(page_get(table, frames)) &&
-           (likely(ptebatch_try_lock(table, info)) ||
-            l1_one_lock_slow(table, info));
+           lock_evaluate_nospec(likely(ptebatch_try_lock(table, info)) ||
+                                l1_one_lock_slow(table, info));
 }
 
 static always_inline void l1_one_unlock(struct page_info *table, intpte_t *p)

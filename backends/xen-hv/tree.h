@@ -220,6 +220,12 @@ static always_inline void ptebatch_lock_or(uint64_t *p, uint64_t mask)
                    : [p] "+m" (*p) : [mask] "r" (mask) : "memory" );
 }
 
+static always_inline void ptebatch_lock_sub(uint64_t *p, uint64_t n)
+{
+    asm volatile ( "lock sub %[n], %[p]"
+                   : [p] "+m" (*p) : [n] "r" (n) : "memory" );
+}
+
 static always_inline bool ptebatch_try_cmpxchg(
     uint64_t *p, uint64_t *old, uint64_t new)
 {
@@ -275,23 +281,27 @@ static always_inline void ptebatch_unmap_table(void *l1)
 }
 
 /*
- * page_lock() of a table whose type_info was x a moment ago, where nothing about
- * it is out of the ordinary: it is validated and neither locked nor partial, and
- * its count is neither 0 nor at its end. The compare and exchange shows that this
- * still holds, the type included. False: the table is not locked.
+ * page_lock_unsafe() of a table whose type_info was x a moment ago, where nothing
+ * about it is out of the ordinary: it is validated and neither locked nor partial,
+ * and its count is neither 0 nor at its end. The compare and exchange shows that
+ * this still holds, the type included. False: the table is not locked. The caller
+ * provides the fence.
  *
  * A debug build of Xen notes who holds a lock, so that its own functions have to
  * do all of it. What they do is looked at by install.
  */
+#if defined(NDEBUG) && !defined(PTEBATCH_SHORT_LOCK)
+# define PTEBATCH_SHORT_LOCK
+#endif
+
 static always_inline bool ptebatch_try_lock(struct page_info *page,
                                             unsigned long x)
 {
-#ifdef NDEBUG
+#ifdef PTEBATCH_SHORT_LOCK
     if ( likely((x & ~(PGT_type_mask | PGT_pinned | (PGT_count_mask >> 1))) ==
                 PGT_validated) && likely(x & PGT_count_mask) )
-        return lock_evaluate_nospec(
-            ptebatch_try_cmpxchg(&page->u.inuse.type_info, &x,
-                                 x + (1 | PGT_locked)));
+        return ptebatch_try_cmpxchg(&page->u.inuse.type_info, &x,
+                                    x + (1 | PGT_locked));
 #endif
 
     return false;
@@ -299,12 +309,9 @@ static always_inline bool ptebatch_try_lock(struct page_info *page,
 
 static always_inline void ptebatch_unlock(struct page_info *page)
 {
-#ifdef NDEBUG
+#ifdef PTEBATCH_SHORT_LOCK
     /* The lock is held, and a type reference with it: neither can borrow. */
-    asm volatile ( "lock sub %[held], %[info]"
-                   : [info] "+m" (page->u.inuse.type_info)
-                   : [held] "r" (1 | PGT_locked)
-                   : "memory" );
+    ptebatch_lock_sub(&page->u.inuse.type_info, 1 | PGT_locked);
 #else
     page_unlock(page);
 #endif

@@ -124,6 +124,7 @@ unsigned int l1_validate(struct domain *d, void *table)
 
         other++;
         /* Above 0: flags that Xen wants different, for I/O memory. */
+        ASSERT(!(rc & ~(_PAGE_RW | PAGE_CACHE_ATTRS)));
         l1e_flip_flags(new, rc);
         new = adjust_guest_l1e(new, d);
         t[i] = l1e_get_intpte(new);

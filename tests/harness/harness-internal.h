@@ -43,6 +43,9 @@ unsigned long hx_counted(unsigned long mfn);
 void hx_check_page(unsigned long i);
 void hx_worked_slow(unsigned int weight);
 void hx_keep(struct page_info *page);
+/* A compare and exchange that locks a table; the type word as it was. */
+unsigned long hx_lock_word(struct page_info *page, unsigned long o,
+			   unsigned long n);
 int hx_promote_l1(struct domain *d, intpte_t *table);
 void hx_demote_l1(struct domain *d, intpte_t *table);
 

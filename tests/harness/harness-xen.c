@@ -74,22 +74,27 @@ bool page_lock_unsafe(struct page_info *page)
 	return true;
 }
 #else
-bool page_lock_unsafe(struct page_info *page)
+/* Somebody else is first. */
+static unsigned long before_lock(struct page_info *page)
 {
 	void (*before)(struct page_info *) = hx.before_lock;
-	unsigned long x;
 
 	hx.before_lock = NULL;
 	if (before)
 		before(page);
-	x = page->u.inuse.type_info;
 	if (hx_held)
 		hx_rule("a second page lock taken");
-	if (x & PGT_locked)
-		hx_bug("page_lock() would spin for ever", __FILE__, __LINE__);
-	if (!(x & PGT_validated) || !(x & PGT_count_mask) ||
-	    !((x + 1) & PGT_count_mask))
-		return false;
+	return page->u.inuse.type_info;
+}
+
+static bool lockable(unsigned long x)
+{
+	return (x & PGT_validated) && (x & PGT_count_mask) &&
+	       ((x + 1) & PGT_count_mask);
+}
+
+static void locked(struct page_info *page, unsigned long x)
+{
 	/* Without a reference, the frame may have another owner by now. */
 	unsigned long i = page_to_pdx(page);
 
@@ -102,7 +107,31 @@ bool page_lock_unsafe(struct page_info *page)
 	hx_held = page;
 	hx.locks++;
 	hx_keep(page);
-	return true;
+}
+
+bool page_lock_unsafe(struct page_info *page)
+{
+	unsigned long x = before_lock(page);
+
+	if (x & PGT_locked)
+		hx_bug("page_lock() would spin for ever", __FILE__, __LINE__);
+	if (lockable(x))
+		locked(page, x);
+	return lockable(x);
+}
+
+unsigned long hx_lock_word(struct page_info *page, unsigned long o,
+			   unsigned long n)
+{
+	unsigned long x = before_lock(page);
+
+	if (x != o)
+		return x;
+	if (!lockable(x) || (x & PGT_locked) || n != x + (1 | PGT_locked))
+		hx_rule("type word %lx locked as %lx", x, n);
+	locked(page, x);
+	hx.short_locks++;
+	return x;
 }
 #endif
 

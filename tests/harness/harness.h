@@ -263,6 +263,14 @@ struct page_info {
  * that confuses the two would take a frame that does not exist, or a page of
  * domain 5, for one of the caller's own pages.
  */
+/*
+ * The lock of one entry alone: as in a release build of Xen, or, in every second
+ * build of the harness, as in a debug build.
+ */
+#if !defined(PTEBATCH_PREEMPT) && !defined(HARNESS_PDX_OFFSET)
+#define PTEBATCH_SHORT_LOCK
+#endif
+
 #if defined(HARNESS_PDX_MASK) || defined(HARNESS_PDX_OFFSET)
 #define NR_REGIONS 5UL
 #else
@@ -459,6 +467,7 @@ uint64_t hx_cmpxchg(volatile void *p, uint64_t old, uint64_t new);
 uint64_t hx_xchg(volatile void *p, uint64_t new);
 void hx_lock_and(volatile void *p, uint64_t mask);
 void hx_lock_or(volatile void *p, uint64_t mask);
+void hx_lock_sub(volatile void *p, uint64_t n);
 static inline bool hx_try_cmpxchg(volatile void *p, uint64_t *old, uint64_t new)
 {
 	uint64_t seen = hx_cmpxchg(p, *old, new), was = *old;
@@ -474,6 +483,7 @@ typedef uint64_t cycles_t;
 /* Hardware may act before each of them, but not between its read and write. */
 #define ptebatch_lock_and(p, mask) hx_lock_and(p, mask)
 #define ptebatch_lock_or(p, mask) hx_lock_or(p, mask)
+#define ptebatch_lock_sub(p, n) hx_lock_sub(p, n)
 /* Every hooked object has 64 bits. */
 #define ACCESS_ONCE(x) hx_read(&(x))
 #define read_atomic(p) (*(volatile typeof(*(p)) *)(p))
@@ -769,6 +779,7 @@ struct harness {
 	unsigned long buffered;
 	unsigned int plain_stores, pte_atomics, type_atomics, count_atomics;
 	unsigned int page_gets, generic_gets, generic_puts, locks, pauses;
+	unsigned int short_locks; /* of locks, those in one exchange */
 	unsigned int fences;
 	unsigned int paging_writes, full_validations, memory_writes;
 	struct hx_flush flush[64];

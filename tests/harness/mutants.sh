@@ -338,10 +338,24 @@ mutant 'found: memory that is no table taken for one' l1.c \
 mutant 'found: memory that is no table written beyond its page' l1.c \
 	'if ( unlikely(offset & ~SLOT_MASK) || unlikely((v->val' \
 	'if ( unlikely((v->val'
-mutant 'found: a table locked without the fence' l1.c \
-	'!page_lock(b->page)' '!page_lock_unsafe(b->page)'
-mutant 'found: a table locked without the fence, for one slot' l1.c \
-	'if ( page_lock(table) )' 'if ( page_lock_unsafe(table) )'
+mutant 'found: a table locked without the fence' l1.h \
+	'lock_evaluate_nospec(!l1_table_lock(b, slot))' '!l1_table_lock(b, slot)'
+mutant 'found: a table locked without the fence, for one slot' l1.h \
+	'lock_evaluate_nospec(likely(ptebatch_try_lock' '(likely(ptebatch_try_lock'
+mutant 'found: a locked table locked again' tree.h \
+	'(PGT_type_mask | PGT_pinned |' '(PGT_type_mask | PGT_pinned | PGT_locked |'
+mutant 'found: a table that is not validated locked' tree.h \
+	'(PGT_type_mask | PGT_pinned |' \
+	'(PGT_type_mask | PGT_pinned | PGT_validated |'
+mutant 'found: a table with no type reference locked' tree.h \
+	'&& likely(x & PGT_count_mask)' ''
+mutant 'found: a table with all type references locked' tree.h \
+	'(PGT_count_mask >> 1))' 'PGT_count_mask)'
+mutant 'found: a lock that takes no type reference' tree.h \
+	'x + (1 | PGT_locked)' 'x + PGT_locked'
+mutant 'found: an unlock that keeps the type reference' tree.h \
+	'&page->u.inuse.type_info, 1 | PGT_locked);' \
+	'&page->u.inuse.type_info, PGT_locked);'
 mutant 'found: old values stored under the lock' runs.c \
 	'/* Never touch guest memory with a table locked. */
 	l1_table_unlock(&c->b);' ''
