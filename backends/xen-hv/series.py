@@ -138,10 +138,10 @@ the table. Requests to memory that is not a page table are stored in the
 same way. A single request, and update_va_mapping, use a shorter
 sequence of the same steps.
 
-do_mmu_update() becomes mmu_update(), which continues wherever the
-engine stops: at a request that the engine does not take, that fails, or
-when it is time to be preempted. So errors and continuations are what
-they were.
+The body of do_mmu_update() becomes an inline function, which is compiled
+twice: as it was, and as mmu_update(), which continues wherever the engine
+stops: at a request that the engine does not take, that fails, or when it
+is time to be preempted. So errors and continuations are what they were.
 """,
         (Figure("mmu_update of 512 entries, RW to RO",
                 "guest-mmu-update", 512, "ro"),
