@@ -150,10 +150,6 @@ static int begin_foreign(struct ptebatch_call *c, unsigned long owner)
         if ( !d )
             return -ESRCH;
 
-        rc = -EOPNOTSUPP;
-        if ( !is_pv_domain(d) || paging_mode_refcounts(d) )
-            goto out;
-
         rc = -EINVAL;
         if ( !d->vcpu || !d->vcpu[0] )
             goto out;
@@ -172,6 +168,9 @@ static int begin_foreign(struct ptebatch_call *c, unsigned long owner)
 
     /* Before anything at all: even a TLB flush alone is an act on others. */
     rc = l1_check_xsm(&c->b, XSM_MMU_NORMAL_UPDATE);
+    /* Not sooner, or anybody could learn what kind of domain another one is. */
+    if ( !rc && (!is_pv_domain(d) || paging_mode_refcounts(d)) )
+        rc = -EOPNOTSUPP;
     if ( !rc )
         return 0;
 

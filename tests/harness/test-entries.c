@@ -240,6 +240,10 @@ static void odd_entries(void)
 
 		EQ(hx_call(RUNS, (uintptr_t)&run, 1, LIST, FOREIGN, 0),
 		   (uint64_t)-EOPNOTSUPP);
+		/* What it is, is told to those alone who may ask. */
+		hx.xsm_deny = XSM_MMU_NORMAL_UPDATE;
+		EQ(hx_call(RUNS, (uintptr_t)&run, 1, LIST, FOREIGN, 0),
+		   (uint64_t)-EPERM);
 	}
 	end();
 
