@@ -148,6 +148,7 @@ unsigned int complaints(void)
 		"Oops: ",
 		"Bad page map",
 		"Bad page state",
+		"Bad swap file entry",
 		"general protection fault",
 		"multicall(s) failed",
 		"blocked for more than",
