@@ -9,7 +9,7 @@
  * needs no flush.
  *
  * It leaves to the original what is not such a mapping of pages: resources of
- * Xen, contiguous frames, and slots that are in use.
+ * Xen, contiguous frames, mappings of PROT_NONE, and slots that are in use.
  */
 #include <linux/mm.h>
 #include <linux/objtool.h>
@@ -122,11 +122,16 @@ static int map_some(struct remap *r, unsigned long addr, const xen_pfn_t *pfns,
 	return nr;
 }
 
+/*
+ * __supported_pte_mask applies to present entries only. It lacks _PAGE_GLOBAL,
+ * which marks an entry as PROT_NONE if the entry is not present.
+ */
 static bool takes(const struct vm_area_struct *vma, const int *errors,
-		  unsigned int domid, bool no_translate)
+		  pgprot_t prot, unsigned int domid, bool no_translate)
 {
 	return ptb_on[PTB_FOREIGN] && errors && !no_translate &&
 	       domid < DOMID_FIRST_RESERVED &&
+	       (pgprot_val(prot) & _PAGE_PRESENT) &&
 	       (vma->vm_flags & (VM_PFNMAP | VM_IO)) == (VM_PFNMAP | VM_IO);
 }
 
@@ -177,7 +182,7 @@ int ptb_remap_pfn(struct vm_area_struct *vma, unsigned long addr,
 
 	ptb_enter();
 	ptb_count(PTB_FOREIGN, calls, 1);
-	if (likely(takes(vma, errors, domid, no_translate))) {
+	if (likely(takes(vma, errors, prot, domid, no_translate))) {
 		ret = remap(vma, addr, pfns, nr, errors, prot, domid);
 	} else {
 		ptb_count(PTB_FOREIGN, whole, 1);

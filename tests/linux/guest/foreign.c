@@ -118,7 +118,7 @@ failed:
 	return -1;
 }
 
-char *foreign_map(int domain)
+char *foreign_map_as(int domain, int prot)
 {
 	char *p = place(PAGES * PAGE);
 	struct privcmd_mmapbatch_v2 batch = {
@@ -129,11 +129,16 @@ char *foreign_map(int domain)
 		.err = errors,
 	};
 
-	if (mmap(p, PAGES * PAGE, PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_FIXED_NOREPLACE, privcmd, 0) != p ||
+	if (mmap(p, PAGES * PAGE, prot, MAP_SHARED | MAP_FIXED_NOREPLACE,
+		 privcmd, 0) != p ||
 	    ioctl(privcmd, PRIVCMD_MMAPBATCH_V2, &batch))
 		die("a foreign mapping");
 	return p;
+}
+
+char *foreign_map(int domain)
+{
+	return foreign_map_as(domain, RW);
 }
 
 char *foreign_map_but(int domain, const size_t *pages, size_t nr, bool *told)

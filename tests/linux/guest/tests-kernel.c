@@ -469,6 +469,20 @@ static void foreign_refused(void)
 		      2 * (long)FOREIGN_PAGES);
 }
 
+/* Pages that are mapped without any right are mapped, and can be unmapped. */
+static void foreign_none(void)
+{
+	int domain = foreign_domain();
+	struct range r = { NULL, FOREIGN_PAGES, 1 };
+
+	if (domain < 0)
+		skip("no foreign pages");
+	r.p = foreign_map_as(domain, PROT_NONE);
+	CHECK(all_allow(&r, PROT_NONE));
+	CHECK(!munmap(r.p, r.pages * PAGE)); /* complains of a bad entry */
+	CHECK(foreign_end(domain));
+}
+
 const struct test tests_kernel[] = {
 	{ "system calls refuse memory that they may not read or write",
 	  system_calls_refuse },
@@ -487,5 +501,7 @@ const struct test tests_kernel[] = {
 	  foreign_pages },
 	{ "foreign pages: one that is refused has its error, the others are mapped",
 	  foreign_refused },
+	{ "foreign pages: those of PROT_NONE are mapped without any right",
+	  foreign_none },
 	{ NULL, NULL },
 };

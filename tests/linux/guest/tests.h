@@ -108,6 +108,7 @@ void walk(const struct walk *w, unsigned int steps);
 int foreign_domain(void);
 /* Maps all its pages. Such a mapping can be unmapped only as a whole. */
 char *foreign_map(int domain);
+char *foreign_map_as(int domain, int prot);
 /*
  * The same, except that up to 8 of the pages are given frames that do not exist.
  * *told: whether exactly these were refused.
