@@ -92,6 +92,12 @@ static void unlock_both(spinlock_t *lock[2])
 	ptb_unlock(lock[0]);
 }
 
+/* Whether the entry refers to a page, as Linux's pte_present(). */
+static __always_inline bool has_page(u64 pte)
+{
+	return pte & (_PAGE_PRESENT | _PAGE_PROTNONE);
+}
+
 /*
  * Copies the entries, in case that Xen cannot store what they were when it
  * cleared them. Returns all bits that any of them has.
@@ -110,13 +116,29 @@ static u64 copy(const struct ptb_table *t, struct ptb_cpu *c)
 	return any;
 }
 
+/*
+ * Whether any of the copied entries refers to a page of a device. In the entry of
+ * a page in swap, the same bit is part of the page's place in swap.
+ */
+static bool has_devices(const struct ptb_cpu *c, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		u64 pte = c->records.values[i].pte;
+
+		if (has_page(pte) && (pte & _PAGE_DEVMAP))
+			return true;
+	}
+	return false;
+}
+
 static __always_inline u64 soft_dirty(u64 pte)
 {
 	if (!IS_ENABLED(CONFIG_MEM_SOFT_DIRTY))
 		return pte;
-	if (likely(pte & (_PAGE_PRESENT | _PAGE_PROTNONE)))
-		return pte | _PAGE_SOFT_DIRTY;
-	return pte | _PAGE_SWP_SOFT_DIRTY;
+	return pte | (likely(has_page(pte)) ? _PAGE_SOFT_DIRTY
+					    : _PAGE_SWP_SOFT_DIRTY);
 }
 
 /*
@@ -217,13 +239,12 @@ static unsigned int move_entries(struct mm_struct *mm, unsigned long addr,
 
 	if (!any)
 		return t[0].nr;
-	if (unlikely(any & _PAGE_DEVMAP))
+	if (unlikely(any & _PAGE_DEVMAP) && has_devices(c, t[0].nr))
 		return 0;
 	done = take(&t[0], c);
 	nr = values_of(&t[1], done, c);
 	if (likely(nr))
-		put(mm, addr, done, &t[1], nr,
-		    any & (_PAGE_PRESENT | _PAGE_PROTNONE), c);
+		put(mm, addr, done, &t[1], nr, has_page(any), c);
 	c->counters[PTB_MREMAP].tables += done != 0;
 	c->counters[PTB_MREMAP].ptes += done;
 	return done;

@@ -168,7 +168,7 @@ static void moves_swapped(void)
 {
 	struct range r = { anon(700), 700, 1 };
 	struct range odd = { r.p + PAGE, 699, 2 };
-	long swapped;
+	long swapped, moved;
 
 	needs_swap();
 	fill(&r, 1);
@@ -176,7 +176,12 @@ static void moves_swapped(void)
 	CHECK(holds(&odd, 2)); /* half of them come back */
 	swapped = pages_with(&r, PM_SWAPPED);
 	CHECK(swapped >= 200);
+	/* Performs TLB flushes that reclaim has put off, as a move would do. */
+	CHECK(!protect(&r, PROT_READ) && !protect(&r, RW));
+	moved = counter("mremap.ptes ");
 	move(&r, place(800 * PAGE) + 3 * PAGE);
+	if (moved >= 0 && counter("mremap.on ") == 1)
+		CHECK(counter("mremap.ptes ") - moved >= (long)r.pages);
 	CHECK((long)pages_with(&r, PM_SWAPPED) == swapped);
 	CHECK(smaps(r.p, "Swap:") == swapped * 4);
 	CHECK(holds(&r, 1));
@@ -239,6 +244,17 @@ static void moves_soft_dirty(void)
 	CHECK(clear_refs("4"));
 	CHECK(pages_with(&r, PM_SOFT_DIRTY) == 0);
 	move(&r, place(800 * PAGE) + 3 * PAGE);
+	CHECK(pages_with(&r, PM_SOFT_DIRTY) == r.pages);
+	CHECK(holds(&r, 1));
+
+	/* The entries of pages in swap have a soft-dirty bit of their own. */
+	needs_swap();
+	CHECK(!madvise(r.p, r.pages * PAGE, MADV_PAGEOUT));
+	CHECK(pages_with(&r, PM_SWAPPED) >= r.pages * 9 / 10);
+	CHECK(clear_refs("4"));
+	CHECK(pages_with(&r, PM_SOFT_DIRTY) == 0);
+	move(&r, place(800 * PAGE) + 7 * PAGE);
+	CHECK(pages_with(&r, PM_SWAPPED) >= r.pages * 9 / 10);
 	CHECK(pages_with(&r, PM_SOFT_DIRTY) == r.pages);
 	CHECK(holds(&r, 1));
 }
