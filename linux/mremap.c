@@ -173,7 +173,10 @@ static unsigned int take(const struct ptb_table *t, struct ptb_cpu *c)
 	return done;
 }
 
-/* Makes the values for the new slots. Returns how many there are. */
+/*
+ * Makes the values for the new slots. Returns how many there are. Some CPUs can
+ * set A and D in an empty entry, which then still counts as empty.
+ */
 static unsigned int values_of(const struct ptb_table *to, unsigned int nr,
 			      struct ptb_cpu *c)
 {
@@ -183,7 +186,7 @@ static unsigned int values_of(const struct ptb_table *to, unsigned int nr,
 	for (i = 0; i < nr; i++) {
 		u64 pte = c->olds[i];
 
-		if (!pte)
+		if (pte_none(native_make_pte(pte)))
 			continue;
 		value->slot = (to->slot + 8 * i) | PTEBATCH_SET_EXACT;
 		value->pte = soft_dirty(pte);
