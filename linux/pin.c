@@ -116,6 +116,7 @@ static void map_tables(const struct walk *w, bool last)
 	ptebatch_hypercall.values(&ptb_env, PTEBATCH_DOMID_SELF, values, w->nr,
 				  last ? &here : NULL, &progress);
 	w->c->counters[PTB_PIN].hypercalls += progress.stats.hypercalls;
+	w->c->counters[PTB_PIN].folded += last && !progress.err;
 	if (likely(!progress.err))
 		return;
 	w->c->counters[PTB_PIN].failures++;
@@ -125,6 +126,12 @@ static void map_tables(const struct walk *w, bool last)
 		WARN_ON(HYPERVISOR_update_va_mapping(
 			(unsigned long)__va(pfn << PAGE_SHIFT),
 			native_make_pte(values[i].pte), 0));
+	}
+	/* Also if only the flush failed. */
+	if (last) {
+		struct mmuext_op flush = { .cmd = MMUEXT_TLB_FLUSH_LOCAL };
+
+		WARN_ON(HYPERVISOR_mmuext_op(&flush, 1, NULL, DOMID_SELF));
 	}
 }
 
@@ -182,7 +189,7 @@ static void collect(struct walk *w, struct page *page, enum level level)
 		ClearPagePinned(page);
 	}
 	if (w->nr == PTB_PINS)
-		apply(w, false);
+		apply(w, level == LEVEL_PGD);
 }
 
 static __always_inline void visit(struct walk *w, u64 *table, enum level level)

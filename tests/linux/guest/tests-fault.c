@@ -574,6 +574,40 @@ static void spread(void)
 	}
 }
 
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+/*
+ * A table that becomes read-only or writable can be in the TLB as it was mapped
+ * before. So each walk ends with a flush, however many tables there are.
+ */
+static void walks_flush(void)
+{
+	const size_t tables = 40; /* more than the module collects */
+	char *p = place(tables * 2 * MiB);
+	long walks, flushes;
+
+	if (counter("pin.on ") != 1)
+		skip("no module that pins tables");
+	CHECK(mmap(p, tables * 2 * MiB, RW,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+		   0) == p);
+	for (size_t i = 0; i < tables; i++) {
+		p[i * 2 * MiB] = 1;
+		walks = counter("pin.calls ") - counter("pin.whole ");
+		flushes = counter("pin.folded ");
+		in_child(nothing, NULL);
+		walks = counter("pin.calls ") - counter("pin.whole ") - walks;
+		flushes = counter("pin.folded ") - flushes;
+		if (walks != flushes)
+			say("# with %zu tables more: %ld walks, %ld flushes",
+			    i + 1, walks, flushes);
+		CHECK(walks >= 2 && flushes == walks);
+	}
+}
+
 const struct test tests_fault[] = {
 	{ "fault-around: a shared mapping has the file's contents and its rights",
 	  around_shared },
@@ -596,5 +630,7 @@ const struct test tests_fault[] = {
 	  copies_are_own },
 	{ "fork and exit: tables all over the address space are found",
 	  spread },
+	{ "fork and exit: each walk of the tables ends with a TLB flush",
+	  walks_flush },
 	{ NULL, NULL },
 };
