@@ -3,7 +3,9 @@
  * The hooks of walks that clear A, D or soft-dirty in the entries of a range:
  * MADV_FREE, MADV_COLD and MADV_PAGEOUT, and /proc/PID/clear_refs, with which
  * checkpoints find the pages that were written to. Reclaim asks for one entry
- * at a time whether it was accessed: ptep_test_and_clear_young().
+ * at a time whether it was accessed: ptep_clear_flush_young(), or
+ * ptep_test_and_clear_young() in the multi-generational LRU. On x86 the first does
+ * what the second does, without a flush, and has its own copy of the code.
  *
  * In the kernel's own loops, each of these changes traps, or is a trap and a
  * hypercall. These hooks change a table by one run, which is atomic against the
@@ -34,8 +36,12 @@ typedef int pmd_entry_t(pmd_t *pmd, unsigned long addr, unsigned long end,
 			struct mm_walk *walk);
 
 static pmd_entry_t *original_free, *original_cold, *original_refs;
-static int (*original_young)(struct vm_area_struct *vma, unsigned long addr,
-			     pte_t *pte);
+typedef int young_t(struct vm_area_struct *vma, unsigned long addr, pte_t *pte);
+
+/* Two hooks share it, since their originals do the same. */
+static young_t *original_young;
+static_assert(__same_type(young_t, ptep_test_and_clear_young));
+static_assert(__same_type(young_t, ptep_clear_flush_young));
 static ptb_move_page_t *lazyfree, *deactivate;
 
 int ptb_age_symbols(void)
@@ -412,6 +418,12 @@ const struct ptb_hook_point ptb_refs_hook = {
 
 const struct ptb_hook_point ptb_young_hook = {
 	.name = "ptep_test_and_clear_young",
+	.trampoline = ptb_test_and_clear_young_trampoline,
+	.original = (void **)&original_young,
+};
+
+const struct ptb_hook_point ptb_flush_young_hook = {
+	.name = "ptep_clear_flush_young",
 	.trampoline = ptb_test_and_clear_young_trampoline,
 	.original = (void **)&original_young,
 };

@@ -68,6 +68,7 @@ static struct ptb_hook hooks[] = {
 	{ .point = &ptb_cold_hook },
 	{ .point = &ptb_refs_hook },
 	{ .point = &ptb_young_hook },
+	{ .point = &ptb_flush_young_hook },
 };
 
 static unsigned long (*lookup)(const char *name);

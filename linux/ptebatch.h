@@ -164,6 +164,7 @@ extern const struct ptb_hook_point ptb_free_hook;
 extern const struct ptb_hook_point ptb_cold_hook;
 extern const struct ptb_hook_point ptb_refs_hook;
 extern const struct ptb_hook_point ptb_young_hook;
+extern const struct ptb_hook_point ptb_flush_young_hook;
 
 /*
  * ftrace's call at the beginning of the kernel's function enters the

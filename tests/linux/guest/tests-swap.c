@@ -212,7 +212,7 @@ static void pressure(void)
 {
 	struct range r = { NULL, 6144, 1 };
 	const char *why;
-	long before;
+	long before, young = counter("young.singles ");
 
 	needs_swap();
 	why = join_group();
@@ -238,6 +238,9 @@ static void pressure(void)
 	before = field("/proc/vmstat", "pswpout") - before;
 	say("# %ld pages went to swap", before);
 	CHECK(before > 1000);
+	/* Reclaim has asked which pages were used. */
+	if (young >= 0 && counter("young.on ") == 1)
+		CHECK(counter("young.singles ") - young > 1000);
 	CHECK(!munmap(r.p, r.pages * PAGE));
 }
 
