@@ -17,9 +17,12 @@
  * mirrors (mmu notifiers).
  *
  * Between the two hypercalls, the pages are mapped nowhere, and only this CPU
- * knows their entries. Code that has to find all mappings of a page takes the
- * tables' locks, and so finds the page at its new place. If setting the slots
- * fails, they are set one by one, as the original does.
+ * knows their entries. A search that must find all mappings of a page takes the
+ * lock of each table (PVMW_SYNC), and so finds the page at its new place. Other
+ * searches, such as reclaim's, pass over a slot that they see empty, as they can
+ * in the original too. They may miss the mapping, but then do not free the page,
+ * because its count of mappings is not 0. If setting the slots fails, they are
+ * set one by one, as the original does.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -42,6 +45,10 @@ move_page_tables_t(struct vm_area_struct *vma, unsigned long old_addr,
 		   unsigned long len, bool need_rmap_locks PTB_MOVE_PARAM);
 
 static move_page_tables_t *original;
+/* Linux 6.12 declares the function in a header that modules cannot include. */
+#if PTB_LINUX(6, 1)
+static_assert(__same_type(move_page_tables_t, move_page_tables));
+#endif
 
 /* What a call is about. The new range can overlap the end of the old one. */
 struct move {
