@@ -512,6 +512,93 @@ static void cold(void)
 	CHECK(holds(&r, 1));
 }
 
+/* Flags of a page's frame in /proc/kpageflags. */
+#define KPF_REFERENCED (1ull << 2)
+#define KPF_ACTIVE (1ull << 6)
+
+/* How many pages of the range are present and have the flag. */
+static size_t frames_with(const struct range *r, uint64_t flag)
+{
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	size_t n = 0;
+
+	if (fd < 0)
+		skip("no /proc/kpageflags");
+	for (size_t i = 0; i < r->pages; i += r->step) {
+		const uint64_t page = pagemap(r->p + i * PAGE);
+		const uint64_t frame = page & ((1ull << 55) - 1);
+		uint64_t flags = 0;
+
+		CHECK(page & PM_PRESENT);
+		CHECK(pread(fd, &flags, 8, frame * 8) == 8);
+		n += !!(flags & flag);
+	}
+	close(fd);
+	return n;
+}
+
+/*
+ * Maps a file of which each page was read so many times by read(): once makes a
+ * page referenced, and twice moves it to the active list.
+ */
+static struct range read_file(size_t pages, int times)
+{
+	int fd = tmpfile_at("/dev/shm", pages * PAGE);
+	struct range r = { mmap(place(pages * PAGE), pages * PAGE, RW,
+				MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0),
+			   pages, 1 };
+	char buf[PAGE];
+
+	fill(&r, 1);
+	for (int i = 0; i < times; i++) {
+		CHECK(lseek(fd, 0, SEEK_SET) == 0);
+		for (size_t k = 0; k < pages; k++)
+			CHECK(read(fd, buf, PAGE) == (ssize_t)PAGE);
+	}
+	close(fd);
+	return r;
+}
+
+/* The multi-generational LRU has no active list. */
+#define GENERATIONS "/sys/kernel/mm/lru_gen/enabled"
+
+/*
+ * Pages move between the lists by the dozen, so the last ones can be late. They
+ * are an eighth of these pages at most.
+ */
+static void cold_moves(void)
+{
+	const size_t pages = 400;
+	struct range r;
+	char was[32];
+
+	needs_own_machine();
+	slurp(GENERATIONS, was, sizeof(was));
+	if (*was)
+		CHECK(!spit(GENERATIONS, "0"));
+	r = read_file(pages, 3);
+	CHECK(frames_with(&r, KPF_ACTIVE) >= pages * 7 / 8);
+	CHECK(!madvise(r.p, pages * PAGE, MADV_COLD));
+	CHECK(frames_with(&r, KPF_ACTIVE) <= pages / 8);
+	CHECK(frames_with(&r, KPF_REFERENCED) <= pages / 8);
+	CHECK(holds(&r, 1));
+	if (*was)
+		CHECK(!spit(GENERATIONS, was));
+}
+
+static void refs_referenced(void)
+{
+	const size_t pages = 400;
+	struct range r;
+
+	needs_own_machine();
+	r = read_file(pages, 1);
+	CHECK(frames_with(&r, KPF_REFERENCED) >= pages * 7 / 8);
+	CHECK(clear_refs("1"));
+	CHECK(frames_with(&r, KPF_REFERENCED) == 0);
+	CHECK(holds(&r, 1));
+}
+
 /* A page that any CPU uses after MADV_COLD counts as used. */
 static void cold_for_all(void)
 {
@@ -766,9 +853,12 @@ const struct test tests_move[] = {
 	  freed },
 	{ "MADV_FREE: what any CPU writes afterwards is kept", freed_for_all },
 	{ "MADV_COLD: pages count as not used until they are used", cold },
+	{ "MADV_COLD: pages leave the active list", cold_moves },
 	{ "MADV_COLD: any CPU's use afterwards is seen", cold_for_all },
 	{ "clear_refs: pages count as not used until they are used",
 	  refs_used },
+	{ "clear_refs: pages are no longer marked as referenced",
+	  refs_referenced },
 	{ "clear_refs: single entries count as not used until they are used",
 	  refs_single },
 	{ "clear_refs: pages count as clean until they are written to",
