@@ -188,6 +188,7 @@ static void beside_probes(void)
 						 "madvise_free_pte_range",
 						 "clear_refs_pte_range",
 						 "ptep_test_and_clear_young",
+						 "ptep_clear_flush_young",
 						 "kallsyms_lookup_name" };
 	const size_t n = sizeof(functions) / sizeof(*functions);
 
