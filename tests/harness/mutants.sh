@@ -39,6 +39,7 @@ handlers() {
 		$CC $cflags $2 -I"$1" -c "$1/$file" -o "$3/${file%.c}.o" \
 			2>>"$tmp/cc" || return
 	done
+	case ${4:-.h} in *.c) return ;; esac
 	$CC $cflags $2 -I"$1" -c "$here/harness-xen.c" -o "$3/harness-xen.o" \
 		2>>"$tmp/cc"
 }
