@@ -573,8 +573,6 @@ static int owners(uint32_t owner)
 		if (tables - 1 != hx_foreign.domain_id)
 			return ESRCH;
 		c.tables = &hx_foreign;
-		if (!hx_foreign.is_pv || (hx_foreign.paging_mode & PG_refcounts))
-			return EOPNOTSUPP;
 	}
 	if (pages == DOMID_IO)
 		c.pages = &hx_io;
@@ -582,7 +580,10 @@ static int owners(uint32_t owner)
 		c.pages = &hx_foreign;
 	else if (pages != PTEBATCH_DOMID_SELF)
 		return ESRCH;
-	return hx.xsm_deny & XSM_MMU_NORMAL_UPDATE ? EPERM : 0;
+	if (hx.xsm_deny & XSM_MMU_NORMAL_UPDATE)
+		return EPERM;
+	return !c.tables->is_pv || (c.tables->paging_mode & PG_refcounts)
+		       ? EOPNOTSUPP : 0;
 }
 
 static bool bad_address(uint64_t a)

@@ -123,12 +123,13 @@ bool page_lock_unsafe(struct page_info *page)
 unsigned long hx_lock_word(struct page_info *page, unsigned long o,
 			   unsigned long n)
 {
-	unsigned long x = before_lock(page);
+	unsigned long x;
 
+	if (!lockable(o) || (o & PGT_locked) || n != o + (1 | PGT_locked))
+		hx_rule("type word %lx locked as %lx", o, n);
+	x = before_lock(page);
 	if (x != o)
 		return x;
-	if (!lockable(x) || (x & PGT_locked) || n != x + (1 | PGT_locked))
-		hx_rule("type word %lx locked as %lx", x, n);
 	locked(page, x);
 	hx.short_locks++;
 	return x;
@@ -361,7 +362,7 @@ static int mod_l1_entry(l1_pgentry_t *pl1e, l1_pgentry_t nl1e, mfn_t mfn,
 			return 0;
 		}
 		if (!((old ^ nl1e.l1) & SAME_FRAME_FLAGS & ~PTEBATCH_PTE_RW) &&
-		    l1_in_place(pl1e, l1e_from_intpte(old), nl1e, keep, d,
+		    L1_IN_PLACE(pl1e, l1e_from_intpte(old), nl1e, keep, d,
 				pg_owner))
 			return 0;
 		rc = get_page_from_l1e(nl1e, d, pg_owner);

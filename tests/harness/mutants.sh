@@ -528,9 +528,6 @@ mutant 'found: device registers taken for a table' trap.c \
 	'rangeset_contains_singleton(mmio_ro_ranges, l1e_get_pfn(pte))' '0'
 mutant 'found: an instruction fetched for what is no table' trap.c \
 	'(info & PGT_type_mask) != PGT_l1_page_table' '0'
-mutant 'found: a table that is not what it was a moment ago' trap.c \
-	'likely(l1_one_lock(table, &frames, info))' \
-	'l1_one_lock(table, &frames, table->u.inuse.type_info)'
 mutant 'found: a single step lost' trap.c \
 	'likely(!(regs->eflags & X86_EFLAGS_TF)) &&' ''
 mutant 'found: a trace record lost' trap.c 'likely(!tb_init_done) &&' ''

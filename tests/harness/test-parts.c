@@ -458,6 +458,42 @@ static void retype(struct page_info *page)
 	page->u.inuse.type_info = new_type | PGT_validated | 1;
 }
 
+static void unlock(struct page_info *page)
+{
+	page->u.inuse.type_info = PGT_l1_page_table | PGT_validated | 1;
+}
+
+/* The type word of a table as another CPU, or many mappings, may leave it. */
+static void odd_locks(void)
+{
+	mmu_update_t req = {hx_slot(0, 3), page(1, RW)};
+	struct page_info *table;
+
+	begin("a table that another CPU has locked is waited for");
+	hx_set(0, 3, page(1, RW));
+	hx_hold(MFN_PAGE + 1, 3);
+	table = hx_page(MFN_TABLE);
+	table->u.inuse.type_info |= PGT_locked;
+	hx.before_lock = unlock;
+	EQ(hx_call(RUNS, hx_slot(0, 3), 1, CLEAR, 0, 0), ANS(1, 0, 0));
+	CHECK(!hx.before_lock);
+	EQ(hx_get(0, 3), 0);
+	end();
+
+	begin("a table with no type reference left to take is refused");
+	hx_set(0, 3, page(1, RW));
+	hx_hold(MFN_PAGE + 1, 3);
+	table = hx_page(MFN_TABLE);
+	table->u.inuse.type_info |= PGT_count_mask;
+	EQ(hx_call(RUNS, hx_slot(0, 3), 1, CLEAR, 0, 0), ANS(0, 0, EINVAL));
+	hx.l2_rc = -EINVAL;
+	EQ(hx_call(MMU, (uintptr_t)&req, 1, 0, DOMID_SELF, 0),
+	   (uint64_t)-EINVAL);
+	EQ(hx_get(0, 3), page(1, RW));
+	unlock(table);
+	end();
+}
+
 static void type_races(void)
 {
 	static const unsigned long types[] = {PGT_l2_page_table,
@@ -616,5 +652,6 @@ void parts(void)
 	counters();
 	registers();
 	type_races();
+	odd_locks();
 	in_place();
 }
