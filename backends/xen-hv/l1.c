@@ -518,7 +518,8 @@ int l1_one_value(struct domain *d, uint64_t slot, intpte_t val,
 
 /* --- The flags of one entry alone ----------------------------------------- */
 
-bool l1_one_flags(struct domain *d, uint64_t slot, intpte_t clear, intpte_t set)
+bool l1_one_flags(struct domain *d, uint64_t slot, intpte_t clear,
+                  intpte_t set)
 {
     struct l1_stretch s = { .frames = ptebatch_frames(d) };
     const struct l1_change to = l1_change(~clear, set, WRITE_KEEP);
@@ -562,7 +563,8 @@ bool l1_in_place(l1_pgentry_t *pl1e, l1_pgentry_t ol1e, l1_pgentry_t nl1e,
     struct l1_stretch s = {};
     struct l1_change to;
 
-    if ( pt_owner != d || pg_owner != d || !l1_simple(d) || !(pte & _PAGE_PRESENT) )
+    if ( pt_owner != d || pg_owner != d || !l1_simple(d) ||
+         !(pte & _PAGE_PRESENT) )
         return false;
 
     s.frames = ptebatch_frames(d);

@@ -682,6 +682,7 @@ int l1_one_value(struct domain *d, uint64_t slot, intpte_t val,
 /* --- The flags of one entry alone ----------------------------------------- */
 
 /* The same for flags, as a run of one changes them. False: nothing was done. */
-bool l1_one_flags(struct domain *d, uint64_t slot, intpte_t clear, intpte_t set);
+bool l1_one_flags(struct domain *d, uint64_t slot, intpte_t clear,
+                  intpte_t set);
 
 #endif /* X86_PV_L1_H */
