@@ -10,8 +10,8 @@ linux_tests_alone = tests/linux/native.sh tests/linux/stock.sh \
 # they run in parallel, as many as make's -j allows, the longest first.
 linux_tests_beside = tests/linux/minikernel.sh tests/linux/domu.sh \
 	tests/linux/livepatch-minikernel.sh tests/linux/livepatch.sh \
-	tests/linux/minikernel-l1tf.sh tests/linux/migrate.sh \
-	tests/linux/tool.sh tests/linux/tool-payload.sh tests/linux/tool-stock.sh \
+	tests/linux/migrate.sh \
+	tests/linux/tool.sh tests/linux/tool-payload.sh \
 	tests/linux/unload.sh tests/linux/unload-6.12.sh tests/linux/shim.sh \
 	tests/linux/pvh.sh tests/linux/refused.sh tests/linux/files.sh
 linux_tests = $(linux_tests_alone) $(linux_tests_beside)
@@ -19,7 +19,8 @@ linux_tests = $(linux_tests_alone) $(linux_tests_beside)
 linux_tests_long = tests/linux/livepatch-long.sh \
 	tests/linux/livepatch-figures.sh tests/linux/livepatch-domu.sh \
 	tests/linux/livepatch-moves.sh tests/linux/livepatch-shadow.sh \
-	tests/linux/livepatch-save.sh tests/linux/tool-pvh.sh
+	tests/linux/livepatch-save.sh tests/linux/minikernel-l1tf.sh \
+	tests/linux/tool-stock.sh tests/linux/tool-pvh.sh
 linux_soaks = tests/linux/soak.sh tests/linux/soak-debug.sh
 
 # For each kernel, the module, and an initramfs with it and the guest program.

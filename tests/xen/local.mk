@@ -8,13 +8,14 @@ xen_tests = tests/livepatch/gates.sh tests/xen/install.sh \
 	tests/xen/debug.sh tests/xen/preempt.sh tests/xen/off.sh \
 	tests/xen/mitigated.sh tests/xen/shadow.sh \
 	tests/xen/traps.sh \
-	tests/xen/race.sh tests/xen/race-traps.sh tests/xen/sparse.sh \
+	tests/xen/race.sh tests/xen/sparse.sh \
 	tests/xen/fuzz.sh tests/xen/fuzz-preempt.sh tests/xen/trace.sh \
 	tests/xen/stock-4.20.sh tests/xen/release-4.20.sh tests/xen/debug-4.20.sh
 # Some of these need hypervisors of their own, which take minutes to build. The
 # trees are those in $PTEBATCH_TREES; without it each is skipped by its name.
-long_xen_tests = tests/xen/race-stock.sh tests/xen/sparse-debug.sh \
-	tests/xen/high.sh tests/xen/guest-32.sh tests/xen/mini-os.sh tests/xen/fuzz-shadow.sh \
+long_xen_tests = tests/xen/race-stock.sh tests/xen/race-traps.sh \
+	tests/xen/sparse-debug.sh tests/xen/high.sh tests/xen/guest-32.sh \
+	tests/xen/mini-os.sh tests/xen/fuzz-shadow.sh \
 	tests/xen/decode-long.sh tests/xen/ubsan.sh tests/xen/flask.sh \
 	tests/xen/trees tests/xen/series
 

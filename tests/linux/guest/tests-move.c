@@ -71,7 +71,7 @@ static void moves_whole(size_t pages, size_t from, size_t by)
 
 	move(&r, area + by * PAGE);
 	used.p = r.p;
-	if (moved >= 0 && counter("mremap.on ") == 1 && by % 512)
+	if (takes_all("mremap") && by % 512)
 		CHECK(counter("mremap.ptes ") - moved >= (long)pages);
 	CHECK(smaps(r.p, "Rss") == rss);
 	CHECK(pages_with(&r, PM_PRESENT) == there);
@@ -160,7 +160,7 @@ static void exec_moves(void)
 
 	for (int i = 0; i < 20; i++)
 		in_child(finds_arguments, NULL);
-	if (moved >= 0 && counter("mremap.on ") == 1)
+	if (takes_all("mremap"))
 		CHECK(counter("mremap.ptes ") > moved);
 }
 
@@ -180,7 +180,7 @@ static void moves_swapped(void)
 	CHECK(!protect(&r, PROT_READ) && !protect(&r, RW));
 	moved = counter("mremap.ptes ");
 	move(&r, place(800 * PAGE) + 3 * PAGE);
-	if (moved >= 0 && counter("mremap.on ") == 1)
+	if (takes_all("mremap"))
 		CHECK(counter("mremap.ptes ") - moved >= (long)r.pages);
 	CHECK((long)pages_with(&r, PM_SWAPPED) == swapped);
 	CHECK(smaps(r.p, "Swap:") == swapped * 4);
@@ -419,7 +419,7 @@ static void freed(void)
 	fill(&r, 1);
 	CHECK(!madvise(r.p, r.pages * PAGE, MADV_FREE));
 	CHECK(holds(&r, 1)); /* there is no shortage of memory */
-	if (changed >= 0 && counter("madvise.on ") == 1)
+	if (takes_all("madvise"))
 		CHECK(counter("madvise.ptes ") - changed >= (long)r.pages);
 	fill(&even, 2);
 	page_out(&r);
@@ -645,7 +645,7 @@ static void refs_used(void)
 	fill(&file, 2);
 	CHECK(smaps(r.p, "Referenced") == 4000);
 	CHECK(clear_used("1", &r, &file));
-	if (changed >= 0 && counter("refs.on ") == 1)
+	if (takes_all("refs"))
 		CHECK(counter("refs.ptes ") - changed >= 1600);
 	CHECK(smaps(r.p, "Referenced") == 0);
 	CHECK(smaps(file.p, "Referenced") == 0);
@@ -684,7 +684,7 @@ static void refs_single(void)
 		CHECK(!spit(path, "0"));
 	}
 	refs_used();
-	if (changed >= 0 && counter("young.on ") == 1)
+	if (takes_all("young"))
 		CHECK(counter("young.singles ") - changed >= 1600);
 	if (on)
 		CHECK(!spit(path, "1"));

@@ -149,6 +149,15 @@ long counter(const char *name)
 	return field("/sys/kernel/debug/ptebatch/status", name);
 }
 
+bool takes_all(const char *path)
+{
+	char on[32], status[64] = "";
+
+	snprintf(on, sizeof(on), "%s.on ", path);
+	slurp("/sys/kernel/debug/ptebatch/status", status, sizeof(status));
+	return counter(on) == 1 && !strncmp(status, "backend hypercall", 17);
+}
+
 /* --- Random changes, and a model to compare with ------------------------- */
 
 /* Gives the same numbers in every run. */

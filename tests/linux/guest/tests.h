@@ -69,6 +69,11 @@ size_t pages_with(const struct range *r, uint64_t flag);
 
 /* A counter of the module. -1 without the module. */
 long counter(const char *name);
+/*
+ * Whether the module does what this path is for: the path is on, and Xen has the
+ * calls. For paths that are the kernel's without them.
+ */
+bool takes_all(const char *path);
 
 uint32_t prng(void);
 
