@@ -19,6 +19,8 @@
 #include "chance.h"
 #include "guest-calls.h"
 
+#include "frames.h"
+
 #define EPOCH 500u
 #define TABLES 3u /* of world.c, the first so many slots of each */
 #define ACTIVE 48u
@@ -47,43 +49,6 @@ static char *edge; /* memory that ends here */
 static uint64_t upper[3]; /* the L4, L3 and L2 tables of TEST_BASE */
 static uint64_t l2_spare, l3_spare; /* slots */
 static int shows, switches;
-
-/* --- Frames by what they are --------------------------------------------------- */
-
-static struct {
-	uint64_t frame, tag;
-} frames[64];
-static uint32_t nr_frames;
-
-static void frame_is(uint64_t maddr, uint64_t tag)
-{
-	if (nr_frames == sizeof(frames) / sizeof(*frames))
-		panic("too many frames");
-	frames[nr_frames].frame = maddr & FRAME;
-	frames[nr_frames++].tag = tag << 40;
-}
-
-/* The value with the frame's tag, also if the frame is inverted. */
-static uint64_t normal(uint64_t v)
-{
-	static uint32_t last;
-	const uint64_t frame = v & FRAME, inverted = frame ^ FRAME;
-	uint32_t i;
-
-	if (!frame || !inverted)
-		return v;
-	if (frames[last].frame == frame)
-		return (v & ~FRAME) | frames[last].tag;
-	for (i = 0; i < nr_frames; i++) {
-		if (frames[i].frame == frame) {
-			last = i;
-			return (v & ~FRAME) | frames[i].tag;
-		}
-		if (frames[i].frame == inverted)
-			return (v & ~FRAME) | (frames[i].tag ^ FRAME);
-	}
-	return v;
-}
 
 /* --- The digest ------------------------------------------------------------------ */
 

@@ -12,6 +12,7 @@
  */
 #include "kernel32.h"
 
+#include "frames.h"
 #include "random.h"
 
 #define AREA 0x40000000u /* L3 slot 1: what the tables under test map */
@@ -60,44 +61,6 @@ static uint32_t va_of(uint32_t n)
 	return AREA + (n / ACTIVE << 21) + n % ACTIVE * PAGE;
 }
 
-/* --- Frames by what they are --------------------------------------------- */
-
-static struct {
-	uint64_t frame, tag;
-} frames[64];
-static uint32_t nr_frames;
-
-static void frame_is(uint64_t maddr)
-{
-	if (nr_frames == sizeof(frames) / sizeof(*frames))
-		panic("too many frames");
-	frames[nr_frames].frame = maddr & FRAME;
-	frames[nr_frames].tag = (uint64_t)(nr_frames + 1) << 40;
-	nr_frames++;
-}
-
-/* The value with the frame's tag, also if the frame is inverted. */
-static uint64_t normal(uint64_t v)
-{
-	static uint32_t last;
-	const uint64_t frame = v & FRAME, inverted = frame ^ FRAME;
-	uint32_t i;
-
-	if (!frame || !inverted)
-		return v;
-	if (frames[last].frame == frame)
-		return (v & ~FRAME) | frames[last].tag;
-	for (i = 0; i < nr_frames; i++) {
-		if (frames[i].frame == frame) {
-			last = i;
-			return (v & ~FRAME) | frames[i].tag;
-		}
-		if (frames[i].frame == inverted)
-			return (v & ~FRAME) | (frames[i].tag ^ FRAME);
-	}
-	return v;
-}
-
 /* --- The tables ---------------------------------------------------------- */
 
 static void must(int rc, const char *what)
@@ -116,7 +79,7 @@ static void set_up(void)
 	for (i = 0; i < TABLES; i++) {
 		area[i] = maddr_of(table[i]) | P | RW | US | A;
 		must(set_writable(table[i], 0), "a table is not read-only");
-		frame_is(maddr_of(table[i]));
+		frame_is(maddr_of(table[i]), nr_frames + 1);
 	}
 	must(set_writable(area, 0), "the area's table is not read-only");
 	must(update_pte(l3 + 8, maddr_of(area) | P), "no area");
@@ -124,13 +87,13 @@ static void set_up(void)
 			maddr_of(edge) | DATA | RW), "no edge");
 	for (i = 0; i < MEMORY; i++) {
 		is_open[i] = 1;
-		frame_is(maddr_of(memory[i]));
+		frame_is(maddr_of(memory[i]), nr_frames + 1);
 	}
 	for (i = 0; i < DATA_PAGES; i++)
-		frame_is(maddr_of(data[i]));
-	frame_is(maddr_of(area));
-	frame_is(l3);
-	frame_is(start_info->shared_info);
+		frame_is(maddr_of(data[i]), nr_frames + 1);
+	frame_is(maddr_of(area), nr_frames + 1);
+	frame_is(l3, nr_frames + 1);
+	frame_is(start_info->shared_info, nr_frames + 1);
 }
 
 static int close_memory(uint32_t k)
