@@ -59,6 +59,7 @@ static void moves_whole(size_t pages, size_t from, size_t by)
 	long moved = counter("mremap.ptes "), rss;
 	size_t there;
 
+	settle();
 	CHECK(mmap(r.p, pages * PAGE, RW,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
 		   0) == r.p);
@@ -417,6 +418,7 @@ static void freed(void)
 
 	needs_swap();
 	fill(&r, 1);
+	settle();
 	CHECK(!madvise(r.p, r.pages * PAGE, MADV_FREE));
 	CHECK(holds(&r, 1)); /* there is no shortage of memory */
 	if (takes_all("madvise"))
@@ -644,6 +646,7 @@ static void refs_used(void)
 	fill(&r, 1);
 	fill(&file, 2);
 	CHECK(smaps(r.p, "Referenced") == 4000);
+	settle();
 	CHECK(clear_used("1", &r, &file));
 	if (takes_all("refs"))
 		CHECK(counter("refs.ptes ") - changed >= 1600);

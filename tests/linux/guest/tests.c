@@ -158,6 +158,14 @@ bool takes_all(const char *path)
 	return counter(on) == 1 && !strncmp(status, "backend hypercall", 17);
 }
 
+void settle(void)
+{
+	char *page = anon(1);
+
+	*(volatile char *)page = 1;
+	CHECK(!munmap(page, PAGE));
+}
+
 /* --- Random changes, and a model to compare with ------------------------- */
 
 /* Gives the same numbers in every run. */

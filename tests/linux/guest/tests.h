@@ -74,6 +74,13 @@ long counter(const char *name);
  * calls. For paths that are the kernel's without them.
  */
 bool takes_all(const char *path);
+/*
+ * Has the kernel do the TLB flush that reclaim has left to the next who locks a
+ * table of this process. A child inherits it. The module leaves the first table
+ * to the kernel while such a flush is due, so a test that counts its entries
+ * settles first.
+ */
+void settle(void);
 
 uint32_t prng(void);
 
