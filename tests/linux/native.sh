@@ -1,4 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+races=5
 set -- 6.1 none off test --smp 2 --nodes 2 --timeout 1800
 . "$(dirname "$0")/boot"

@@ -39,6 +39,8 @@ void test_module(const char *only); /* tests of loading and unloading, likewise 
 
 /* The program runs as /init, so it may change any setting of the machine. */
 extern bool own_machine;
+/* How long a test with a race runs at most, in seconds. */
+extern unsigned int race_seconds;
 
 /* Loads /modules/NAME.ko and the modules it depends on. 0 or an errno. */
 int load_module(const char *name);

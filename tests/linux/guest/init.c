@@ -13,6 +13,7 @@
  *                        flip:TIMES, hold, not-pv
  *   ptebatch=on          loads /ptebatch.ko first
  *   ptebatch.opts="..."  the module's parameters, with + in place of spaces
+ *   races=SECONDS        how long each test with a race runs at most (20)
  *
  * Last line: "guest: done, N failed".
  */
@@ -37,6 +38,7 @@
 #define STATUS "/sys/kernel/debug/ptebatch/status"
 
 bool own_machine;
+unsigned int race_seconds = 20;
 
 static char opts[256];
 
@@ -315,6 +317,8 @@ int main(int argc, char **argv)
 			with = true;
 		else if (!strncmp(w, "ptebatch.opts=", 14))
 			snprintf(opts, sizeof(opts), "%s", w + 14);
+		else if (!strncmp(w, "races=", 6))
+			race_seconds = strtoul(w + 6, NULL, 10);
 	}
 	for (char *c = opts; *c; c++)
 		if (*c == '+')

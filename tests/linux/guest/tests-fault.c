@@ -230,7 +230,7 @@ static void write_generations(void *arg)
 static void removed_meanwhile(void)
 {
 	struct generations g = { .pages = 64 };
-	time_t until = time(NULL) + WRITER_SECONDS;
+	time_t until = race_end();
 	uint64_t least, seen, last, read = 0;
 	pid_t writer;
 	char *p;
@@ -345,7 +345,7 @@ static void removed_in_between(void)
 {
 	static const char bytes[] = "/sys/kernel/debug/fault_around_bytes";
 	struct removal r = { .pages = 256 };
-	time_t until = time(NULL) + WRITER_SECONDS;
+	time_t until = race_end();
 	char before[32] = "", all[32], *p;
 	uint64_t n, mapped = 0;
 	pid_t writer;
@@ -447,7 +447,7 @@ static void copies_are_seen(void)
 	int fd = marked(pages, 1);
 	struct copies c = { .r = { map(fd, pages, RW, MAP_PRIVATE), pages,
 				   1 } };
-	time_t until = time(NULL) + WRITER_SECONDS;
+	time_t until = race_end();
 	pthread_t reader;
 	uint64_t round = 0;
 

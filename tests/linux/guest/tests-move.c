@@ -352,7 +352,7 @@ static void moves_for_all(void)
 	const size_t pages = 40;
 	char *at[2] = { anon(200) + 50 * PAGE, anon(200) + 55 * PAGE };
 	struct stores s = { .r = { at[0], pages, 1 } };
-	time_t until = time(NULL) + WRITER_SECONDS;
+	time_t until = race_end();
 	struct partner p = {};
 
 	partner_start(&p);
@@ -457,7 +457,7 @@ static void freed_for_all(void)
 {
 	const size_t pages = 64;
 	struct stores s = { .r = { anon(pages), pages, 1 } };
-	time_t until = time(NULL) + WRITER_SECONDS;
+	time_t until = race_end();
 	struct partner p = {};
 
 	needs_swap();
@@ -605,7 +605,7 @@ static void refs_referenced(void)
 static void cold_for_all(void)
 {
 	struct range r = { anon(64), 64, 1 };
-	time_t until = time(NULL) + WRITER_SECONDS;
+	time_t until = race_end();
 	struct partner p = {};
 
 	partner_start(&p);
@@ -820,7 +820,7 @@ static void refs_for_all(void)
 {
 	const size_t pages = 64;
 	struct stores s = { .r = { anon(pages), pages, 1 } };
-	time_t until = time(NULL) + WRITER_SECONDS;
+	time_t until = race_end();
 	struct partner p = {};
 
 	needs_soft_dirty();

@@ -148,7 +148,7 @@ static void unmapped_shared(void)
 	int id = shmget(IPC_PRIVATE, 100 * PAGE, IPC_CREAT | 0600);
 	struct writer w = { .r = { shmat(id, NULL, 0), 100, 1 } };
 	struct range other = { shmat(id, NULL, 0), 100, 1 };
-	time_t until = time(NULL) + WRITER_SECONDS;
+	time_t until = race_end();
 	long out;
 
 	CHECK(!shmctl(id, IPC_RMID, NULL));

@@ -176,6 +176,11 @@ uint32_t prng(void)
 	return xorshift64(&state) >> 32;
 }
 
+time_t race_end(void)
+{
+	return time(NULL) + race_seconds;
+}
+
 /* The word in each page to which only a writer thread writes. */
 static uint64_t *word(const char *p, size_t page)
 {

@@ -12,6 +12,8 @@
 #define TAP_LINE(...) say(__VA_ARGS__)
 #define CHECK_FAILED tap_fail
 
+#include <time.h>
+
 #include "guest.h"
 #include "../../common/tap.h"
 
@@ -96,7 +98,11 @@ struct writer {
 	bool end;
 	uint64_t rounds, lost;
 };
-#define WRITER_SECONDS 20 /* time limit of a test's loop on a slow machine */
+/*
+ * When a race that began now is to end: after race_seconds, though not before the
+ * few rounds that its test requires.
+ */
+time_t race_end(void);
 void writer_start(struct writer *w);
 void writer_end(struct writer *w);
 /* True if the pages at "p", such as another mapping's, hold its last round. */
