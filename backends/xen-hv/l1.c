@@ -263,7 +263,9 @@ int l1_table_lock(struct l1_batch *b, uint64_t slot)
     }
 
     /* The fence is l1_table_at()'s, where the answer is used. */
-    if ( unlikely(!page_lock_unsafe(b->page)) )
+    type = ACCESS_ONCE(b->page->u.inuse.type_info);
+    if ( unlikely(!ptebatch_try_lock(b->page, type)) &&
+         unlikely(!page_lock_unsafe(b->page)) )
         return -EINVAL;
 
     type = b->page->u.inuse.type_info & PGT_type_mask;
@@ -271,7 +273,7 @@ int l1_table_lock(struct l1_batch *b, uint64_t slot)
     if ( unlikely(type != PGT_l1_page_table) &&
          !(b->plain && b->plain_ok) )
     {
-        page_unlock(b->page);
+        ptebatch_unlock(b->page);
         return -EINVAL;
     }
 

@@ -73,8 +73,8 @@ DECLARE_PER_CPU(unsigned long [L1_COUNTS], l1_counts);
 #define WORK_RECORD      2U
 #define WORK_TABLE       8U     /* giving one table back, taking the next */
 
-/* Records copied in one go, to the stack. */
-#define L1_VALUES        (PTEBATCH_PREEMPT < 64U ? PTEBATCH_PREEMPT : 64U)
+/* Records copied in one go, to the stack: 1,536 bytes. */
+#define L1_VALUES        (PTEBATCH_PREEMPT < 96U ? PTEBATCH_PREEMPT : 96U)
 
 /* Of a slot's address, what is inside its table. */
 #define SLOT_MASK        (PAGE_SIZE - sizeof(intpte_t))
@@ -521,7 +521,7 @@ static always_inline void l1_table_unlock(struct l1_batch *b)
 {
     if ( b->locked != NOWHERE )
     {
-        page_unlock(b->page);
+        ptebatch_unlock(b->page);
         b->locked = NOWHERE;
     }
 }

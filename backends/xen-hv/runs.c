@@ -14,8 +14,8 @@
 
 #include "calls.h"
 
-/* Records copied in one go, to the stack: 960 bytes. */
-#define RUN_CHUNK 24U
+/* Records copied in one go, to the stack: 1,920 bytes. */
+#define RUN_CHUNK 48U
 
 static always_inline int check_run(const struct ptebatch_run *run)
 {
@@ -154,13 +154,16 @@ static enum run_kind run_kind(const struct ptebatch_call *c,
     return run->set ? RUN_FREE_SET : RUN_FREE;
 }
 
-/* Do the records ask the same of one slot each? */
+/* Do the records ask the same of one slot each? b sets "set". */
 static always_inline bool same_single(const struct ptebatch_run *a,
-                                      const struct ptebatch_run *b)
+                                      const struct ptebatch_run *b,
+                                      intpte_t set)
 {
-    /* count and op in one: two loads of 32 bits look like one of 64. */
-    return *(const uint64_t *)&a->count == *(const uint64_t *)&b->count &&
-           a->clear == b->clear && a->set == b->set && !a->old;
+    /* count and op, as one: the compiler would make two comparisons of them. */
+    typedef uint64_t __attribute__((__may_alias__)) both_t;
+
+    return *(const both_t *)&a->count == *(const both_t *)&b->count &&
+           a->clear == b->clear && a->set == set && !a->old;
 }
 
 /*
@@ -192,6 +195,7 @@ static always_inline unsigned int run_loop(
         .left = end - i,
         .end = end,
     };
+    const uint64_t locked = b->locked;
     void *const l1 = b->l1;
     /*
      * i and the slot are the guest's. A CPU that runs ahead of their checks reads
@@ -208,10 +212,13 @@ static always_inline unsigned int run_loop(
 
         if ( list )
         {
-            if ( unlikely((run->slot & ~SLOT_MASK) != b->locked) ||
-                 unlikely(!same_single(run, first)) )
+            uint64_t offset = run->slot - locked;
+
+            if ( unlikely(offset & ~SLOT_MASK) ||
+                 unlikely(!same_single(run, first, to.set)) )
                 break;
-            p = l1 + (run->slot & SLOT_MASK);
+            OPTIMIZER_HIDE_VAR(offset); /* or the mask would be superfluous */
+            p = l1 + (offset & SLOT_MASK);
         }
 
         pte = ACCESS_ONCE(*p);
