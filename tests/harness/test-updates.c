@@ -259,8 +259,8 @@ static void failures(void)
 {
 	/* Of how many requests, and which is it? */
 	static const unsigned int where[][2] = {
-		{1, 0},	  {2, 0},   {2, 1},   {64, 0},	{64, 31},
-		{64, 63}, {65, 64}, {130, 5}, {130, 64}, {130, 129},
+		{1, 0},	  {2, 0},   {2, 1},   {96, 0},	{96, 31},
+		{96, 95}, {97, 96}, {194, 5}, {194, 96}, {194, 193},
 	};
 
 	unsigned int n = 0;
