@@ -52,13 +52,8 @@ static bool clear_and_flush(struct mm_struct *mm, unsigned long addr,
 		n->failures++;
 		if (READ_ONCE(*entry))
 			return false;
-		/*
-		 * The entry is cleared, but its old value was not stored. Assume
-		 * that it was accessed and, if that was possible, written to.
-		 */
-		*old = was | _PAGE_ACCESSED;
-		if (was & _PAGE_RW)
-			*old |= _PAGE_DIRTY;
+		/* The entry is cleared, but its old value was not stored. */
+		*old = ptb_assumed(was);
 	}
 	n->singles++;
 	n->folded += !err;

@@ -164,19 +164,8 @@ static unsigned int take(const struct ptb_table *t, struct ptb_cpu *c)
 	bool whole;
 
 	done = ptb_apply(PTB_MREMAP, &run, NULL, &whole);
-	for (i = 0; unlikely(!whole) && i < done; i++) {
-		u64 pte = c->records.values[i].pte;
-
-		/*
-		 * Assume that the page was accessed since the copy was made
-		 * and, if that was possible, written to.
-		 */
-		if (pte & _PAGE_PRESENT)
-			pte |= _PAGE_ACCESSED;
-		if ((pte & _PAGE_PRESENT) && (pte & _PAGE_RW))
-			pte |= _PAGE_DIRTY;
-		c->olds[i] = pte;
-	}
+	for (i = 0; unlikely(!whole) && i < done; i++)
+		c->olds[i] = ptb_assumed(c->records.values[i].pte);
 	return done;
 }
 

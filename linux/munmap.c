@@ -84,14 +84,16 @@ struct found {
 };
 
 /*
- * Fills in *f. Stops before an entry that is left to the original, and when the
- * pages fill mmu_gather.
+ * Fills in *f, and copies the entries of the pages. Stops before an entry that is
+ * left to the original, and when the pages fill mmu_gather.
  */
 static __always_inline void collect(const struct vm_area_struct *vma,
 				    const struct ptb_table *t,
-				    unsigned int room, struct page **pages,
+				    unsigned int room, struct ptb_cpu *c,
 				    struct found *f)
 {
+	u64 *const copies = c->records.copies;
+	struct page **const pages = c->pages;
 	u64 *const first = t->ptes, *const end = first + t->nr, *entry = first;
 	unsigned int present = 0, nr_pages = 0;
 	bool files = false;
@@ -116,6 +118,7 @@ static __always_inline void collect(const struct vm_area_struct *vma,
 				files = true;
 				flags |= pte;
 			}
+			copies[nr_pages] = pte;
 			pages[nr_pages++] = page;
 		} else if (unlikely(pte & PTB_DIRTY) && !uncounted(vma)) {
 			/*
@@ -211,26 +214,42 @@ zap_anon(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr,
 /* Clears slots. On return no CPU can write to a file's page through them. */
 static unsigned int clear_and_flush(struct mm_struct *mm, unsigned long addr,
 				    const struct ptb_table *t,
-				    const struct found *f, struct ptb_cpu *c)
+				    const struct found *f, struct ptb_cpu *c,
+				    bool *whole)
 {
 	struct ptb_counters *n = &c->counters[PTB_MUNMAP];
 	struct ptebatch_tlb flush;
-	bool whole, missed;
 	unsigned int done;
+	bool missed;
 
 	if (!f->writable)
-		return clear(t, f->nr, c->olds, NULL, &whole);
+		return clear(t, f->nr, c->olds, NULL, whole);
 
 	ptb_flush_begin(mm, addr, f->nr, c, &flush);
-	done = clear(t, f->nr, c->olds, &flush, &whole);
+	done = clear(t, f->nr, c->olds, &flush, whole);
 	missed = ptb_flush_missed(mm, c);
-	n->folded += whole;
-	n->late += missed && whole;
-	if (done && (unlikely(!whole) || unlikely(missed)))
+	n->folded += *whole;
+	n->late += missed && *whole;
+	if (done && (unlikely(!*whole) || unlikely(missed)))
 		ptb_flush_range(mm, addr,
 				addr + ((unsigned long)done << PAGE_SHIFT),
 				PAGE_SHIFT, false);
 	return done;
+}
+
+/*
+ * Xen may not have stored the old entries of the slots that it has cleared. Makes
+ * those of the pages from their copies. Returns how many there are.
+ */
+static noinline unsigned int assume(const struct ptb_table *t,
+				    unsigned int done, const struct found *f,
+				    struct ptb_cpu *c)
+{
+	unsigned int i, nr = f->nr_pages - still_mapped(t, done, f->nr);
+
+	for (i = 0; i < nr; i++)
+		c->olds[i] = ptb_assumed(c->records.copies[i]);
+	return nr;
 }
 
 /* As zap_anon(), for slots with pages of files or of shared memory. */
@@ -242,14 +261,16 @@ zap_files(struct mmu_gather *tlb, struct vm_area_struct *vma,
 	const bool used = ptb_counts_use(vma);
 	long rss[NR_MM_COUNTERS] = {};
 	struct page **next = c->pages;
-	unsigned int done, i;
+	unsigned int done, olds, i;
+	bool whole = true;
 
 	if (tlb->fullmm)
 		done = clear_plain(t, f->nr, c->olds);
 	else
-		done = clear_and_flush(vma->vm_mm, addr, t, f, c);
+		done = clear_and_flush(vma->vm_mm, addr, t, f, c, &whole);
 	gather_range(tlb, addr, done);
-	for (i = 0; i < done; i++) {
+	olds = likely(whole) ? done : assume(t, done, f, c);
+	for (i = 0; i < olds; i++) {
 		u64 pte = c->olds[i];
 		struct folio *folio;
 		struct page *page;
@@ -289,7 +310,7 @@ zap_some(struct mmu_gather *tlb, struct vm_area_struct *vma, unsigned long addr,
 	struct ptb_cpu *c = this_cpu_read(ptb_cpus);
 	struct found f PTB_UNINITIALIZED;
 
-	collect(vma, t, ptb_gather_room(tlb), c->pages, &f);
+	collect(vma, t, ptb_gather_room(tlb), c, &f);
 	if (!f.present)
 		return f.nr;
 	if (likely(!f.files))

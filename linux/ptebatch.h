@@ -69,6 +69,7 @@ struct ptb_cpu {
 	union {
 		struct ptebatch_run runs[PTEBATCH_TABLE_SLOTS];
 		struct ptebatch_value values[PTEBATCH_TABLE_SLOTS];
+		u64 copies[PTEBATCH_TABLE_SLOTS]; /* of entries */
 		struct {
 			struct ptebatch_value values[PTB_PINS];
 			struct mmuext_op ops[PTB_PINS];

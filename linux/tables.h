@@ -112,6 +112,18 @@ static __always_inline u64 ptb_slot_of(const u64 *entry)
 	       offset_in_page(entry);
 }
 
+/*
+ * What an entry was when it was cleared, if Xen has not stored that, and only a
+ * copy from before is known. Its page may have been accessed since and, if that
+ * was possible, written to.
+ */
+static inline u64 ptb_assumed(u64 copy)
+{
+	if (!(copy & _PAGE_PRESENT))
+		return copy;
+	return copy | _PAGE_ACCESSED | (copy & _PAGE_RW ? _PAGE_DIRTY : 0);
+}
+
 static __always_inline bool ptb_refers(u64 entry)
 {
 	return (entry & (_PAGE_PRESENT | _PAGE_PSE)) == _PAGE_PRESENT;
