@@ -83,13 +83,16 @@ static u64 *mapping_of(const struct walk *w, unsigned long addr)
 	return ptb_lower(entry) + pte_index(addr);
 }
 
-/* Pins or unpins the L1 tables. */
+/*
+ * Pins or unpins the L1 tables. If Xen refuses one, the others are still done: a
+ * table that stays pinned cannot be made writable again.
+ */
 static void pin_tables(const struct walk *w)
 {
 	struct mmuext_op *ops = w->c->records.pins.ops;
 	unsigned int cmd = w->call == pin ? MMUEXT_PIN_L1_TABLE
 					  : MMUEXT_UNPIN_TABLE;
-	unsigned int i;
+	unsigned int i, done = 0;
 
 	if (!w->nr_l1)
 		return;
@@ -98,8 +101,14 @@ static void pin_tables(const struct walk *w)
 		ops[i].arg1.mfn = ptb_mfn_of(page_to_pfn(w->c->pages[i]));
 	}
 	w->c->counters[PTB_PIN].hypercalls++;
+	if (likely(!ptb_env.hypercall(ptb_env.ctx, __HYPERVISOR_mmuext_op,
+				      (uintptr_t)ops, w->nr_l1,
+				      (uintptr_t)&done, DOMID_SELF, 0)))
+		return;
+	w->c->counters[PTB_PIN].failures++;
 	/* Xen refuses only what is no such table, which would be a bug. */
-	WARN_ON(HYPERVISOR_mmuext_op(ops, w->nr_l1, NULL, DOMID_SELF));
+	for (i = done; i < w->nr_l1; i++)
+		WARN_ON(HYPERVISOR_mmuext_op(&ops[i], 1, NULL, DOMID_SELF));
 }
 
 /*
