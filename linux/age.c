@@ -337,6 +337,8 @@ int ptb_refs_range(pmd_t *pmd, unsigned long addr, unsigned long end,
 	ptb_enter();
 	ptb_count(PTB_REFS, calls, 1);
 	if (unlikely(!takes(PTB_REFS, walk)) ||
+	    /* Without soft-dirty bits, nothing is done. */
+	    (writes && !IS_ENABLED(CONFIG_MEM_SOFT_DIRTY)) ||
 	    /* Pages that a device writes to must stay writable. */
 	    (writes && test_bit(MMF_HAS_PINNED, &walk->mm->flags))) {
 		ptb_count(PTB_REFS, whole, 1);
