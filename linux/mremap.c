@@ -250,11 +250,13 @@ static unsigned int move_entries(struct mm_struct *mm, unsigned long addr,
 }
 
 /*
- * Moves a range that lies in one table, to one table. Returns how many bytes of
- * it are done; 0 if the range is left to the original.
+ * Moves a range that lies in one table, to one table. Returns how many bytes are
+ * done; 0 if the range is left to the original. If nothing is mapped, this can
+ * be more than the range, up to the end of all that is to be moved.
  */
 static unsigned long move_part(const struct move *m, unsigned long old,
-			       unsigned long new, unsigned long len)
+			       unsigned long new, unsigned long len,
+			       unsigned long end)
 {
 	struct mm_struct *mm = m->vma->vm_mm;
 	unsigned long next, done = 0;
@@ -263,10 +265,10 @@ static unsigned long move_part(const struct move *m, unsigned long old,
 	enum ptb_walk walk;
 
 	ptb_tables_hold();
-	walk = ptb_walk(mm, old, old + len, &next, &t[0]);
+	walk = ptb_walk(mm, old, end, &next, &t[0]);
 	ptb_tables_release();
 	if (walk == PTB_EMPTY)
-		return len;
+		return next - old;
 	if (walk == PTB_ODD || !ptb_alloc_pmd(mm, new))
 		return 0;
 
@@ -350,7 +352,7 @@ unsigned long ptb_move_page_tables(struct vm_area_struct *vma,
 		moved = 0;
 		if (!part) {
 			part = in_one_table(old, new, end);
-			moved = move_part(&m, old, new, part);
+			moved = move_part(&m, old, new, part, end);
 		}
 		if (!moved) {
 			ptb_count(PTB_MREMAP, odd, 1);

@@ -193,6 +193,39 @@ static void moves_swapped(void)
 }
 
 /*
+ * Most of a range is not there: parts of tables, and tables of every level. The
+ * distance is no multiple of a table, so that entries move.
+ */
+static void moves_sparse(void)
+{
+	static const uint64_t at[] = { 0,	   100,	      512,
+				       262143,	   262144,    262144 * 5 + 9,
+				       1ul << 27,  (1ul << 27) + 512,
+				       (1ul << 29) - 1 };
+	const size_t n = sizeof(at) / sizeof(*at), bytes = 1ul << 41;
+	char *area = place(bytes), *to = place(bytes + PAGE) + PAGE;
+
+	for (int i = 0; i < 2; i++) {
+		char *p = area + i * 3 * PAGE;
+
+		CHECK(mmap(p, bytes, RW,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+				   MAP_FIXED_NOREPLACE,
+			   -1, 0) == p);
+		for (size_t k = 0; k < n; k++)
+			*(uint64_t *)(p + at[k] * PAGE) = k + 1;
+		CHECK(mremap(p, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+			     to) == to);
+		for (size_t k = 0; k < n; k++) {
+			CHECK(*(uint64_t *)(to + at[k] * PAGE) == k + 1);
+			CHECK(read_faults(p + at[k] * PAGE));
+		}
+		CHECK(smaps(to, "Rss") == (long)n * 4);
+		CHECK(!munmap(to, bytes));
+	}
+}
+
+/*
  * Only the entries tell that the pages were written to, so they must keep their
  * D bit. Otherwise reclaim drops the pages.
  */
@@ -841,6 +874,7 @@ static void refs_for_all(void)
 
 const struct test tests_move[] = {
 	{ "mremap: pages move as they are, and leave nothing behind", moves },
+	{ "mremap: pages far from each other move, too", moves_sparse },
 	{ "mremap: pages that a fork shares stay shared until a write",
 	  moves_cow },
 	{ "exec: a program finds its arguments where its stack is",
