@@ -67,6 +67,24 @@ ptb_flush_begin(struct mm_struct *mm, unsigned long addr, unsigned long pages,
 }
 
 /*
+ * Whether this CPU, and no other, has to be flushed. If it is not so any more
+ * after the hypercall, a CPU has been missed.
+ */
+static __always_inline bool ptb_flush_here(struct mm_struct *mm)
+{
+	const unsigned long *mask = cpumask_bits(mm_cpumask(mm));
+	const unsigned int cpu = smp_processor_id();
+	unsigned int i;
+
+	if (likely(ptb_cpu_words == 1))
+		return READ_ONCE(*mask) == 1UL << cpu;
+	for (i = 0; i < ptb_cpu_words; i++)
+		if (READ_ONCE(mask[i]) != (i == cpu / 64 ? 1UL << cpu % 64 : 0))
+			return false;
+	return true;
+}
+
+/*
  * Called after the hypercall: whether a CPU that is not in the snapshot has
  * entered the address space. It may have read an old entry, and was not
  * flushed.

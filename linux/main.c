@@ -13,8 +13,6 @@
 #include <xen/features.h>
 #include <xen/xen-ops.h>
 #include <xen/xen.h>
-#include <asm/xen/hypercall.h>
-
 #include "ptebatch.h"
 #include "tables.h"
 
@@ -52,19 +50,10 @@ unsigned int ptb_cpu_words;
 
 /* ---- The library's environment ------------------------------------------- */
 
-/* xen_single_call(), but with a look at the registers afterwards. */
 static int64_t do_hypercall(void *ctx, uint32_t nr, uint64_t a1, uint64_t a2,
 			    uint64_t a3, uint64_t a4, uint64_t a5)
 {
-	__HYPERCALL_DECLS;
-	__HYPERCALL_5ARG(a1, a2, a3, a4, a5);
-
-	asm volatile(__HYPERCALL
-		     : __HYPERCALL_5PARAM
-		     : __HYPERCALL_ENTRY(nr)
-		     : __HYPERCALL_CLOBBER5);
-
-	return ptebatch_answer((long)__res, nr, __arg2, __arg3, __arg4);
+	return ptb_hypercall(nr, a1, a2, a3, a4, a5);
 }
 
 /* Page tables are this domain's own memory, and mapped read-only. */

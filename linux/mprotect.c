@@ -419,24 +419,25 @@ static __always_inline bool change_table(const struct change *change,
 /* ---- One page ------------------------------------------------------------ */
 
 /*
- * Changes a single page whose entry is present. This does the same as
- * change_range(), in fewer instructions. Returns false if the page is
+ * Changes a single page whose entry is present, if only this CPU has to be
+ * flushed. This does the same as change_range(), in fewer instructions: it
+ * makes the library's call for a single run itself. Returns false if the page is
  * unchanged.
  */
 static __always_inline bool change_one(struct mmu_gather *tlb,
 				       struct vm_area_struct *vma, u64 prot,
 				       bool choose, unsigned long addr)
 {
+	const u64 how = PTEBATCH_OP_FLAGS |
+			PTEBATCH_HOW_TLB(PTEBATCH_TLB_LOCAL) |
+			PTEBATCH_HOW_TLB_PAGE | addr;
 	struct mm_struct *mm = vma->vm_mm;
-	struct ptebatch_progress progress PTB_UNINITIALIZED;
-	struct ptebatch_tlb flush PTB_UNINITIALIZED;
-	struct ptebatch_run run PTB_UNINITIALIZED;
 	struct ptb_table t PTB_UNINITIALIZED;
+	struct ptb_counters *n;
 	unsigned long next;
-	struct ptb_cpu *c;
 	spinlock_t *lock;
 	bool done = false;
-	u64 pte;
+	u64 pte, set;
 
 	ptb_tables_hold();
 	if (unlikely(ptb_walk(mm, addr, addr + PAGE_SIZE, &next, &t) !=
@@ -448,29 +449,28 @@ static __always_inline bool change_one(struct mmu_gather *tlb,
 	ptb_tables_release();
 
 	pte = READ_ONCE(*t.ptes);
-	if (unlikely(!(pte & _PAGE_PRESENT)))
+	if (unlikely(!(pte & _PAGE_PRESENT)) ||
+	    unlikely(!ptb_flush_here(mm)) ||
+	    unlikely(!(READ_ONCE(ptb_env.have) & PTEBATCH_HAVE_RUNS)))
 		goto unlock;
 
-	run.slot = t.slot;
-	run.count = 1;
-	run.op = PTEBATCH_OP_FLAGS;
-	run.set = prot & DECIDED;
+	set = prot & DECIDED;
 	if (choose && may_write_present(vma->vm_flags, pte))
-		run.set |= _PAGE_RW;
-	run.clear = DECIDED & ~run.set;
-	run.old = 0;
-
-	c = this_cpu_read(ptb_cpus);
-	ptb_flush_begin(mm, addr, 1, c, &flush);
-	done = likely(!ptebatch_hypercall.one_flags(
-		&ptebatch_hypercall, &ptb_env, &run, &flush, &progress));
-	c->counters[PTB_MPROTECT].hypercalls += progress.stats.hypercalls;
-	if (unlikely(ptb_flush_missed(mm, c))) {
-		tlb_flush_pte_range(tlb, addr, PAGE_SIZE);
-		c->counters[PTB_MPROTECT].late++;
+		set |= _PAGE_RW;
+	n = &this_cpu_read(ptb_cpus)->counters[PTB_MPROTECT];
+	n->hypercalls++;
+	/* Any other answer says that nothing is changed. */
+	done = likely(ptb_hypercall(__HYPERVISOR_ptebatch_runs, t.slot, 1, how,
+				    DECIDED & ~set, set) == 1);
+	if (unlikely(!done)) {
+		n->failures++;
+		goto unlock;
 	}
-	c->counters[PTB_MPROTECT].failures += !done;
-	c->counters[PTB_MPROTECT].singles += done;
+	n->singles++;
+	if (unlikely(!ptb_flush_here(mm))) {
+		tlb_flush_pte_range(tlb, addr, PAGE_SIZE);
+		n->late++;
+	}
 unlock:
 	ptb_unlock(lock);
 	return done;
@@ -666,39 +666,50 @@ long ptb_change_protection(struct mmu_gather *tlb, struct vm_area_struct *vma,
 			   unsigned long start, unsigned long end,
 			   PTB_PROT_PARAM unsigned long cp_flags);
 
+/* Whether the entry decides if its page becomes writable. */
+static __always_inline bool chooses(u64 prot, unsigned long cp_flags)
+{
+	return (cp_flags & MM_CP_TRY_CHANGE_WRITABLE) &&
+	       (prot & (_PAGE_RW | _PAGE_PRESENT)) == _PAGE_PRESENT;
+}
+
+static noinline long change_more(struct mmu_gather *tlb,
+				 struct vm_area_struct *vma,
+				 unsigned long start, unsigned long end,
+				 pgprot_t prot, unsigned long cp_flags)
+{
+	const struct change change = {
+		.tlb = tlb,
+		.vma = vma,
+		.prot = pgprot_val(prot) & ~PTB_KEPT,
+		.choose = chooses(pgprot_val(prot), cp_flags),
+	};
+
+	if (end - start <= PMD_SIZE && ((start ^ (end - 1)) & PMD_MASK) &&
+	    (change.prot & _PAGE_PRESENT) && change_two(&change, start, end))
+		return (end - start) >> PAGE_SHIFT;
+	return change_range(&change, start, end, prot, cp_flags);
+}
+
 long ptb_change_protection(struct mmu_gather *tlb, struct vm_area_struct *vma,
 			   unsigned long start, unsigned long end,
 			   PTB_PROT_PARAM unsigned long cp_flags)
 {
-	pgprot_t prot = PTB_PROT(vma);
-	struct change change PTB_UNINITIALIZED;
-	long pages;
+	const pgprot_t prot = PTB_PROT(vma);
+	long pages = 1;
 
 	ptb_enter();
-	if (likely(takes(vma, pgprot_val(prot), cp_flags))) {
-		change.tlb = tlb;
-		change.vma = vma;
-		change.prot = pgprot_val(prot) & ~PTB_KEPT;
-		change.choose = (cp_flags & MM_CP_TRY_CHANGE_WRITABLE) &&
-				!(change.prot & _PAGE_RW) &&
-				(change.prot & _PAGE_PRESENT);
-		if (end - start == PAGE_SIZE && (change.prot & _PAGE_PRESENT) &&
-		    likely(change_one(tlb, vma, change.prot, change.choose,
-				      start)))
-			pages = 1;
-		else if (end - start <= PMD_SIZE &&
-			 ((start ^ (end - 1)) & PMD_MASK) &&
-			 (change.prot & _PAGE_PRESENT) &&
-			 change_two(&change, start, end))
-			pages = (end - start) >> PAGE_SHIFT;
-		else
-			pages = change_range(&change, start, end, prot,
-					     cp_flags);
-	} else {
+	ptb_count(PTB_MPROTECT, calls, 1);
+	if (unlikely(!takes(vma, pgprot_val(prot), cp_flags))) {
 		ptb_count(PTB_MPROTECT, whole, 1);
 		pages = original(tlb, vma, start, end, PTB_PROT_ARG cp_flags);
+	} else if (end - start != PAGE_SIZE ||
+		   !(pgprot_val(prot) & _PAGE_PRESENT) ||
+		   unlikely(!change_one(tlb, vma, pgprot_val(prot),
+					chooses(pgprot_val(prot), cp_flags),
+					start))) {
+		pages = change_more(tlb, vma, start, end, prot, cp_flags);
 	}
-	ptb_count(PTB_MPROTECT, calls, 1);
 	ptb_leave();
 	return pages;
 }

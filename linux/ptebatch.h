@@ -17,6 +17,7 @@
 
 #include <xen/interface/xen.h>
 #include <asm/ibt.h>
+#include <asm/xen/hypercall.h>
 
 #include <ptebatch/ptebatch.h>
 
@@ -95,6 +96,21 @@ extern bool ptb_on[PTB_PATHS];
 /* Not exact: a task that is preempted within the increment can lose a count. */
 #define ptb_count(path, what, n) \
 	(this_cpu_read(ptb_cpus)->counters[path].what += (n))
+
+/* xen_single_call(), but with a look at the registers afterwards. */
+static __always_inline s64 ptb_hypercall(u32 nr, u64 a1, u64 a2, u64 a3, u64 a4,
+					 u64 a5)
+{
+	__HYPERCALL_DECLS;
+	__HYPERCALL_5ARG(a1, a2, a3, a4, a5);
+
+	asm volatile(__HYPERCALL
+		     : __HYPERCALL_5PARAM
+		     : __HYPERCALL_ENTRY(nr)
+		     : __HYPERCALL_CLOBBER5);
+
+	return ptebatch_answer((long)__res, nr, __arg2, __arg3, __arg4);
+}
 
 /*
  * Applies a run. The caller holds the table's lock. tlb: the TLB flush to

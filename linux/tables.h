@@ -100,9 +100,14 @@ static __always_inline unsigned long ptb_mfn_of(unsigned long pfn)
  * The table that a present upper-level entry refers to. Its frame is always
  * this domain's own.
  */
+static __always_inline unsigned long ptb_lower_pfn(u64 entry)
+{
+	return machine_to_phys_mapping[ptb_mfn(entry)];
+}
+
 static __always_inline u64 *ptb_lower(u64 entry)
 {
-	return __va(machine_to_phys_mapping[ptb_mfn(entry)] << PAGE_SHIFT);
+	return __va(ptb_lower_pfn(entry) << PAGE_SHIFT);
 }
 
 /* The slot of an entry, given its address in the kernel's mapping. */
@@ -143,14 +148,15 @@ static __always_inline enum ptb_walk ptb_table_of(u64 *pmd, unsigned long addr,
 						  bool pinned)
 {
 	u64 entry = READ_ONCE(*pmd);
+	unsigned long pfn;
 
 	if (unlikely(!ptb_refers(entry)))
 		return entry ? PTB_ODD : PTB_EMPTY;
+	pfn = ptb_lower_pfn(entry);
 	t->pmd = pmd;
 	t->pmd_value = entry;
-	t->ptes = ptb_lower(entry);
-	t->page = virt_to_page(t->ptes);
-	t->ptes += pte_index(addr);
+	t->page = pfn_to_page(pfn);
+	t->ptes = (u64 *)__va(pfn << PAGE_SHIFT) + pte_index(addr);
 	t->slot = (entry & PTEBATCH_PTE_FRAME) + 8 * pte_index(addr);
 	t->nr = (next - addr) >> PAGE_SHIFT;
 	return likely(!!PagePinned(t->page) == pinned) ? PTB_TABLE : PTB_ODD;
