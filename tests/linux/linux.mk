@@ -57,10 +57,12 @@ $(OUT)/ptebatch.ko: $(addprefix $(TOP)/,$(SOURCES)) $(OUT)/image-path
 	$(MAKE) -C $(IMAGE)/headers M=$(abspath $(OUT))/src/linux modules
 	cp $(OUT)/src/linux/ptebatch.ko $@
 
-$(OUT)/hypercall.ko: $(wildcard $(HERE)hypercall/*) $(OUT)/image-path
+$(OUT)/hypercall.ko: $(wildcard $(HERE)hypercall/*) \
+		$(wildcard $(TOP)/include/ptebatch/*.h) $(OUT)/image-path
 	rm -rf $(OUT)/hypercall
 	@mkdir -p $(OUT)
 	cp -r $(HERE)hypercall $(OUT)/hypercall
+	cp -r $(TOP)/include/ptebatch $(OUT)/hypercall
 	$(MAKE) -C $(IMAGE)/headers M=$(abspath $(OUT))/hypercall modules
 	cp $(OUT)/hypercall/hypercall.ko $@
 

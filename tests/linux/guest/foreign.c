@@ -118,9 +118,9 @@ failed:
 	return -1;
 }
 
-char *foreign_map_as(int domain, int prot)
+/* Maps all pages that Xen does not refuse. */
+static int map_at(char *p, int domain, int prot)
 {
-	char *p = place(PAGES * PAGE);
 	struct privcmd_mmapbatch_v2 batch = {
 		.num = PAGES,
 		.dom = domain,
@@ -130,9 +130,29 @@ char *foreign_map_as(int domain, int prot)
 	};
 
 	if (mmap(p, PAGES * PAGE, prot, MAP_SHARED | MAP_FIXED_NOREPLACE,
-		 privcmd, 0) != p ||
-	    ioctl(privcmd, PRIVCMD_MMAPBATCH_V2, &batch))
+		 privcmd, 0) != p)
 		die("a foreign mapping");
+	return ioctl(privcmd, PRIVCMD_MMAPBATCH_V2, &batch);
+}
+
+char *foreign_map_as(int domain, int prot)
+{
+	char *p = place(PAGES * PAGE);
+
+	if (map_at(p, domain, prot))
+		die("a foreign mapping");
+	return p;
+}
+
+char *foreign_map_some(int domain, size_t *refused)
+{
+	char *p = place(PAGES * PAGE);
+
+	memset(errors, 0, sizeof(errors));
+	map_at(p, domain, RW);
+	*refused = 0;
+	for (size_t i = 0; i < PAGES; i++)
+		*refused += errors[i] != 0;
 	return p;
 }
 

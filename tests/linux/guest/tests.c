@@ -20,7 +20,8 @@
 static const struct test *const rooms[] = { tests_anon,	  tests_shared,
 					    tests_watch,  tests_swap,
 					    tests_kernel, tests_grant,
-					    tests_fault,  tests_move };
+					    tests_fault,  tests_move,
+					    tests_stop };
 
 /* The reason of a skipped test, in memory shared with the runner. */
 static char *reason;

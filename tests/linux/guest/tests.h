@@ -30,7 +30,7 @@ struct test {
 /* Each list ends with an entry without a name. */
 extern const struct test tests_anon[], tests_shared[], tests_watch[],
 	tests_swap[], tests_kernel[], tests_grant[], tests_fault[],
-	tests_move[], tests_module[];
+	tests_move[], tests_stop[], tests_module[];
 
 #define FAILS(call, with) CHECK((call) == -1 && errno == (with))
 void skip(const char *why) __attribute__((noreturn));
@@ -132,6 +132,8 @@ char *foreign_map_as(int domain, int prot);
  * *told: whether exactly these were refused.
  */
 char *foreign_map_but(int domain, const size_t *pages, size_t nr, bool *told);
+/* The same, while any page may be refused. *refused: how many are. */
+char *foreign_map_some(int domain, size_t *refused);
 /* Destroys it. False if it is still there, because one of its pages is held. */
 bool foreign_end(int domain);
 

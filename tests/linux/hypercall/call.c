@@ -5,6 +5,7 @@
  *
  *   parameters/call      the number and five arguments, separated by commas
  *   parameters/answer    a read makes that hypercall and gives its result
+ *   parameters/stop, stopped    see stop.c
  */
 #include <linux/module.h>
 #include <linux/sysfs.h>
