@@ -7,7 +7,8 @@
 Debian's package tools fetch and verify the packages. They use a private
 configuration for one suite and its security updates, which is made from the
 machine's own source lists. If these do not name the suite, it is expected on
-the same servers as the suites that they do name. Otherwise the machine's
+the same servers as the suites that they do name. With backports comes the suite
+that they are for. Otherwise the machine's
 configuration, package lists and installed packages are neither used nor changed.
 
 Everything is stored in .cache at the top of the checkout, or in
@@ -129,7 +130,7 @@ def main(makers, about, arguments=None, more=""):
 # ---- The archive ------------------------------------------------------------
 
 DEBIAN = re.compile(r"(bookworm|trixie|forky|sid|oldstable|stable|testing"
-                    r"|unstable)(-security|-updates)?")
+                    r"|unstable)(-security|-updates|-backports)?")
 
 # By default "apt-get source" needs deb-src entries. With this configuration, apt
 # fetches the lists of sources for deb entries, too.
@@ -176,6 +177,7 @@ class Archive:
 
     def __init__(self, suite):
         self.suite = suite
+        self.release = suite.removesuffix("-backports")
         self.folder = cached(f"apt-{suite}")
         shutil.rmtree(f"{self.folder}/sources", ignore_errors=True)
         for folder in ("lists/partial", "cache/archives/partial", "sources",
@@ -198,33 +200,40 @@ class Archive:
             sys.stderr.write(done.stdout)
             raise Failed("cannot fetch the package lists of Debian's suite "
                          f"{suite}")
-        self.updates = f"{suite}-security" in there
-        if not self.updates:
-            say(f"without security updates: {suite}-security is not named in "
-                "the machine's apt configuration, or cannot be reached")
+        self.updates = f"{self.release}-security" in there
+        if not self.updates and suite != "sid":
+            say(f"without security updates: {self.release}-security is not "
+                "named in the machine's apt configuration, or cannot be reached")
 
     def copy_sources(self):
         found = list(suites(None, "--no-release-info"))
         own = [path for path, suite in found
-               if suite.split("-")[0] == self.suite]
+               if suite.split("-")[0] == self.release]
         for path in set(own or [path for path, _ in found]):
             with open(path, encoding="utf-8") as file:
                 text = file.read()
-            if not own: # replace suite names, but not within a path
-                text = re.sub(rf"(?<!\S){DEBIAN.pattern}(?!\S)",
-                              rf"{self.suite}\2", text)
-            with open(f"{self.folder}/sources/{os.path.basename(path)}", "w",
-                      encoding="utf-8") as file:
-                file.write(text)
+            names = rf"(?<!\S){DEBIAN.pattern}(?!\S)" # but not within a path
+            if not own:
+                text = re.sub(names, rf"{self.release}\2", text)
+            name = os.path.basename(path)
+            self.write_source(name, text)
+            if self.suite != self.release:
+                self.write_source("backports-" + name,
+                                  re.sub(names, self.suite, text))
         if not found:
             raise Failed("the machine's apt configuration names no source for "
                          f"Debian's suite {self.suite}")
 
+    def write_source(self, name, text):
+        with open(f"{self.folder}/sources/{name}", "w",
+                  encoding="utf-8") as file:
+            file.write(text)
+
     def prefer(self, updates):
         """Choose the newest version in the suite, with or without updates."""
         with open(f"{self.folder}/preferences", "w", encoding="utf-8") as file:
-            for name, priority in ((self.suite, 500),
-                                   (f"{self.suite}-security",
+            for name, priority in ((self.suite, 500), (self.release, 500),
+                                   (f"{self.release}-security",
                                     500 if updates else -1), ("*", -1)):
                 file.write(f"Package: *\nPin: release n={name}\n"
                            f"Pin-Priority: {priority}\n\n")
