@@ -81,7 +81,6 @@ unsigned int l1_used_below(const void *table, unsigned int i);
 
 /* An mmu_update that began elsewhere. */
 struct l1_begun {
-    const mmu_update_t *first;  /* the next request, if it was read */
     uint32_t asked;             /* what XSM has allowed */
     unsigned int done;          /* requests done, in earlier invocations too */
 };

@@ -450,72 +450,16 @@ bool l1_one_lock_slow(struct page_info *table, unsigned long info)
     return false;
 }
 
-/*
- * The steps of l1_table_lock() and of a loop, with everything left out that is
- * for many entries. *plain: the table is memory that is no page table.
- */
-static always_inline struct page_info *one_lock(
-    uint64_t slot, const struct ptebatch_frames *frames, bool *plain,
-    intpte_t **p)
-{
-    struct page_info *table = ptebatch_find_page(ptebatch_frame(slot));
-    unsigned long info;
-
-    /*
-     * The owner first: how long a call takes must not depend on the type of what
-     * is another domain's.
-     */
-    if ( unlikely(!table) ||
-         unlikely(table->v.inuse._domain != frames->owner) )
-        return NULL;
-
-    /* Other tables are not for the engine. This is only a look. */
-    info = ACCESS_ONCE(table->u.inuse.type_info);
-    if ( (info & PGT_type_mask) == PGT_l1_page_table )
-        *plain = false;
-    else if ( !*plain || (info & PGT_type_mask) != PGT_writable_page )
-        return NULL;
-
-    if ( unlikely(!l1_one_lock(table, frames, info)) )
-        return NULL;
-
-    *p = ptebatch_map_table(table, maddr_to_mfn(slot)) + (slot & SLOT_MASK);
-
-    return table;
-}
-
 int l1_one_value(struct domain *d, uint64_t slot, intpte_t val,
-                 unsigned int mode, bool plain)
+                 unsigned int mode)
 {
-    struct l1_stretch s = { .frames = ptebatch_frames(d) };
-    const struct l1_rules rules = { .l1tf = ptebatch_l1tf_mask(d) };
-    struct page_info *table;
-    intpte_t *p;
-    int rc = 0;
+    const struct ptebatch_frames frames = ptebatch_frames(d);
+    unsigned long info;
+    struct page_info *table = l1_one_look(slot, &frames, false, &info);
 
-    s.frames.once = true;
-
-    if ( unlikely(slot & (~PADDR_MASK | (sizeof(*p) - 1))) )
-        return L1_NO_TABLE;
-
-    table = one_lock(slot, &s.frames, &plain, &p);
-    if ( unlikely(!table) )
-        return L1_NO_TABLE;
-
-    if ( unlikely(plain) )
-    {
-        write_atomic(p, val);
-        perfc_incr(writable_mmu_updates);
-    }
-    else if ( unlikely(!l1_value(p, ACCESS_ONCE(*p), val,
-                                 mode == MMU_PT_UPDATE_PRESERVE_AD
-                                 ? AD_BITS : 0, &rules, &s)) )
-        rc = ptebatch_mod_l1_entry((l1_pgentry_t *)p, l1e_from_intpte(val),
-                                   maddr_to_mfn(slot), mode, current, d);
-
-    l1_one_unlock(table, p);
-
-    return rc;
+    return likely(table)
+           ? l1_one_found(d, &frames, table, info, slot, val, mode)
+           : L1_NO_TABLE;
 }
 
 /* --- The flags of one entry alone ----------------------------------------- */
@@ -525,19 +469,16 @@ bool l1_one_flags(struct domain *d, uint64_t slot, intpte_t clear,
 {
     struct l1_stretch s = { .frames = ptebatch_frames(d) };
     const struct l1_change to = l1_change(~clear, set, WRITE_KEEP);
-    struct page_info *table;
-    bool done = true, plain = false;
+    unsigned long info;
+    struct page_info *table = l1_one_look(slot, &s.frames, false, &info);
+    bool done = true;
     intpte_t pte, *p;
 
+    if ( unlikely(!table) || unlikely(!l1_one_lock(table, &s.frames, info)) )
+        return false;
+
     s.frames.once = true;
-
-    if ( unlikely(slot & (~PADDR_MASK | (sizeof(*p) - 1))) )
-        return false;
-
-    table = one_lock(slot, &s.frames, &plain, &p);
-    if ( unlikely(!table) )
-        return false;
-
+    p = l1_one_map(table, slot);
     pte = ACCESS_ONCE(*p);
     if ( likely(pte & _PAGE_PRESENT) )
         done = l1_flags(p, &pte, &to, (((pte & ~clear) | set) ^ pte) & _PAGE_RW,

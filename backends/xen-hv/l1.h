@@ -670,14 +670,84 @@ static always_inline void l1_one_unlock(struct page_info *table, intpte_t *p)
 }
 
 /*
- * Finds, references and locks the table of one slot of the current domain d, and
- * gives it back. plain: memory that is no page table will do, too. Returns what
- * mod_l1_entry() says of a value that the engine leaves, or L1_NO_TABLE if the
- * slot is in no such table.
+ * The table of one slot of the current domain, and its type_info. This is only
+ * a look: nothing is held, and the type is decided when the table is locked.
+ * NULL if the slot is in no table for the engine. plain: memory that is no page
+ * table will do, too.
+ */
+static always_inline struct page_info *l1_one_look(
+    uint64_t slot, const struct ptebatch_frames *frames, bool plain,
+    unsigned long *info)
+{
+    struct page_info *table;
+    unsigned long type;
+
+    if ( unlikely(slot & (~PADDR_MASK | (sizeof(intpte_t) - 1))) )
+        return NULL;
+
+    table = ptebatch_find_page(ptebatch_frame(slot));
+
+    /*
+     * The owner first: how long a call takes must not depend on the type of
+     * what is another domain's.
+     */
+    if ( unlikely(!table) ||
+         unlikely(table->v.inuse._domain != frames->owner) )
+        return NULL;
+
+    *info = ACCESS_ONCE(table->u.inuse.type_info);
+    type = *info & PGT_type_mask;
+
+    return type == PGT_l1_page_table || (plain && type == PGT_writable_page)
+           ? table : NULL;
+}
+
+static always_inline intpte_t *l1_one_map(const struct page_info *table,
+                                          uint64_t slot)
+{
+    return ptebatch_map_table(table, maddr_to_mfn(slot)) + (slot & SLOT_MASK);
+}
+
+/*
+ * A value for the slot of a table that was found; frames are the owner's, the
+ * current domain d. Returns what mod_l1_entry() says of a value that the engine
+ * leaves, or L1_NO_TABLE if the table is not what it was.
  */
 #define L1_NO_TABLE 1
+static always_inline int l1_one_found(
+    struct domain *d, const struct ptebatch_frames *frames,
+    struct page_info *table, unsigned long info, uint64_t slot, intpte_t val,
+    unsigned int mode)
+{
+    struct l1_stretch s = { .frames = *frames };
+    const struct l1_rules rules = { .l1tf = ptebatch_l1tf_mask(d) };
+    intpte_t *p;
+    int rc = 0;
+
+    if ( unlikely(!l1_one_lock(table, frames, info)) )
+        return L1_NO_TABLE;
+
+    s.frames.once = true;
+    p = l1_one_map(table, slot);
+    if ( unlikely((info & PGT_type_mask) == PGT_writable_page) )
+    {
+        write_atomic(p, val);
+        perfc_incr(writable_mmu_updates);
+    }
+    else if ( unlikely(!l1_value(p, ACCESS_ONCE(*p), val,
+                                 mode == MMU_PT_UPDATE_PRESERVE_AD
+                                 ? AD_BITS : 0, &rules, &s)) )
+        rc = ptebatch_mod_l1_entry((l1_pgentry_t *)p, l1e_from_intpte(val),
+                                   maddr_to_mfn(slot), mode, current, d);
+
+    l1_one_unlock(table, p);
+
+    return rc;
+}
+
+/* The same for a slot of which nothing is known, in L1 tables alone. */
 int l1_one_value(struct domain *d, uint64_t slot, intpte_t val,
-                 unsigned int mode, bool plain);
+                 unsigned int mode);
 
 /* --- The flags of one entry alone ----------------------------------------- */
 

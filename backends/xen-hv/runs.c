@@ -515,7 +515,7 @@ static always_inline long one_entry(unsigned int op, unsigned long what,
     if ( unlikely(xsm_mmu_update(XSM_TARGET, d, d, d, needs)) ||
          unlikely(op == PTEBATCH_OP_FLAGS
                   ? !l1_one_flags(d, what, arg4, arg5)
-                  : l1_one_value(d, what - mode, arg4, mode, false)) )
+                  : l1_one_value(d, what - mode, arg4, mode)) )
         return 0;
 
     l1_count(CALLS);

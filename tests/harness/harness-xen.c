@@ -477,9 +477,7 @@ static long xen_mmu_update(mmu_update_t *ureqs, unsigned int count, uint *pdone,
 			rc = -ERESTART;
 			break;
 		}
-		if (begun && begun->first && !i)
-			req = *begun->first;
-		else if (raw_copy_from_guest(&req, ureqs, sizeof(req))) {
+		if (raw_copy_from_guest(&req, ureqs, sizeof(req))) {
 			rc = -EFAULT;
 			break;
 		}

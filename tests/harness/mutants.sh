@@ -68,7 +68,8 @@ ahead() {
 		         "         !run->count || run->count > PTEBATCH_TABLE_SLOTS ||\n"
 		         "         PAGE_OFFSET(run->slot) + run->count * sizeof(intpte_t)"
 		         " > PAGE_SIZE )", "if ( 0 )"),
-		        ("l1.c", 2, "(slot & (~PADDR_MASK | (sizeof(*p) - 1)))", "(0)")):
+		        ("l1.h", 1, "(slot & (~PADDR_MASK | (sizeof(intpte_t) - 1)))",
+		         "(0)")):
 		    path = f"{sys.argv[1]}/{path}"
 		    text = open(path).read()
 		    if text.count(check) != matches:
@@ -270,7 +271,7 @@ mutant "found: G forced on a kernel's entry" l1.h \
 	'likely(!(val & put_pte_flags(_PAGE_GUEST_KERNEL)))' 'true'
 mutant 'found: L1TF not checked for many values' l1.c \
 	'.l1tf = ptebatch_l1tf_mask(b->pt_owner),' ''
-mutant 'found: L1TF not checked for one value' l1.c \
+mutant 'found: L1TF not checked for one value' l1.h \
 	'{ .l1tf = ptebatch_l1tf_mask(d) }' '{}'
 mutant 'found: L1TF not checked in validation' validate.c \
 	'unlikely(ptebatch_l1tf_unsafe(l1tf, pte))' '0'
@@ -301,7 +302,7 @@ mutant 'found: XSM not asked about values' values.c \
 mutant 'found: XSM not asked about updates' update.c \
 	'l1_check_xsm(&b, xsm_needed(v->val))' '0'
 mutant 'found: XSM not asked about one update' update.c \
-	'rc = xsm_mmu_update(XSM_TARGET, d, d, d, asked);' 'rc = 0;'
+	'rc = xsm_mmu_update(XSM_TARGET, d, d, d, begun.asked);' 'rc = 0;'
 mutant 'found: XSM not asked about memory that is no table' l1.c \
 	'unlikely((v->val & _PAGE_PRESENT) && (v->val & ask))' '0'
 mutant 'found: XSM not asked by update_va_mapping' update.c \
@@ -325,17 +326,19 @@ mutant 'found: XSM asked about the caller, not about the owner of the pages' \
 mutant 'found: a table that is no L1' l1.c \
 	'if ( unlikely(type != PGT_l1_page_table) && !(b->plain && b->plain_ok) )' \
 	'if ( 0 )'
-mutant 'found: a table of one slot that is no L1' l1.c \
-	'else if ( !*plain || (info & PGT_type_mask) != PGT_writable_page )' \
-	'else if ( 0 )'
+mutant 'found: a table of one slot that is no L1' l1.h \
+	'type == PGT_l1_page_table || (plain && type == PGT_writable_page)' 'true'
 mutant 'found: a type that is only looked at before the lock' l1.c \
 	'likely(!((table->u.inuse.type_info ^ info) & PGT_type_mask))' '1'
 mutant 'found: memory that is no table accepted by the calls' l1.h \
 	'b->plain_ok = false;' 'b->plain_ok = true;'
-mutant 'found: memory that is no table accepted by update_va_mapping' update.c \
-	'val, MMU_NORMAL_PT_UPDATE, false)' 'val, MMU_NORMAL_PT_UPDATE, true)'
+mutant 'found: memory that is no table accepted by update_va_mapping' l1.c \
+	'l1_one_look(slot, &frames, false, &info)' \
+	'l1_one_look(slot, &frames, true, &info)'
 mutant 'found: memory that is no table taken for one' l1.c \
 	'if ( unlikely(b->plain) )' 'if ( 0 )'
+mutant 'found: memory that is no table taken for one, for one slot' l1.h \
+	'unlikely((info & PGT_type_mask) == PGT_writable_page)' '0'
 mutant 'found: memory that is no table written beyond its page' l1.c \
 	'if ( unlikely(offset & ~SLOT_MASK) || unlikely((v->val' \
 	'if ( unlikely((v->val'
@@ -452,6 +455,11 @@ mutant 'found: a table left over ignored' update.c \
 mutant 'found: updates of others taken for the own' hooks.h '&& (self)' ''
 mutant 'found: writes to memory not counted' l1.c \
 	'perfc_incr(writable_mmu_updates);' ''
+mutant 'found: a write to memory not counted' l1.h \
+	'perfc_incr(writable_mmu_updates);' ''
+mutant 'found: half a request taken for one' update.c \
+	'likely(!__get_guest(val, &ureqs.p->val))' \
+	'(__get_guest(val, &ureqs.p->val), true)'
 mutant 'found: a large page taken for a table' update.c \
 	'(l2e_get_flags(l2e) & (_PAGE_PRESENT | _PAGE_PSE)) != _PAGE_PRESENT' '0'
 mutant 'found: an address that is none looked up' update.c \
