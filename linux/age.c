@@ -36,7 +36,8 @@ typedef int pmd_entry_t(pmd_t *pmd, unsigned long addr, unsigned long end,
 			struct mm_walk *walk);
 
 static pmd_entry_t *original_free, *original_cold, *original_refs;
-typedef int young_t(struct vm_area_struct *vma, unsigned long addr, pte_t *pte);
+typedef ptb_young_t young_t(struct vm_area_struct *vma, unsigned long addr,
+			    pte_t *pte);
 
 /* Two hooks share it, since their originals do the same. */
 static young_t *original_young;
@@ -340,7 +341,7 @@ int ptb_refs_range(pmd_t *pmd, unsigned long addr, unsigned long end,
 	    /* Without soft-dirty bits, nothing is done. */
 	    (writes && !IS_ENABLED(CONFIG_MEM_SOFT_DIRTY)) ||
 	    /* Pages that a device writes to must stay writable. */
-	    (writes && test_bit(MMF_HAS_PINNED, &walk->mm->flags))) {
+	    (writes && ptb_ever_pinned(walk->mm))) {
 		ptb_count(PTB_REFS, whole, 1);
 		err = original_refs(pmd, addr, end, walk);
 	} else if (writes) {
@@ -376,15 +377,15 @@ static bool clear_young(u64 slot)
 	return !err;
 }
 
-int ptb_test_and_clear_young(struct vm_area_struct *vma, unsigned long addr,
-			     pte_t *pte);
+ptb_young_t ptb_test_and_clear_young(struct vm_area_struct *vma,
+				     unsigned long addr, pte_t *pte);
 
-int ptb_test_and_clear_young(struct vm_area_struct *vma, unsigned long addr,
-			     pte_t *pte)
+ptb_young_t ptb_test_and_clear_young(struct vm_area_struct *vma,
+				     unsigned long addr, pte_t *pte)
 {
 	const u64 *entry = (const u64 *)pte;
 	const u64 young = _PAGE_PRESENT | _PAGE_ACCESSED;
-	int ret = 1;
+	ptb_young_t ret = 1;
 
 	ptb_enter();
 	ptb_count(PTB_YOUNG, calls, 1);

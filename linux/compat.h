@@ -10,7 +10,13 @@
 #include <linux/ftrace.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
+#include <linux/notifier.h>
+#include <linux/sched/coredump.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
 #include <linux/version.h>
+
+#include <xen/xen-ops.h>
 
 /*
  * Inline functions in <asm/tlb.h> call this function, which kernels do not
@@ -51,9 +57,10 @@ static inline spinlock_t *ptb_lock_of(struct page *table)
 }
 
 /* Whole tables are moved only if both ranges begin at a table's start. */
+#define PTB_MOVE_ALIGNS false
 #define PTB_MOVE_PARAM
 #define PTB_MOVE_ARG
-#define PTB_MOVE_ALIGNS false
+#define PTB_MOVE_STACK false
 
 /* A page table is not freed while anybody holds mmap_lock. */
 static inline void ptb_tables_hold(void)
@@ -121,8 +128,9 @@ static inline bool ptb_folio_try_get(struct folio *folio)
 	return folio_try_get_rcu(folio);
 }
 
-/* Whether finding the folio in the page cache shows that read-ahead pays. */
-static inline bool ptb_counts_hit(const struct folio *folio)
+/* Whether finding a page in the page cache shows that read-ahead pays. */
+static inline bool ptb_counts_hit(const struct vm_fault *vmf,
+				  const struct folio *folio, pgoff_t index)
 {
 	return true;
 }
@@ -152,7 +160,7 @@ static inline unsigned int ptb_gather_room(const struct mmu_gather *tlb)
 	return tlb->active->max - tlb->active->nr;
 }
 
-#elif PTB_LINUX(6, 12)
+#elif PTB_LINUX(6, 12) || PTB_LINUX(7, 2)
 
 #define PTB_LOCK_PER_TABLE IS_ENABLED(CONFIG_SPLIT_PTE_PTLOCKS)
 
@@ -178,13 +186,14 @@ static inline spinlock_t *ptb_lock_of(struct page *table)
 }
 
 /*
- * move_page_tables() is told whether it moves a stack that exec makes. It also
- * moves whole tables if both ranges begin at the same place in a table, and
- * nothing else is mapped before them.
+ * Whole tables are moved, too, if both ranges begin at the same place in a
+ * table, and nothing else is mapped before them.
  */
+#define PTB_MOVE_ALIGNS true
+/* move_page_tables() is told whether it moves a stack that exec makes. */
 #define PTB_MOVE_PARAM , bool for_stack
 #define PTB_MOVE_ARG , for_stack
-#define PTB_MOVE_ALIGNS true
+#define PTB_MOVE_STACK for_stack
 
 /*
  * Page tables of file mappings can be freed without mmap_lock, but only after
@@ -253,10 +262,21 @@ static inline bool ptb_folio_try_get(struct folio *folio)
 	return folio_try_get(folio);
 }
 
-static inline bool ptb_counts_hit(const struct folio *folio)
+#if PTB_LINUX(6, 12)
+static inline bool ptb_counts_hit(const struct vm_fault *vmf,
+				  const struct folio *folio, pgoff_t index)
 {
 	return !folio_test_workingset(folio);
 }
+#else
+static inline bool ptb_counts_hit(const struct vm_fault *vmf,
+				  const struct folio *folio, pgoff_t index)
+{
+	return index == vmf->pgoff && !(vmf->flags & FAULT_FLAG_TRIED) &&
+	       !folio_test_workingset(folio) &&
+	       !(vmf->vma->vm_flags & (VM_SEQ_READ | VM_EXEC));
+}
+#endif
 
 static inline bool ptb_counts_use(struct vm_area_struct *vma)
 {
@@ -279,7 +299,185 @@ static inline unsigned int ptb_gather_room(const struct mmu_gather *tlb)
 }
 
 #else
-#error ptebatch supports Linux 6.1 and 6.12 only
+#error ptebatch supports Linux 6.1, 6.12 and 7.2 only
+#endif
+
+/* What a call of move_page_tables() is about. The ranges can overlap. */
+struct ptb_move {
+	struct vm_area_struct *vma, *new_vma;
+	unsigned long old, new, len;
+	bool need_rmap_locks;
+	bool for_stack; /* it moves a stack that exec makes */
+};
+
+#if !PTB_LINUX(7, 2)
+
+/* Whether an entry that is neither present nor empty is of a page in swap. */
+static inline bool ptb_in_swap(pte_t pte)
+{
+	return !non_swap_entry(pte_to_swp_entry(pte));
+}
+
+typedef int ptb_young_t;
+
+static inline bool ptb_ever_pinned(const struct mm_struct *mm)
+{
+	return test_bit(MMF_HAS_PINNED, &mm->flags);
+}
+
+static inline unsigned long *ptb_flags(struct page *page)
+{
+	return &page->flags;
+}
+
+/* The function that unmaps an area or a part of it, whatever is mapped. */
+#define PTB_UNMAP_RANGE "unmap_page_range"
+/* With this, an area finds the pages of its entries that are special. */
+#define PTB_FIND_PAGE find_special_page
+
+static inline bool ptb_zaps_all(const struct zap_details *details)
+{
+	return !details->single_folio && details->even_cows;
+}
+
+/* Whether tables that become empty are freed. */
+static inline bool ptb_frees_tables(const struct zap_details *details)
+{
+	return false;
+}
+
+/* The name of a function that is told what will be unmapped, or NULL. */
+#define PTB_BEFORE_UNMAP NULL
+
+/* The list of those who are called when the guest resumes, if it is needed. */
+#define PTB_RESUME_CHAIN NULL
+
+static inline void ptb_resume_unregister(struct raw_notifier_head *chain,
+					 struct notifier_block *block)
+{
+	xen_resume_notifier_unregister(block);
+}
+
+typedef unsigned long
+ptb_move_tables_t(struct vm_area_struct *vma, unsigned long old,
+		  struct vm_area_struct *new_vma, unsigned long new,
+		  unsigned long len, bool need_rmap_locks PTB_MOVE_PARAM);
+#define PTB_MOVE_PARAMS                                                     \
+	struct vm_area_struct *vma, unsigned long old,                      \
+		struct vm_area_struct *new_vma, unsigned long new,          \
+		unsigned long len, bool need_rmap_locks PTB_MOVE_PARAM
+#define PTB_MOVE_ARGS vma, old, new_vma, new, len, need_rmap_locks PTB_MOVE_ARG
+
+static inline struct ptb_move ptb_move_of(PTB_MOVE_PARAMS)
+{
+	return (struct ptb_move){ vma,	new_vma,	 old,		 new,
+				  len,	need_rmap_locks, PTB_MOVE_STACK };
+}
+
+/* Moves a part of the range. */
+static inline unsigned long ptb_move_tables(ptb_move_tables_t *call,
+					    const struct ptb_move *m,
+					    unsigned long old,
+					    unsigned long new,
+					    unsigned long len)
+{
+	const bool for_stack __maybe_unused = m->for_stack;
+
+	return call(m->vma, old, m->new_vma, new, len,
+		    m->need_rmap_locks PTB_MOVE_ARG);
+}
+
+#else
+
+static inline bool ptb_in_swap(pte_t pte)
+{
+	return softleaf_is_swap(softleaf_from_pte(pte));
+}
+
+/* Pages of devices are ordinary pages, and their entries are not marked. */
+#define _PAGE_DEVMAP 0ULL
+
+typedef bool ptb_young_t;
+
+static inline bool ptb_ever_pinned(const struct mm_struct *mm)
+{
+	return mm_flags_test(MMF_HAS_PINNED, mm);
+}
+
+static inline unsigned long *ptb_flags(struct page *page)
+{
+	return &page->flags.f;
+}
+
+#define PTB_UNMAP_RANGE "__zap_vma_range"
+#define PTB_FIND_PAGE find_normal_page
+
+static inline bool ptb_zaps_all(const struct zap_details *details)
+{
+	return !details->single_folio && !details->skip_cows &&
+	       !details->reaping;
+}
+
+static inline bool ptb_frees_tables(const struct zap_details *details)
+{
+	return details && details->reclaim_pt;
+}
+
+#define PTB_BEFORE_UNMAP "uprobe_munmap"
+
+/* The kernel has no function any more that takes an entry out of the list. */
+#define PTB_RESUME_CHAIN "xen_resume_notifier"
+
+static inline void ptb_resume_unregister(struct raw_notifier_head *chain,
+					 struct notifier_block *block)
+{
+	raw_notifier_chain_unregister(chain, block);
+}
+
+/* It is in none of the kernel's headers for modules. */
+struct pagetable_move_control {
+	struct vm_area_struct *old, *new;
+	unsigned long old_addr, old_end, new_addr, len_in;
+	bool need_rmap_locks, for_stack;
+};
+
+typedef unsigned long ptb_move_tables_t(struct pagetable_move_control *pmc);
+#define PTB_MOVE_PARAMS struct pagetable_move_control *pmc
+#define PTB_MOVE_ARGS pmc
+
+static inline struct ptb_move ptb_move_of(PTB_MOVE_PARAMS)
+{
+	return (struct ptb_move){
+		.vma = pmc->old,
+		.new_vma = pmc->new,
+		.old = pmc->old_addr,
+		.new = pmc->new_addr,
+		.len = pmc->len_in,
+		.need_rmap_locks = pmc->need_rmap_locks,
+		.for_stack = pmc->for_stack,
+	};
+}
+
+static inline unsigned long ptb_move_tables(ptb_move_tables_t *call,
+					    const struct ptb_move *m,
+					    unsigned long old,
+					    unsigned long new,
+					    unsigned long len)
+{
+	struct pagetable_move_control pmc = {
+		.old = m->vma,
+		.new = m->new_vma,
+		.old_addr = old,
+		.old_end = old + len,
+		.new_addr = new,
+		.len_in = len,
+		.need_rmap_locks = m->need_rmap_locks,
+		.for_stack = m->for_stack,
+	};
+
+	return call(&pmc);
+}
+
 #endif
 
 #if !defined(CONFIG_XEN_PV) || !defined(CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)

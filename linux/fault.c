@@ -117,7 +117,7 @@ static __always_inline unsigned int collect(struct around *a,
 
 			if (unlikely(PageHWPoison(page)))
 				continue;
-			a->hits += ptb_counts_hit(folio);
+			a->hits += ptb_counts_hit(a->vmf, folio, index);
 			if (READ_ONCE(t->ptes[i]))
 				continue;
 			mfn = ptb_mfn_of(page_to_pfn(page));

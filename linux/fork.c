@@ -134,10 +134,10 @@ static __always_inline void copy_entries(struct mm_struct *mm,
 			atomic_inc(&page->_mapcount);
 			if (likely(PageAnon(page))) {
 				anon++;
-				if (test_bit(PG_anon_exclusive, &page->flags))
+				if (test_bit(PG_anon_exclusive, ptb_flags(page)))
 					clear_bit(PG_anon_exclusive,
-						  &page->flags);
-			} else if (test_bit(PG_swapbacked, &page->flags)) {
+						  ptb_flags(page));
+			} else if (test_bit(PG_swapbacked, ptb_flags(page))) {
 				shmem++;
 			} else {
 				file++;
@@ -184,7 +184,7 @@ static enum copied copy_table(struct mm_struct *dst, struct mm_struct *src,
 	 * Read this only once a lock is held, which orders the read after the
 	 * write to write_protect_seq: see copy_range().
 	 */
-	if (test_bit(MMF_HAS_PINNED, &src->flags))
+	if (ptb_ever_pinned(src))
 		goto unlock_both;
 	if (!all_plain(t, &writable))
 		goto unlock_both;

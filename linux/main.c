@@ -128,6 +128,14 @@ static int resumed(struct notifier_block *block, unsigned long action, void *p)
 }
 
 static struct notifier_block resume_block = { .notifier_call = resumed };
+static struct raw_notifier_head *resume_chain;
+
+static int resume_symbols(void)
+{
+	if (PTB_RESUME_CHAIN)
+		resume_chain = (void *)ptb_symbol(PTB_RESUME_CHAIN);
+	return PTB_RESUME_CHAIN && !resume_chain ? -ENOENT : 0;
+}
 
 /* ---- Status -------------------------------------------------------------- */
 
@@ -281,6 +289,8 @@ static int __init ptb_init(void)
 	if (!err)
 		err = ptb_age_symbols();
 	if (!err)
+		err = resume_symbols();
+	if (!err)
 		err = alloc_cpus();
 	if (err)
 		return err;
@@ -303,7 +313,7 @@ static int __init ptb_init(void)
 static void __exit ptb_exit(void)
 {
 	debugfs_remove(status_folder);
-	xen_resume_notifier_unregister(&resume_block);
+	ptb_resume_unregister(resume_chain, &resume_block);
 	ptb_unhook_all();
 	free_cpus();
 }

@@ -27,8 +27,6 @@
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/objtool.h>
-#include <linux/swap.h>
-#include <linux/swapops.h>
 #include <linux/userfaultfd_k.h>
 
 #include "compat.h"
@@ -83,7 +81,7 @@ static __always_inline bool page_may_write(unsigned long pfn)
 	if (unlikely(pfn == PTB_NOFRAME))
 		return false;
 	page = pfn_to_page(pfn);
-	return PageAnon(page) && test_bit(PG_anon_exclusive, &page->flags);
+	return PageAnon(page) && test_bit(PG_anon_exclusive, ptb_flags(page));
 }
 
 static __always_inline bool may_write(unsigned long vm_flags, u64 flags,
@@ -108,7 +106,7 @@ static __always_inline bool may_write_present(unsigned long vm_flags, u64 pte)
 static bool stays(u64 pte)
 {
 	return !(pte & _PAGE_PROTNONE) &&
-	       !non_swap_entry(pte_to_swp_entry(native_make_pte(pte)));
+	       ptb_in_swap(native_make_pte(pte));
 }
 
 static __always_inline bool is_protnone(u64 pte)

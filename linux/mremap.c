@@ -39,22 +39,7 @@
 #include "ptebatch.h"
 #include "tables.h"
 
-typedef unsigned long
-move_page_tables_t(struct vm_area_struct *vma, unsigned long old_addr,
-		   struct vm_area_struct *new_vma, unsigned long new_addr,
-		   unsigned long len, bool need_rmap_locks PTB_MOVE_PARAM);
-
-static move_page_tables_t *original;
-/* Linux 6.12 declares the function in a header that modules cannot include. */
-#if PTB_LINUX(6, 1)
-static_assert(__same_type(move_page_tables_t, move_page_tables));
-#endif
-
-/* What a call is about. The new range can overlap the end of the old one. */
-struct move {
-	struct vm_area_struct *vma, *new_vma;
-	bool need_rmap_locks;
-};
+static ptb_move_tables_t *original;
 
 /* ---- One table ----------------------------------------------------------- */
 
@@ -62,22 +47,22 @@ struct move {
  * The locks that keep code which looks for all mappings of a page from looking
  * at the new place before, and at the old place after the page has moved.
  */
-static void lock_rmap(const struct move *m)
+static void lock_rmap(const struct ptb_move *m)
 {
 	if (!m->need_rmap_locks)
 		return;
 	if (m->vma->vm_file)
 		i_mmap_lock_write(m->vma->vm_file->f_mapping);
 	if (m->vma->anon_vma)
-		anon_vma_lock_write(m->vma->anon_vma);
+		down_write(&m->vma->anon_vma->root->rwsem);
 }
 
-static void unlock_rmap(const struct move *m)
+static void unlock_rmap(const struct ptb_move *m)
 {
 	if (!m->need_rmap_locks)
 		return;
 	if (m->vma->anon_vma)
-		anon_vma_unlock_write(m->vma->anon_vma);
+		up_write(&m->vma->anon_vma->root->rwsem);
 	if (m->vma->vm_file)
 		i_mmap_unlock_write(m->vma->vm_file->f_mapping);
 }
@@ -254,7 +239,7 @@ static unsigned int move_entries(struct mm_struct *mm, unsigned long addr,
  * done; 0 if the range is left to the original. If nothing is mapped, this can
  * be more than the range, up to the end of all that is to be moved.
  */
-static unsigned long move_part(const struct move *m, unsigned long old,
+static unsigned long move_part(const struct ptb_move *m, unsigned long old,
 			       unsigned long new, unsigned long len,
 			       unsigned long end)
 {
@@ -316,36 +301,27 @@ static bool takes(const struct vm_area_struct *vma)
 				  __VM_UFFD_FLAGS));
 }
 
-unsigned long ptb_move_page_tables(struct vm_area_struct *vma,
-				   unsigned long old_addr,
-				   struct vm_area_struct *new_vma,
-				   unsigned long new_addr, unsigned long len,
-				   bool need_rmap_locks PTB_MOVE_PARAM);
+unsigned long ptb_move_page_tables(PTB_MOVE_PARAMS);
 
-unsigned long ptb_move_page_tables(struct vm_area_struct *vma,
-				   unsigned long old_addr,
-				   struct vm_area_struct *new_vma,
-				   unsigned long new_addr, unsigned long len,
-				   bool need_rmap_locks PTB_MOVE_PARAM)
+unsigned long ptb_move_page_tables(PTB_MOVE_PARAMS)
 {
-	const struct move m = { vma, new_vma, need_rmap_locks };
-	unsigned long end = old_addr + len, done = 0, part, moved;
+	const struct ptb_move m = ptb_move_of(PTB_MOVE_ARGS);
+	unsigned long end = m.old + m.len, done = 0, part, moved;
 
 	ptb_enter();
 	ptb_count(PTB_MREMAP, calls, 1);
-	if (!ptb_on[PTB_MREMAP] || !takes(vma) || !takes(new_vma) ||
-	    mm_has_notifiers(vma->vm_mm) ||
+	if (!ptb_on[PTB_MREMAP] || !takes(m.vma) || !takes(m.new_vma) ||
+	    mm_has_notifiers(m.vma->vm_mm) ||
 	    /* Without runs, each clear is a trap, as in the original. */
 	    !(READ_ONCE(ptb_env.have) & PTEBATCH_HAVE_RUNS)) {
 		ptb_count(PTB_MREMAP, whole, 1);
-		done = original(vma, old_addr, new_vma, new_addr, len,
-				need_rmap_locks PTB_MOVE_ARG);
+		done = original(PTB_MOVE_ARGS);
 		ptb_leave();
 		return done;
 	}
-	while (done < len) {
-		const unsigned long old = old_addr + done;
-		const unsigned long new = new_addr + done;
+	while (done < m.len) {
+		const unsigned long old = m.old + done;
+		const unsigned long new = m.new + done;
 
 		cond_resched();
 		part = in_tables(old, new, end);
@@ -356,8 +332,7 @@ unsigned long ptb_move_page_tables(struct vm_area_struct *vma,
 		}
 		if (!moved) {
 			ptb_count(PTB_MREMAP, odd, 1);
-			moved = original(vma, old, new_vma, new, part,
-					 need_rmap_locks PTB_MOVE_ARG);
+			moved = ptb_move_tables(original, &m, old, new, part);
 			if (moved != part) {
 				done += moved;
 				break;

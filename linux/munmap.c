@@ -43,6 +43,8 @@ static void (*original)(struct mmu_gather *tlb, struct vm_area_struct *vma,
 static void (*flush_gather)(struct mmu_gather *tlb);
 static ptb_gather_page_t *gather_page;
 static ptb_unmap_page_t *unmap_page;
+static void (*before_unmap)(struct vm_area_struct *vma, unsigned long addr,
+			    unsigned long end);
 
 void (*ptb_flush_range)(struct mm_struct *mm, unsigned long start,
 			unsigned long end, unsigned int stride_shift,
@@ -54,6 +56,11 @@ int ptb_munmap_symbols(void)
 	ptb_flush_range = (void *)ptb_symbol("flush_tlb_mm_range");
 	gather_page = (void *)ptb_symbol("__tlb_remove_page_size");
 	unmap_page = (void *)ptb_symbol(PTB_UNMAP_PAGE);
+	if (PTB_BEFORE_UNMAP) {
+		before_unmap = (void *)ptb_symbol(PTB_BEFORE_UNMAP);
+		if (!before_unmap)
+			return -ENOENT;
+	}
 	return flush_gather && ptb_flush_range && gather_page && unmap_page
 		       ? 0
 		       : -ENOENT;
@@ -381,8 +388,16 @@ static void zap_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 		      unsigned long addr, unsigned long end,
 		      struct zap_details *details)
 {
+	const unsigned long start = addr;
+
+	if (before_unmap && vma->vm_file)
+		before_unmap(vma, start, end);
 	do {
 		addr = zap_next(tlb, vma, addr, end, details);
+		/* The original frees a table that it finds to be empty. */
+		if (ptb_frees_tables(details) && !(addr & ~PMD_MASK) &&
+		    addr - start >= PMD_SIZE)
+			original(tlb, vma, addr - PMD_SIZE, addr, details);
 		cond_resched();
 	} while (addr != end);
 
@@ -400,8 +415,8 @@ static bool takes(const struct mmu_gather *tlb,
 {
 	return ptb_on[path_of(tlb)] &&
 	       !(vma->vm_flags & (VM_HUGETLB | __VM_UFFD_FLAGS)) &&
-	       !(vma->vm_ops && vma->vm_ops->find_special_page) &&
-	       (!details || (!details->single_folio && details->even_cows)) &&
+	       !(vma->vm_ops && vma->vm_ops->PTB_FIND_PAGE) &&
+	       (!details || ptb_zaps_all(details)) &&
 	       /* Without runs, each entry is a trap, as in the original. */
 	       (tlb->fullmm || (READ_ONCE(ptb_env.have) & PTEBATCH_HAVE_RUNS));
 }
@@ -429,7 +444,7 @@ void ptb_unmap_page_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 PTB_TRAMPOLINE(ptb_unmap_page_range);
 
 const struct ptb_hook_point ptb_munmap_hook = {
-	.name = "unmap_page_range",
+	.name = PTB_UNMAP_RANGE,
 	.trampoline = ptb_unmap_page_range_trampoline,
 	.original = (void **)&original,
 };

@@ -187,10 +187,12 @@ extern const struct ptb_hook_point ptb_flush_young_hook;
  * ftrace's call at the beginning of the kernel's function enters the
  * trampoline, with all argument registers as the function's caller has set
  * them. The trampoline removes the return address into the kernel's function
- * from the stack, so that the module's function returns to that caller.
+ * from the stack, so that the module's function returns to that caller. Its
+ * address is even: newer kernels jump to an odd one, without a return address.
  */
 #define PTB_TRAMPOLINE(function)                                           \
 	asm(".pushsection .text, \"ax\", @progbits\n"                      \
+	    ".balign 16\n"                                                \
 	    ".type " #function "_trampoline, @function\n" #function        \
 	    "_trampoline:\n" ASM_ENDBR "	add $8, %rsp\n"                   \
 	    "	jmp " #function "\n"                                       \

@@ -76,6 +76,8 @@ void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void die(const char *what) __attribute__((noreturn));
 
 unsigned int cpus(void);
+/* The 6 of Linux 6.12. */
+unsigned int linux_major(void);
 void pin(unsigned int cpu);
 /* Reads a whole small file. Gives an empty string if there is no such file. */
 const char *slurp(const char *path, char *buf, size_t size);

@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 unsigned int failed;
@@ -110,6 +111,15 @@ int spit(const char *path, const char *text)
 		err = errno;
 	close(fd);
 	return err;
+}
+
+unsigned int linux_major(void)
+{
+	struct utsname name;
+
+	if (uname(&name))
+		die("uname");
+	return atoi(name.release);
 }
 
 long field(const char *path, const char *key)

@@ -914,6 +914,30 @@ static void across_written(void)
 	CHECK(written(&w, w.r.p));
 }
 
+/*
+ * Linux 7.2 frees a table that MADV_DONTNEED has emptied as a whole. Linux 6.1
+ * and 6.12 keep it.
+ */
+static void dontneed_and_tables(void)
+{
+	const size_t tables = 8, pages = tables * 512;
+	const long freed = linux_major() < 7 ? 0 : (tables - 2) * PAGE / 1024;
+	struct range r = { anon(pages), pages, 1 };
+	long before, after;
+
+	fill(&r, 2);
+	before = field("/proc/self/status", "VmPTE");
+	CHECK(!madvise(r.p + PAGE, (pages - 2) * PAGE, MADV_DONTNEED));
+	after = field("/proc/self/status", "VmPTE");
+	CHECK(before - after == freed);
+	CHECK(!r.p[PAGE] && !r.p[(pages - 2) * PAGE]);
+	CHECK(r.p[0] && r.p[(pages - 1) * PAGE]);
+	fill(&r, 3);
+	CHECK(holds(&r, 3));
+	CHECK(field("/proc/self/status", "VmPTE") == before);
+	CHECK(!munmap(r.p, pages * PAGE));
+}
+
 const struct test tests_anon[] = {
 	{ "private memory that is read-only refuses writes and keeps contents",
 	  read_only_refuses },
@@ -945,6 +969,8 @@ const struct test tests_anon[] = {
 	{ "mremap takes protection and contents along", mremap_takes_along },
 	{ "madvise under every protection gives what it promises",
 	  madvise_and_protection },
+	{ "MADV_DONTNEED frees empty tables, if the kernel does",
+	  dontneed_and_tables },
 	{ "huge page boundaries: parts are protected by themselves",
 	  thp_boundaries },
 	{ "hugetlbfs: huge pages are protected and come back", hugetlb },

@@ -81,6 +81,12 @@ static void memory_works(void)
 	CHECK(read_faults(r.p) && read_faults(r.p + 599 * PAGE));
 }
 
+/* The function that unmaps, whose name depends on the kernel. */
+static const char *unmaps(void)
+{
+	return linux_major() < 7 ? "unmap_page_range" : "__zap_vma_range";
+}
+
 static void probe(const char *function, bool on)
 {
 	char line[256];
@@ -122,9 +128,8 @@ static void off_unload_load(void)
 
 static void off_unload_probe(void)
 {
-	static const char *const functions[] = { "do_sys_openat2",
-						 "unmap_page_range",
-						 "change_protection" };
+	const char *const functions[] = { "do_sys_openat2", unmaps(),
+					  "change_protection" };
 
 	off_and_unload();
 	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
@@ -178,18 +183,18 @@ static void load_is_refused(void)
  */
 static void beside_probes(void)
 {
-	static const char *const functions[] = { "change_protection",
-						 "copy_page_range",
-						 "unmap_page_range",
-						 "filemap_map_pages",
-						 "__xen_pgd_walk",
-						 "ptep_clear_flush",
-						 "move_page_tables",
-						 "madvise_free_pte_range",
-						 "clear_refs_pte_range",
-						 "ptep_test_and_clear_young",
-						 "ptep_clear_flush_young",
-						 "kallsyms_lookup_name" };
+	const char *const functions[] = { "change_protection",
+					  "copy_page_range",
+					  unmaps(),
+					  "filemap_map_pages",
+					  "__xen_pgd_walk",
+					  "ptep_clear_flush",
+					  "move_page_tables",
+					  "madvise_free_pte_range",
+					  "clear_refs_pte_range",
+					  "ptep_test_and_clear_young",
+					  "ptep_clear_flush_young",
+					  "kallsyms_lookup_name" };
 	const size_t n = sizeof(functions) / sizeof(*functions);
 
 	for (int order = 0; order < 2; order++) {
