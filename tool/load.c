@@ -98,7 +98,7 @@ static int no_payload(const struct host *h, const char *path)
 			"Xen %s has no build-id, so no payload can be for it",
 			h->version);
 	return fail(TOOL_MISSING,
-		    "there is no payload for Xen %s: %s does not exist",
+		    "there is no payload for Xen %s: %s does not exist; --no-payload loads the module alone, and ptebatch(8) tells how to build a payload",
 		    h->version, path);
 }
 
@@ -215,6 +215,9 @@ int load_command(int argc, char **argv)
 	int code = 0;
 
 	parse(&argp, argc, argv, &o);
+	if (o.payload && o.parts.no_payload)
+		return fail(TOOL_USAGE,
+			    "--payload and --no-payload contradict each other");
 	if (o.settled)
 		return attempt_settle();
 	if (o.boot)

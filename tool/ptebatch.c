@@ -65,6 +65,9 @@ int ptebatch_main(int argc, char **argv)
 		}
 	if (!*name)
 		usage(stderr);
+	else if (*name == '-')
+		fail(TOOL_USAGE,
+		     "\"%s\" is not a command; options follow the command", name);
 	else
 		fail(TOOL_USAGE,
 		     "there is no command \"%s\"; \"ptebatch --help\" lists them",

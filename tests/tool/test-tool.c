@@ -316,6 +316,23 @@ static void unknown_commands_are_named(void **state)
 	(void)state;
 	assert_int_equal(tool("fly"), TOOL_USAGE);
 	assert_tells("\"fly\"");
+	assert_int_equal(tool("--json", "probe"), TOOL_USAGE);
+	assert_tells("options follow the command");
+}
+
+static void options_that_contradict_each_other_are_refused(void **state)
+{
+	(void)state;
+	stock();
+	assert_int_equal(tool("load", "--no-payload", "--no-module"),
+			 TOOL_USAGE);
+	assert_int_equal(tool("unload", "--no-payload", "--no-module"),
+			 TOOL_USAGE);
+	assert_tells("nothing to do");
+	assert_int_equal(tool("load", "--no-payload", "--payload=x"),
+			 TOOL_USAGE);
+	assert_tells("contradict");
+	assert_int_equal(after->host.uploads, 0);
 }
 
 static void
@@ -853,6 +870,7 @@ static void a_boot_without_a_payload_loads_the_module(void **state)
 	assert_false(is_there("sys/module/ptebatch"));
 	assert_int_equal(tool("load", "--boot"), TOOL_OK);
 	assert_tells("there is no payload for Xen");
+	assert_tells("--no-payload loads the module alone");
 	assert_int_equal(after->host.uploads, 0);
 	assert_true(is_there("sys/module/ptebatch"));
 }
@@ -1492,6 +1510,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(usage_without_a_command),
 		TEST(unknown_commands_are_named),
+		TEST(options_that_contradict_each_other_are_refused),
 		TEST(every_command_has_help_and_refuses_what_it_does_not_know),
 		TEST(a_full_disk_is_an_error),
 		TEST(a_handle_that_stays_open_fails_the_run),
