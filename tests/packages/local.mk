@@ -29,7 +29,15 @@ payloads/stamp: $(wildcard $(addprefix $(top_srcdir)/,configure.ac livepatch/* \
 # Builds the packages of what is distributed, in packages/. tree/ stays as it was
 # distributed. payloads/ there has the livepatches: those that the folder
 # $PTEBATCH_PAYLOADS has, or else those that "make payloads" makes.
-packages: $(if $(PTEBATCH_PAYLOADS),,payloads)
+packages-tools:
+	@for tool in dpkg-buildpackage dh dh_dkms; do \
+		command -v $$tool >/dev/null || { \
+			echo "make packages: there is no $$tool; install dpkg-dev, debhelper and dh-dkms" >&2; \
+			exit 1; \
+		}; \
+	done
+
+packages: packages-tools $(if $(PTEBATCH_PAYLOADS),,payloads)
 	@chmod -R u+w packages 2>/dev/null; rm -rf packages
 	@mkdir -p packages/build packages/payloads
 	@for file in "$${PTEBATCH_PAYLOADS:-payloads}"/*.livepatch; do \
@@ -58,4 +66,4 @@ check-packages-long: packages
 clean-packages:
 	rm -rf packages payloads
 
-.PHONY: payloads packages check-packages check-packages-long clean-packages
+.PHONY: payloads packages packages-tools check-packages check-packages-long clean-packages
