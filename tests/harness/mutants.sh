@@ -314,6 +314,9 @@ mutant 'found: XSM asked with the table locked' l1.c \
 	'l1_table_unlock(b); /* a policy' '/* a policy'
 mutant 'found: XSM asked again by what is left' update.c \
 	'begun->asked = b.xsm_checked;' ''
+mutant 'found: XSM asked again about one request that is left' update.c \
+	'mmu_update(ureqs, 1, pdone, DOMID_SELF, &begun)' \
+	'mmu_update(ureqs, 1, pdone, DOMID_SELF, NULL)'
 mutant 'found: XSM not asked' l1.c \
 	'rc = xsm_mmu_update(XSM_TARGET, current->domain, b->pt_owner, b->pg_owner,
 	needed | b->xsm_checked);' 'rc = 0;'

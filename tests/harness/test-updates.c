@@ -352,6 +352,17 @@ static void denials(void)
 	hx.xsm_calls = 0;
 	EQ(hx_call(MMU, (uintptr_t)reqs, 1, 0, DOMID_SELF, 0), 0);
 	EQ(hx.xsm_calls, 1);
+	/* Where L1TF stops the engine, Xen's function asks in the continuation. */
+	for (unsigned int on = 0; on < 2; on++) {
+		world();
+		if (!on)
+			opt_ptebatch = 0;
+		hx_self.arch.pv.check_l1tf = true;
+		reqs[0] = (mmu_update_t){slot(1, 11), 0xabc000};
+		hx.xsm_calls = 0;
+		EQ(hx_call(MMU, (uintptr_t)reqs, 1, 0, DOMID_SELF, 0), 0);
+		EQ(hx.xsm_calls, 2);
+	}
 	end();
 }
 
