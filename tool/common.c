@@ -65,8 +65,9 @@ static error_t part(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (parts->no_payload && parts->no_module)
-			argp_error(state,
-				   "with --no-payload and --no-module there is nothing to do");
+			argp_error(
+				state,
+				"with --no-payload and --no-module there is nothing to do");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -111,10 +112,11 @@ uint64_t parse_number(struct argp_state *state, const char *what,
 	value = strtoull(text, &end, 0);
 	if (errno || end == text || *end || strchr(text, '-') ||
 	    value < least || value > most)
-		argp_error(state,
-			   "%s is a number from %llu to %llu, hexadecimal with 0x, not \"%s\"",
-			   what, (unsigned long long)least,
-			   (unsigned long long)most, text);
+		argp_error(
+			state,
+			"%s is a number from %llu to %llu, hexadecimal with 0x, not \"%s\"",
+			what, (unsigned long long)least,
+			(unsigned long long)most, text);
 	return value;
 }
 
