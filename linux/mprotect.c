@@ -317,9 +317,12 @@ static __always_inline int values_of(const struct ptb_table *t,
 				     const bool none,
 				     const struct vm_area_struct *choose)
 {
-	/* What to add to an entry's address for its slot and operation. */
-	const u64 to_slot =
-		(t->slot | PTEBATCH_SET_KEEP_AD) - (uintptr_t)t->ptes;
+	/*
+	 * What to add to an entry's address for its slot and operation. Hardware
+	 * can set A and D of present entries only.
+	 */
+	const u64 mode = none ? PTEBATCH_SET_KEEP_AD : PTEBATCH_SET_EXACT;
+	const u64 to_slot = (t->slot | mode) - (uintptr_t)t->ptes;
 	const u64 *p = t->ptes, *end = p + t->nr;
 	struct ptebatch_value *value = values;
 
