@@ -20,10 +20,23 @@ $(if $(word 2,$(abspath $(OUT))),$(error kbuild takes no path with a space: \
 IMAGE := $(shell $(TOP)/tools/linux-image $(SERIES))
 $(if $(IMAGE),,$(error there is no Linux $(SERIES) to build for))
 
+# A kernel for cloud machines cannot be dom0. Its dom0 has the ordinary one.
+ifneq ($(filter %-cloud,$(SERIES)),)
+DOM0 := $(SERIES:%-cloud=%)
+DOM0_OUT := $(OUT:%-cloud=%)
+DOM0_IMAGE := $(shell $(TOP)/tools/linux-image $(DOM0))
+else
+DOM0_OUT := $(OUT)
+DOM0_IMAGE := $(IMAGE)
+endif
+
 SOURCES := $(shell cat $(TOP)/linux/FILES)
 # The Xen modules let dom0 run domUs; zram is for swap, brd and minix for files
-# on a disk.
-MODULES := xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs zram brd minix
+# on a disk. Kernels for cloud machines have no minix.
+MODULES := xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs zram brd
+ifeq ($(findstring cloud,$(SERIES)),)
+MODULES += minix
+endif
 
 all: $(OUT)/initramfs
 
@@ -71,21 +84,28 @@ ifneq ($(filter initramfs-dom0,$(MAKECMDGOALS)),)
 SHIM := $(shell $(TOP)/tools/xen-image shim)
 $(if $(SHIM),,$(error there is no PV shim))
 endif
+ifneq ($(DOM0_OUT),$(OUT))
+$(OUT)/initramfs-dom0: dom0-modules
+dom0-modules:
+	$(MAKE) -f $(HERE)linux.mk SERIES=$(DOM0) OUT=$(DOM0_OUT)
+.PHONY: dom0-modules
+endif
 initramfs-dom0: $(OUT)/initramfs-dom0
 $(OUT)/initramfs-dom0: $(OUT)/initramfs $(wildcard $(HERE)dom0/*) \
 		$(HERE)../common/tap.sh $(OUT)/payloads/made \
 		$(OUT)/minikernel/minikernel $(OUT)/domain $(OUT)/ptebatch \
 		$(TOP)/tools/xen-userland $(OUT)/shim-path
 	userland=`$(TOP)/tools/xen-userland 4.17` && \
-	$(HERE)initramfs --out $@ --image $(IMAGE) \
+	$(HERE)initramfs --out $@ --image $(DOM0_IMAGE) \
 		$(addprefix --module ,$(MODULES)) /=$$userland \
 		/bin/sh=$$userland/bin/busybox /init=$(HERE)dom0/init \
 		/minikernel=$(HERE)dom0/minikernel /tool=$(HERE)dom0/tool \
 		/livepatch=$(HERE)dom0/livepatch /payloads=$(OUT)/payloads \
-		/bin/guest=$(OUT)/guest /modules/hypercall.ko=$(OUT)/hypercall.ko \
+		/bin/guest=$(OUT)/guest \
+		/modules/hypercall.ko=$(DOM0_OUT)/hypercall.ko \
 		/tap.sh=$(HERE)../common/tap.sh /bin/domain=$(OUT)/domain \
 		/bin/ptebatch=$(OUT)/ptebatch \
-		/ptebatch.ko=$(OUT)/ptebatch.ko \
+		/ptebatch.ko=$(DOM0_OUT)/ptebatch.ko \
 		/domu/vmlinuz=$(IMAGE)/vmlinuz /domu/initramfs=$(OUT)/initramfs \
 		/domu/minikernel=$(OUT)/minikernel/minikernel \
 		/domu/shim=$(SHIM)/xen

@@ -16,7 +16,10 @@ linux_tests_beside = tests/linux/minikernel.sh tests/linux/domu.sh \
 	tests/linux/pvh.sh tests/linux/refused.sh tests/linux/files.sh
 linux_tests = $(linux_tests_alone) $(linux_tests_beside)
 # These take too long for a test run.
-linux_tests_long = tests/linux/livepatch-long.sh \
+linux_tests_long = tests/linux/7.2.sh tests/linux/7.2-native.sh \
+	tests/linux/7.2-stock.sh tests/linux/6.1-cloud.sh \
+	tests/linux/6.12-cloud.sh tests/linux/6.12-bpo.sh \
+	tests/linux/livepatch-long.sh \
 	tests/linux/livepatch-figures.sh tests/linux/livepatch-domu.sh \
 	tests/linux/livepatch-moves.sh tests/linux/livepatch-shadow.sh \
 	tests/linux/livepatch-save.sh tests/linux/minikernel-l1tf.sh \
@@ -48,6 +51,10 @@ check-linux:
 check-linux-long:
 	-@$(MAKE) $(AM_MAKEFLAGS) --no-print-directory linux-module \
 		linux_kernels=6.1 linux_target=initramfs-dom0
+	-@$(MAKE) $(AM_MAKEFLAGS) --no-print-directory linux-module \
+		linux_kernels='7.2 6.12-bpo'
+	-@$(MAKE) $(AM_MAKEFLAGS) --no-print-directory linux-module \
+		linux_kernels='6.1-cloud 6.12-cloud' linux_target=initramfs-dom0
 	@$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(linux_tests_long)' \
 		TEST_SUITE_LOG=test-suite-linux-long.log
 
