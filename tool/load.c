@@ -97,9 +97,10 @@ static int no_payload(const struct host *h, const char *path)
 			TOOL_MISSING,
 			"Xen %s has no build-id, so no payload can be for it",
 			h->version);
-	return fail(TOOL_MISSING,
-		    "there is no payload for Xen %s: %s does not exist; --no-payload loads the module alone, and ptebatch(8) tells how to build a payload",
-		    h->version, path);
+	return fail(
+		TOOL_MISSING,
+		"there is no payload for Xen %s: %s does not exist; --no-payload loads the module alone, and ptebatch(8) tells how to build a payload",
+		h->version, path);
 }
 
 static int unknown(int err)
@@ -167,7 +168,7 @@ static int load_payload(struct host *h, const struct options *o,
 	*what = "not needed: this Xen was built with the engine";
 	engine = host_engine(h);
 	if (engine == ENGINE_OFF)
-		note("all parts of the engine are off; xl set-parameters ptebatch=1 turns them on");
+		note("all parts of the engine are off; xenhypfs write /params/ptebatch 1 turns them on");
 	if (engine != ENGINE_NONE)
 		return 0;
 	*what = "loaded";

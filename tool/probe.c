@@ -81,7 +81,7 @@ static void advise(struct host *h, const struct payloads *p, bool available,
 	if (engine == ENGINE_OFF ||
 	    (engine == ENGINE_NONE && p->own == PAYLOAD_APPLIED)) {
 		out_string(NULL,
-			   "turn the engine on: xl set-parameters ptebatch=1");
+			   "turn the engine on: xenhypfs write /params/ptebatch 1");
 	} else if (engine == ENGINE_NONE) {
 		if (!h->control)
 			out_string(

@@ -468,7 +468,7 @@ static void probe_says_how_to_turn_the_engine_on(void **state)
 	fake.has_runs = fake.has_values = 0;
 	strcpy(host.parts, "no-calls,no-updates,no-validation,no-traps");
 	assert_int_equal(tool("probe"), TOOL_MISSING);
-	assert_says("xl set-parameters ptebatch=1");
+	assert_says("xenhypfs write /params/ptebatch 1");
 	assert_int_equal(tool("status"), TOOL_MISSING);
 	assert_int_equal(tool("load"), TOOL_OK);
 	assert_tells("are off");
@@ -479,7 +479,7 @@ static void probe_says_how_to_turn_the_engine_on(void **state)
 	there_is("ptebatch", LIVEPATCH_STATE_APPLIED);
 	host.parts[0] = 0;
 	assert_int_equal(tool("probe"), TOOL_MISSING);
-	assert_says("xl set-parameters ptebatch=1");
+	assert_says("xenhypfs write /params/ptebatch 1");
 }
 
 static void probe_works_in_a_guest(void **state)
