@@ -20,7 +20,7 @@
  * copy ahead.
  */
 #define MOST_RECORDS 0x7fffffffU
-#define AHEAD 64U
+#define AHEAD 96U
 
 #define RESTART 85
 
@@ -368,11 +368,12 @@ static int run_slot(const struct ptebatch_run *r, bool apply)
 		return err;
 	touch(t, s);
 	if (r->old) {
-		unsigned int from = c.slots < AHEAD ? 0 : c.slots - AHEAD;
+		const unsigned int chunk = PTEBATCH_OLD_CHUNK;
+		unsigned int from = c.slots < chunk ? 0 : c.slots - chunk;
 
 		/* A fault can lose all old values of its chunk. */
 		old = (uint64_t *)r->old + c.slots;
-		if (faults((uint64_t *)r->old + from, 2 * AHEAD * 8))
+		if (faults((uint64_t *)r->old + from, 2 * chunk * 8))
 			old = NULL;
 	}
 	change(t, s, new, keep, old);

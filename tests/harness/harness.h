@@ -675,13 +675,13 @@ void harness_bench(void *table_memory);
  * The handlers look at a table after 256 entries of the cheapest kind. At the
  * eighth look they hand it over, whether they see a waiter or not. An entry that
  * comes to map another frame is the cheapest kind too, and is 3 units here: a
- * write and two type references. A loop runs over as many as 64 records that
- * were copied, and is not stopped among them: up to 63 are beyond the 256.
+ * write and two type references. A loop runs over as many as 96 records that
+ * were copied, and is not stopped among them: up to 95 are beyond the 256.
  *
  * A slow entry counts for 8, and makes them hand the table over at the next
  * look, so after 32 at most. One entry needs at most two of Xen's functions.
  */
-#define HX_KEPT_MAX (8 * (256 + 63) * 3U)
+#define HX_KEPT_MAX (8 * (256 + 95) * 3U)
 #define HX_KEPT_SLOW (2 * 32 + 2U)
 #define HX_RETYPE 4U /* such calls that one change of type counts as */
 #define HX_HAND_OVER 1000

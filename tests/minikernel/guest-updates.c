@@ -7,12 +7,12 @@
 #include "guest-calls.h"
 #include <xen/hypfs.h>
 
-#define NR 130u /* of a list: more than two times 64 */
+#define NR 194u /* of a list: more than two times 96 */
 static mmu_update_t list[2 * SLOTS];
 
-/* Positions of a list: its ends, and the borders of chunks of 64. */
-static const uint32_t positions[] = { 0,  1,  31,  62,	63,
-				      64, 65, 127, 128, NR - 1 };
+/* Positions of a list: its ends, and the borders of chunks of 96. */
+static const uint32_t positions[] = { 0,  1,  31,  94,	95,
+				      96, 97, 191, 192, NR - 1 };
 #define POSITIONS (sizeof(positions) / sizeof(*positions))
 
 /* Makes the list set slots 0 to nr - 1 to map pages 0 to nr - 1 like this. */
@@ -800,16 +800,16 @@ static const char *the_shared_page_of_xen_is_plain_memory(void)
 /*
  * A request writes another value into a later one, which lies in memory that is
  * no table. Xen's own code reads each request just before it performs it. The
- * engine has read up to 64 by then: less far away, a request may be performed as
+ * engine has read up to 96 by then: less far away, a request may be performed as
  * it was read, but never in part.
  */
 static const char *a_list_may_rewrite_its_later_requests(void)
 {
-	static const uint8_t far[] = { 1, 2, 8, 63, 64, 65, 127, 128 };
+	static const uint8_t far[] = { 1, 2, 8, 64, 95, 96, 97, 128 };
 	mmu_update_t *l = page_virt(800); /* 256 requests */
 	const uint32_t last = 200;
 	const uint32_t ahead = use_new_calls() || requests_are_read_ahead
-				       ? 64 : 0;
+				       ? 96 : 0;
 	uint32_t i, k, at, first;
 
 	for (k = 0; k < sizeof(far); k++)
@@ -904,7 +904,7 @@ static int ends_with_its_count(uint32_t at, int in_list)
 
 static const char *a_done_count_is_written_when_the_list_has_ended(void)
 {
-	static const uint8_t at[] = { 2, 40, 63, 64, 65, 66, 100, NR - 1 };
+	static const uint8_t at[] = { 2, 40, 95, 96, 97, 98, 130, NR - 1 };
 	uint32_t i, in_list, tries;
 
 	/*
