@@ -526,17 +526,17 @@ static void *before_the_end(size_t bytes)
 
 static const char *a_list_that_faults_half_way_stops_there(void)
 {
-	struct ptebatch_run *r = before_the_end(40 * sizeof(*r));
+	struct ptebatch_run *r = before_the_end(60 * sizeof(*r));
 	uint32_t i, done;
 	int64_t ret;
 
 	fill();
-	for (i = 0; i < 40; i++)
+	for (i = 0; i < 60; i++)
 		r[i] = run_of(i, 1, RW, 0);
-	ret = runs(addr(r), 80, LIST, SELF, 0);
+	ret = runs(addr(r), 120, LIST, SELF, 0);
 	done = PTEBATCH_DONE(ret);
 	CHECK(PTEBATCH_ERRNO(ret) == EFAULT && ret > 0);
-	CHECK(done > 0 && done <= 40 && !PTEBATCH_SLOTS(ret));
+	CHECK(done > 0 && done <= 60 && !PTEBATCH_SLOTS(ret));
 	CHECK(read_only() == (int)done);
 	return NULL;
 }
