@@ -283,6 +283,7 @@ static inline bool ptb_counts_use(struct vm_area_struct *vma)
 	return vma_has_recency(vma);
 }
 
+#if PTB_LINUX(6, 12)
 typedef bool ptb_gather_page_t(struct mmu_gather *tlb, struct page *page,
 			       bool delay_rmap, int page_size);
 
@@ -291,6 +292,16 @@ static inline bool ptb_gather_page(ptb_gather_page_t *call,
 {
 	return call(tlb, page, false, PAGE_SIZE);
 }
+#else
+typedef bool ptb_gather_page_t(struct mmu_gather *tlb, struct page *page,
+			       int page_size);
+
+static inline bool ptb_gather_page(ptb_gather_page_t *call,
+				   struct mmu_gather *tlb, struct page *page)
+{
+	return call(tlb, page, PAGE_SIZE);
+}
+#endif
 
 /* mmu_gather keeps one place free, so that a page's count fits behind it. */
 static inline unsigned int ptb_gather_room(const struct mmu_gather *tlb)
@@ -301,6 +312,10 @@ static inline unsigned int ptb_gather_room(const struct mmu_gather *tlb)
 #else
 #error ptebatch supports Linux 6.1, 6.12 and 7.2 only
 #endif
+
+/* It is called by its address, since it is not exported. */
+static_assert(__same_type(ptb_gather_page_t, __tlb_remove_page_size));
+
 
 /* What a call of move_page_tables() is about. The ranges can overlap. */
 struct ptb_move {
