@@ -384,6 +384,20 @@ static unsigned long zap_next(struct mmu_gather *tlb,
 	return next;
 }
 
+/* Whether there is a table for the 2 MB from addr on, and it is empty. */
+static bool table_is_empty(struct mm_struct *mm, unsigned long addr)
+{
+	struct ptb_table t;
+	unsigned long next;
+	bool empty;
+
+	ptb_tables_hold();
+	empty = ptb_walk(mm, addr, addr + PMD_SIZE, &next, &t) == PTB_TABLE &&
+		ptb_used(t.ptes, t.ptes + t.nr) == t.ptes + t.nr;
+	ptb_tables_release();
+	return empty;
+}
+
 static void zap_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 		      unsigned long addr, unsigned long end,
 		      struct zap_details *details)
@@ -394,9 +408,13 @@ static void zap_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 		before_unmap(vma, start, end);
 	do {
 		addr = zap_next(tlb, vma, addr, end, details);
-		/* The original frees a table that it finds to be empty. */
+		/*
+		 * The original frees a table that it finds to be empty. What
+		 * another thread has written there since then stays.
+		 */
 		if (ptb_frees_tables(details) && !(addr & ~PMD_MASK) &&
-		    addr - start >= PMD_SIZE)
+		    addr - start >= PMD_SIZE &&
+		    table_is_empty(vma->vm_mm, addr - PMD_SIZE))
 			original(tlb, vma, addr - PMD_SIZE, addr, details);
 		cond_resched();
 	} while (addr != end);
