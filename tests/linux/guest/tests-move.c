@@ -212,6 +212,7 @@ static void moves_sparse(void)
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
 				   MAP_FIXED_NOREPLACE,
 			   -1, 0) == p);
+		madvise(p, bytes, MADV_NOHUGEPAGE);
 		for (size_t k = 0; k < n; k++)
 			*(uint64_t *)(p + at[k] * PAGE) = k + 1;
 		CHECK(mremap(p, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
