@@ -462,11 +462,19 @@ static int one_value(const struct ptebatch_value *v, bool apply)
 			bad = false;
 		if (bad)
 			return EINVAL;
-		/* mod_l1_entry() changes RW in place if updates are on. */
+		/*
+		 * mod_l1_entry() changes RW in place if updates are on. The
+		 * calls leave a kernel's entry to it if US has to be added, or
+		 * if the entry has cache attributes.
+		 */
 		err = entry_rule(was, &new, LIGHT_VALUE,
-				 is_on(HX_UPDATES)    ? LIGHT_VALUE | RW
-				 : (c.mmu || c.va) ? 0
-						      : PTEBATCH_FAST_FLAGS);
+				 is_on(HX_UPDATES) ? LIGHT_VALUE | RW
+				 : c.mmu || c.va ||
+						 (new & KERNEL &&
+						  (new & CACHE ||
+						   !(v->pte & US)))
+					 ? 0
+					 : PTEBATCH_FAST_FLAGS);
 	} else if (c.tables->arch.pv.check_l1tf && !c.tables->paging_mode &&
 		   (new & L1TF_ADDRESS) && (new & L1TF_ADDRESS) < L1TF_MEMORY)
 		err = RESTART;
