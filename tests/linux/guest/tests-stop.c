@@ -39,6 +39,15 @@ static const struct stop stops[] = {
 };
 #define STOPS (sizeof(stops) / sizeof(*stops))
 
+/*
+ * all_allow() for every fifth page. A refused access is a signal, which takes
+ * longer than all the rest, and what a stopped call has left is contiguous.
+ */
+static bool some_allow(const struct range *r, int prot)
+{
+	return all_allow(&(struct range){ r->p, r->pages, 5 }, prot);
+}
+
 /* The sum of all paths. */
 static long failures(void)
 {
@@ -186,8 +195,8 @@ static void protects(void)
 		CHECK(!protect(&r, PROT_READ));
 		CHECK(!protect(&shm, PROT_READ));
 		let_calls_pass();
-		CHECK(all_allow(&r, PROT_READ) && holds(&r, 1));
-		CHECK(all_allow(&shm, PROT_READ) && holds(&shm, 1));
+		CHECK(some_allow(&r, PROT_READ) && holds(&r, 1));
+		CHECK(some_allow(&shm, PROT_READ) && holds(&shm, 1));
 
 		stop_calls(RUNS | VALUES, &stops[i]);
 		CHECK(!protect(&two, RW) && !protect(&one, RW));
@@ -199,7 +208,7 @@ static void protects(void)
 		stop_calls(RUNS | VALUES, &stops[i]);
 		CHECK(!protect(&r, PROT_NONE) && !protect(&shm, PROT_NONE));
 		let_calls_pass();
-		CHECK(all_allow(&r, PROT_NONE) && all_allow(&shm, PROT_NONE));
+		CHECK(some_allow(&r, PROT_NONE) && some_allow(&shm, PROT_NONE));
 
 		stop_calls(RUNS | VALUES, &stops[i]);
 		CHECK(!protect(&r, RW) && !protect(&shm, RW));
@@ -241,7 +250,8 @@ static void moves_stopped(struct range *r, int calls, const struct stop *at)
 	CHECK(pages_with(r, PM_PRESENT) == there);
 	CHECK(pages_with(r, PM_SWAPPED) == out);
 	CHECK(pages_with(r, PM_EXCLUSIVE) == own);
-	for (size_t i = 0; i < r->pages; i++)
+	/* As some_allow(). */
+	for (size_t i = 0; i < r->pages; i += 5)
 		CHECK(read_faults(old + i * PAGE));
 }
 
@@ -255,8 +265,9 @@ static void moves(void)
 	needs_swap();
 	shm = shared(600, 1);
 	other = again(&shm);
-	for (size_t i = 0; i < 3 * STOPS && !tap.reasons; i++) {
-		const struct stop *at = &stops[i / 3];
+	/* Each kind of call stops both ways. */
+	for (size_t i = 0; i < STOPS && !tap.reasons; i++) {
+		const struct stop *at = &stops[i];
 
 		/* Pages that are written to, read, in swap, or not there. */
 		CHECK(!madvise(r.p, r.pages * PAGE, MADV_DONTNEED));
@@ -277,7 +288,7 @@ static void moves(void)
 		fill(&r, 1);
 		CHECK(!protect(&r, PROT_NONE));
 		moves_stopped(&r, calls[i % 3], at);
-		CHECK(all_allow(&r, PROT_NONE));
+		CHECK(some_allow(&r, PROT_NONE));
 		CHECK(!protect(&r, RW));
 		CHECK(holds(&r, 1));
 
@@ -290,7 +301,7 @@ static void moves(void)
 		page_out(&other);
 		CHECK(pages_with(&other, PM_PRESENT) <= other.pages / 10);
 	}
-	CHECK(holds(&other, 3 * STOPS + 1));
+	CHECK(holds(&other, STOPS + 1));
 	stops_done();
 }
 
