@@ -474,7 +474,7 @@ static void copies_are_seen(void)
 	close(fd);
 }
 
-static void copies_in_child(void *arg)
+void copies_in_child(void *arg)
 {
 	struct range *r = arg;
 	long anonymous = field("/proc/self/status", "RssAnon");

@@ -402,22 +402,6 @@ static void singles(void)
 
 /* --- Copy on write, and other clears of one page ---------------------------- */
 
-static void copies(void *arg)
-{
-	struct range *r = arg;
-	long anonymous = field(MINE, "RssAnon");
-
-	CHECK(holds(r, 1));
-	for (size_t i = 0; i < r->pages; i += 2)
-		*(uint64_t *)(r->p + i * PAGE + 64) = i;
-	CHECK(holds(r, 1));
-	for (size_t i = 0; i < r->pages; i++)
-		CHECK(*(uint64_t *)(r->p + i * PAGE + 64) == (i % 2 ? 0 : i));
-	CHECK(pages_with(r, PM_EXCLUSIVE) >= r->pages / 2);
-	CHECK(field(MINE, "RssAnon") <= anonymous + 64);
-	CHECK(all_allow(r, RW));
-}
-
 static void clears(void)
 {
 	struct range r = { anon(600), 600, 1 };
@@ -429,7 +413,7 @@ static void clears(void)
 	shm = shared(600, 1);
 	for (size_t i = 0; i < STOPS && !tap.reasons; i++) {
 		stop_calls(RUNS, &stops[i]);
-		in_child(copies, &r);
+		in_child(copies_in_child, &r);
 		let_calls_pass();
 		CHECK(holds(&r, 1));
 

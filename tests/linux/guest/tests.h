@@ -84,6 +84,12 @@ bool takes_all(const char *path);
  */
 void settle(void);
 
+/*
+ * For in_child(): writes to every second page of a range that fill() has marked
+ * with seed 1, and checks that these copies are its own, and counted once.
+ */
+void copies_in_child(void *range);
+
 uint32_t prng(void);
 
 /*
