@@ -12,8 +12,8 @@ linux_tests_beside = tests/linux/minikernel.sh tests/linux/domu.sh \
 	tests/linux/livepatch-minikernel.sh tests/linux/livepatch.sh \
 	tests/linux/migrate.sh \
 	tests/linux/tool.sh tests/linux/tool-payload.sh \
-	tests/linux/unload.sh tests/linux/unload-6.12.sh tests/linux/shim.sh \
-	tests/linux/pvh.sh tests/linux/refused.sh tests/linux/files.sh
+	tests/linux/unload.sh tests/linux/pvh.sh tests/linux/refused.sh \
+	tests/linux/files.sh
 linux_tests = $(linux_tests_alone) $(linux_tests_beside)
 # These take too long for a test run.
 linux_tests_long = tests/linux/7.2.sh tests/linux/7.2-native.sh \
@@ -23,7 +23,8 @@ linux_tests_long = tests/linux/7.2.sh tests/linux/7.2-native.sh \
 	tests/linux/livepatch-figures.sh tests/linux/livepatch-domu.sh \
 	tests/linux/livepatch-moves.sh tests/linux/livepatch-shadow.sh \
 	tests/linux/livepatch-save.sh tests/linux/minikernel-l1tf.sh \
-	tests/linux/tool-stock.sh tests/linux/tool-pvh.sh
+	tests/linux/tool-stock.sh tests/linux/tool-pvh.sh \
+	tests/linux/shim.sh tests/linux/unload-6.12.sh
 linux_soaks = tests/linux/soak.sh tests/linux/soak-debug.sh
 
 # For each kernel, the module, and an initramfs with it and the guest program.
