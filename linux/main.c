@@ -13,6 +13,7 @@
 #include <xen/features.h>
 #include <xen/xen-ops.h>
 #include <xen/xen.h>
+
 #include "ptebatch.h"
 #include "tables.h"
 

@@ -9,10 +9,10 @@
 #ifndef TESTS_H
 #define TESTS_H
 
+#include <time.h>
+
 #define TAP_LINE(...) say(__VA_ARGS__)
 #define CHECK_FAILED tap_fail
-
-#include <time.h>
 
 #include "guest.h"
 #include "../../common/tap.h"
